@@ -1,0 +1,73 @@
+use std::path::PathBuf;
+
+use voco_volume::Volume;
+
+use crate::{CancelFlag, PretrainConfig};
+
+/// A job's number; never used twice in a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct JobId(pub u64);
+
+/// From the window (or the command line) to the engine.
+#[derive(Debug, Clone)]
+pub enum EngineCommand {
+    /// Begin a job. One runs at a time; a second one waits its turn.
+    Start {
+        /// Its number.
+        job: JobId,
+        /// What to do.
+        spec: JobSpec,
+        /// To stop it by.
+        cancel: CancelFlag,
+    },
+    /// Hold the job after the present step.
+    Pause(JobId),
+    /// Go on.
+    Resume(JobId),
+    /// Save now.
+    Checkpoint(JobId),
+    /// Save, end all jobs and the thread.
+    Shutdown,
+}
+
+/// What a job is to do.
+#[derive(Debug, Clone)]
+pub enum JobSpec {
+    /// VoCo pre-training.
+    Pretrain {
+        /// Numbers and choices, as they are saved with the run.
+        config: PretrainConfig,
+        /// The volumes.
+        data: Vec<DataItem>,
+        /// The run's folder.
+        out: PathBuf,
+        /// Go on from the run's last checkpoint.
+        resume: bool,
+        /// Start from these weights.
+        init: Option<PathBuf>,
+    },
+}
+
+/// One volume to train on.
+#[derive(Debug, Clone)]
+pub enum DataItem {
+    /// To be read.
+    File(PathBuf),
+    /// Already open in the window.
+    Open {
+        /// As the window shows it.
+        name: String,
+        /// Its voxels.
+        volume: Volume,
+    },
+}
+
+impl DataItem {
+    /// A short name without folders.
+    pub fn name(&self) -> String {
+        match self {
+            Self::File(path) => path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned()),
+            Self::Open { name, .. } => name.clone(),
+        }
+    }
+}

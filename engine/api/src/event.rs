@@ -1,0 +1,115 @@
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::{EngineFailure, JobId};
+
+/// From the engine to the window.
+#[derive(Debug, Clone)]
+pub enum EngineEvent {
+    /// The job has begun.
+    Started {
+        /// Which.
+        job: JobId,
+        /// The device it computes on.
+        device: String,
+    },
+    /// It came to another part of its work.
+    Phase {
+        /// Which.
+        job: JobId,
+        /// What it does now.
+        phase: Phase,
+    },
+    /// Part of the present phase is done.
+    Progress {
+        /// Which.
+        job: JobId,
+        /// Units done.
+        done: u64,
+        /// Units in all.
+        total: u64,
+    },
+    /// One optimiser step.
+    Step {
+        /// Which.
+        job: JobId,
+        /// Its numbers.
+        report: StepReport,
+    },
+    /// Look in the preview slot.
+    Preview {
+        /// Which.
+        job: JobId,
+    },
+    /// Saved.
+    CheckpointSaved {
+        /// Which.
+        job: JobId,
+        /// Where.
+        path: PathBuf,
+        /// After this many steps.
+        step: u64,
+    },
+    /// Something a user should know that does not stop the job.
+    Warning {
+        /// Which.
+        job: JobId,
+        /// One sentence.
+        text: String,
+    },
+    /// The last event of a job, exactly once for each start.
+    Ended {
+        /// Which.
+        job: JobId,
+        /// How.
+        outcome: Outcome,
+    },
+}
+
+/// What a job is busy with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Reading and preprocessing volumes.
+    Preparing,
+    /// Training.
+    Training,
+    /// Held by the user.
+    Paused,
+    /// Writing a checkpoint.
+    Saving,
+}
+
+/// The numbers of one optimiser step; the field names are those of the JSON lines.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct StepReport {
+    /// From 1.
+    pub step: u64,
+    /// intra + inter + reg.
+    pub loss: f64,
+    /// Position loss with row drop-out, as trained.
+    pub intra: f64,
+    /// Inter-volume loss.
+    pub inter: f64,
+    /// Regularisation of the base crops.
+    pub reg: f64,
+    /// Position loss of the same crops without drop-out, to compare with the constant predictor's.
+    pub intra_clean: f64,
+    /// Learning rate.
+    pub lr: f64,
+    /// Share of the last 100 or so random crops whose base crop of greatest overlap was predicted.
+    pub top1_accuracy: f64,
+    /// Seconds for this step, waiting for data included.
+    pub seconds: f64,
+}
+
+/// How a job ended.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// To its end.
+    Done,
+    /// Stopped by the user (what it had was saved).
+    Cancelled,
+    /// Failed.
+    Failed(EngineFailure),
+}

@@ -1,0 +1,12 @@
+//! Reading image files. The only crate that opens them.
+//!
+//! Everything in a file is untrusted: sizes are checked against the bytes that are really there before memory is taken.
+
+mod error;
+mod header;
+mod nifti;
+mod scan;
+
+pub use error::{OpenError, Problem};
+pub use nifti::{Control, NiftiKind, Opened, open, open_bytes, read_components};
+pub use scan::{LabelNames, is_image_name, label_table, list_images};

@@ -1,0 +1,22 @@
+//! Networks, losses and optimiser of the VoCo pre-training, on burn tensors.
+//!
+//! [`voco::VocoModel`] is the heart: a backbone ([`swin`] or [`plain`]), a
+//! student and a teacher projector, and the losses of the volume contrast.
+//! Everything here is a pure function of tensors: no files, no threads, no
+//! clocks, no random draws apart from weight initialisation. Callers bring
+//! bytes, crops and dropout masks, and take bytes, losses and gradients back.
+
+pub mod error;
+mod keys;
+pub mod ops;
+pub mod optim;
+pub mod plain;
+pub mod schedule;
+pub mod swin;
+pub mod voco;
+pub mod weights;
+
+pub use error::NnError;
+pub use optim::{AdamW, AdamWSettings};
+pub use voco::{VocoBatch, VocoModel, VocoModelConfig, VocoOutput};
+pub use weights::ImportReport;

@@ -1,0 +1,58 @@
+//! Small tensor functions that burn lacks or builds with an affine part.
+
+use burn::nn::PaddingConfig3d;
+use burn::nn::conv::{Conv3d, Conv3dConfig};
+use burn::tensor::activation;
+use burn::tensor::{Device, Tensor};
+
+/// Added to a variance before the root; the value of every PyTorch norm here.
+pub const NORM_EPS: f64 = 1e-5;
+
+/// Slope of the leaky ReLU in all convolution blocks (MONAI, nnU-Net).
+pub const LEAKY_SLOPE: f64 = 0.01;
+
+/// Normalises over `dim` with the biased variance and no affine part.
+///
+/// Shape in and out: the same. This one function is the instance norm (over
+/// flattened space), the batch norm of the projector (over rows) and the
+/// `proj_out` layer norm of `SwinViT` (over channels).
+pub fn standardize<const D: usize>(x: Tensor<D>, dim: usize) -> Tensor<D> {
+    let mean = x.clone().mean_dim(dim);
+    let centred = x - mean;
+    let variance = centred.clone().square().mean_dim(dim);
+    centred / (variance + NORM_EPS).sqrt()
+}
+
+/// `InstanceNorm3d(affine=False)`: `[N,C,D,H,W]` → the same shape.
+pub fn instance_norm(x: Tensor<5>) -> Tensor<5> {
+    let [n, c, d, h, w] = x.dims();
+    standardize(x.reshape([n, c, d * h * w]), 2).reshape([n, c, d, h, w])
+}
+
+/// Leaky ReLU with slope [`LEAKY_SLOPE`], any shape.
+pub fn leaky_relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    activation::leaky_relu(x, LEAKY_SLOPE)
+}
+
+/// Mean over all voxels: `[N,C,D,H,W]` → `[N,C]`.
+pub fn global_average(x: Tensor<5>) -> Tensor<2> {
+    let [n, c, d, h, w] = x.dims();
+    x.reshape([n, c, d * h * w]).mean_dim(2).reshape([n, c])
+}
+
+/// A cubic convolution with "same" padding for odd kernels and PyTorch's
+/// default initialisation (uniform ±1/√fan-in, which is burn's default too).
+pub fn conv(
+    channels: [usize; 2],
+    kernel: usize,
+    stride: usize,
+    bias: bool,
+    device: &Device,
+) -> Conv3d {
+    let pad = (kernel - 1) / 2;
+    Conv3dConfig::new(channels, [kernel; 3])
+        .with_stride([stride; 3])
+        .with_padding(PaddingConfig3d::Explicit(pad, pad, pad))
+        .with_bias(bias)
+        .init(device)
+}

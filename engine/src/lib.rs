@@ -1,0 +1,16 @@
+//! The engine thread: it alone owns tensors, and runs the jobs that use them.
+//!
+//! The window, or the command line, holds an [`EngineHandle`]: commands go in, events come out, both bounded. A panic inside a job
+//! ends that job with a message; the thread goes on with the next.
+
+mod checkpoint;
+mod data;
+mod device;
+mod handle;
+mod jobs;
+mod worker;
+
+pub use checkpoint::{load_config, load_weights};
+pub use data::{draw_crop, draw_window};
+pub use device::{devices, resolve as resolve_device};
+pub use handle::EngineHandle;

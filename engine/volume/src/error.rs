@@ -1,0 +1,28 @@
+/// What can be wrong with a volume's numbers. Each text is one sentence that a user can act on.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VolumeError {
+    /// A side is zero, or the product of the sides does not fit.
+    #[error("the dimensions {0:?} are not those of a volume; every side must be at least 1")]
+    BadDims([usize; 3]),
+    /// The number of voxels given is not the product of the sides.
+    #[error("{given} voxels were given where the dimensions need {needed}")]
+    VoxelCount {
+        /// Voxels that the dimensions ask for.
+        needed: usize,
+        /// Voxels there are.
+        given: usize,
+    },
+    /// The affine has a non-finite number.
+    #[error("the affine holds a value that is not a finite number (NaN or infinity); repair the header's sform or qform")]
+    NonFiniteAffine,
+    /// The affine maps the volume onto a plane, a line or a point.
+    #[error("the affine is singular (a voxel has no volume); repair the header's sform, qform or pixdim")]
+    SingularAffine,
+    /// Nothing remained after a crop to the foreground.
+    #[error("no voxel lies inside the intensity window {0}…{1}, so there is no body to crop to")]
+    EmptyForeground(f64, f64),
+    /// The work was stopped from outside.
+    #[error("cancelled")]
+    Cancelled,
+}

@@ -1,0 +1,25 @@
+//! Volumes, their geometry in the patient, and the pure operations on them.
+//!
+//! Spaces used throughout: *voxel* (indices i, j, k of the file, centre of voxel 0 at 0) and *world* (patient
+//! millimetres, RAS+: x grows to the patient's Right, y to Anterior, z to Superior). Voxels are stored with i fastest.
+
+mod error;
+mod geometry;
+mod label;
+mod orientation;
+pub mod position;
+mod preprocess;
+mod resample;
+mod slice;
+mod stats;
+mod volume;
+
+pub use error::VolumeError;
+pub use geometry::{Box3, Geometry};
+pub use label::{LabelEntry, LabelTable};
+pub use orientation::{Anatomical, axis_codes, direction_letters};
+pub use preprocess::{CropStyle, Frame, FrameWindow, Preprocessed, Recipe, Stage, preprocess};
+pub use resample::{Grid, Interpolation, reduce_by};
+pub use slice::{SliceFrame, SlicePlane};
+pub use stats::Stats;
+pub use volume::{Rescale, Volume, VoxelType, Voxels};

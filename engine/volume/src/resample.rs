@@ -1,0 +1,297 @@
+use glam::{DAffine3, DMat3, DVec3};
+use rayon::prelude::*;
+
+use crate::{Geometry, Volume, VolumeError, orientation::axis_assignment};
+
+/// Real values on a regular grid, i fastest: what preprocessing works on.
+#[derive(Debug, Clone)]
+pub struct Grid {
+    geometry: Geometry,
+    data: Vec<f32>,
+}
+
+/// How values between voxels are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interpolation {
+    /// Trilinear.
+    Linear,
+    /// The nearest voxel; halves go to the even one, as in MONAI.
+    Nearest,
+}
+
+impl Grid {
+    /// # Errors
+    /// If `data` has not one value per voxel of `geometry`.
+    pub fn new(geometry: Geometry, data: Vec<f32>) -> Result<Self, VolumeError> {
+        let (needed, given) = (geometry.num_voxels(), data.len());
+        if needed != given {
+            return Err(VolumeError::VoxelCount { needed, given });
+        }
+        Ok(Self { geometry, data })
+    }
+
+    /// The real values of a volume, without resampling.
+    pub fn from_volume(volume: &Volume) -> Self {
+        Self { geometry: *volume.geometry(), data: volume.to_f32() }
+    }
+
+    /// Where the values lie.
+    pub fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    /// Number of values along i, j, k.
+    pub fn dims(&self) -> [usize; 3] {
+        self.geometry.dims()
+    }
+
+    /// The values, i fastest.
+    pub fn data(&self) -> &[f32] {
+        &self.data
+    }
+
+    /// Applies `f` to every value.
+    pub fn map(mut self, f: impl Fn(f32) -> f32 + Sync) -> Self {
+        self.data.par_iter_mut().with_min_len(1 << 16).for_each(|v| *v = f(*v));
+        self
+    }
+
+    /// The same values with axes permuted and flipped so that i, j, k grow to the patient's Right, Anterior, Superior
+    /// (as nearly as an oblique grid can).
+    ///
+    /// # Errors
+    /// None for a grid that exists; the geometry is checked again all the same.
+    pub fn to_ras(&self) -> Result<Self, VolumeError> {
+        let assignment = axis_assignment(self.geometry.directions());
+        // source[w] = the source axis that becomes axis w.
+        let source: [usize; 3] = std::array::from_fn(|w| assignment.iter().position(|a| a.0 == w).unwrap_or(w));
+        let positive = source.map(|s| assignment[s].1);
+        if source == [0, 1, 2] && positive == [true; 3] {
+            return Ok(self.clone());
+        }
+        let dims = self.dims();
+        let out_dims = source.map(|s| dims[s]);
+        let strides = [1, dims[0], dims[0] * dims[1]];
+        let old = self.geometry.world_from_voxel();
+        let columns = [old.matrix3.x_axis, old.matrix3.y_axis, old.matrix3.z_axis];
+        let mut origin = old.translation;
+        let mut axes = [DVec3::ZERO; 3];
+        for w in 0..3 {
+            let column = columns[source[w]];
+            axes[w] = if positive[w] { column } else { -column };
+            if !positive[w] {
+                origin += column * (out_dims[w] - 1) as f64;
+            }
+        }
+        let matrix = DMat3::from_cols(axes[0], axes[1], axes[2]);
+        let geometry = Geometry::new(out_dims, DAffine3::from_mat3_translation(matrix, origin))?;
+        let at = |w: usize, n: usize| strides[source[w]] * if positive[w] { n } else { out_dims[w] - 1 - n };
+        let mut data = vec![0.0; self.data.len()];
+        data.par_chunks_mut(out_dims[0] * out_dims[1]).enumerate().for_each(|(k, slab)| {
+            for (j, row) in slab.chunks_mut(out_dims[0]).enumerate() {
+                let base = at(2, k) + at(1, j);
+                for (i, value) in row.iter_mut().enumerate() {
+                    *value = self.data[base + at(0, i)];
+                }
+            }
+        });
+        Self::new(geometry, data)
+    }
+
+    /// Resampled to `spacing_mm` with voxel 0 kept in place, as MONAI's `Spacing`: n' = round((n−1)·old/new + 1).
+    ///
+    /// # Errors
+    /// If the result would have no sensible size.
+    pub fn to_spacing(&self, spacing_mm: [f64; 3], interpolation: Interpolation) -> Result<Self, VolumeError> {
+        let (dims, old) = (self.dims(), self.geometry.spacing_mm());
+        let ratio = DVec3::from_array(spacing_mm) / old;
+        if (ratio - DVec3::ONE).abs().max_element() < 1e-9 {
+            return Ok(self.clone());
+        }
+        let out_dims: [usize; 3] = std::array::from_fn(|a| {
+            let exact = (dims[a] - 1) as f64 / ratio[a] + 1.0;
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates; checked by Geometry::new")]
+            let rounded = exact.round_ties_even().max(1.0) as usize;
+            rounded
+        });
+        self.sampled(out_dims, ratio, interpolation)
+    }
+
+    /// Resized to `out_dims` with the first and last voxels kept in place (`align_corners`).
+    ///
+    /// # Errors
+    /// If `out_dims` has a zero.
+    pub fn resized(&self, out_dims: [usize; 3], interpolation: Interpolation) -> Result<Self, VolumeError> {
+        let dims = self.dims();
+        let step = DVec3::from_array(std::array::from_fn(|a| {
+            // A single voxel has no extent to stretch over; it keeps its own spacing.
+            if out_dims[a] > 1 && dims[a] > 1 { (dims[a] - 1) as f64 / (out_dims[a] - 1) as f64 } else { 1.0 }
+        }));
+        self.sampled(out_dims, step, interpolation)
+    }
+
+    /// Value j of the result is the source at j · `step`, clamped to the border.
+    fn sampled(&self, out_dims: [usize; 3], step: DVec3, interpolation: Interpolation) -> Result<Self, VolumeError> {
+        let old = self.geometry.world_from_voxel();
+        let matrix = old.matrix3 * DMat3::from_diagonal(step);
+        let geometry = Geometry::new(out_dims, DAffine3::from_mat3_translation(matrix, old.translation))?;
+        let dims = self.dims();
+        let taps = |a: usize| -> Vec<(usize, usize, f32)> {
+            (0..out_dims[a]).map(|n| tap(n as f64 * step[a], dims[a], interpolation)).collect()
+        };
+        let (tx, ty, tz) = (taps(0), taps(1), taps(2));
+        let (row, slab) = (dims[0], dims[0] * dims[1]);
+        let src = &self.data;
+        let mut data = vec![0.0_f32; geometry.num_voxels()];
+        data.par_chunks_mut(out_dims[0] * out_dims[1]).zip(&tz).for_each(|(out_slab, &(z0, z1, wz))| {
+            // Blend the two source rows of each pair of slabs once, then interpolate along the row.
+            let mut blended = vec![0.0_f32; row];
+            for (out_row, &(y0, y1, wy)) in out_slab.chunks_mut(out_dims[0]).zip(&ty) {
+                let at = |z: usize, y: usize| &src[z * slab + y * row..][..row];
+                let (a, b, c, d) = (at(z0, y0), at(z0, y1), at(z1, y0), at(z1, y1));
+                for (n, v) in blended.iter_mut().enumerate() {
+                    let lower = a[n] + (b[n] - a[n]) * wy;
+                    let upper = c[n] + (d[n] - c[n]) * wy;
+                    *v = lower + (upper - lower) * wz;
+                }
+                for (v, &(x0, x1, wx)) in out_row.iter_mut().zip(&tx) {
+                    *v = blended[x0] + (blended[x1] - blended[x0]) * wx;
+                }
+            }
+        });
+        Self::new(geometry, data)
+    }
+
+    /// The part from `start`, `size` voxels long; it must lie inside.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn cropped(&self, start: [usize; 3], size: [usize; 3]) -> Result<Self, VolumeError> {
+        self.window(start.map(|s| s as isize), size)
+    }
+
+    /// Padded with zeros to at least `least`, the smaller half before (MONAI's symmetric `SpatialPad`).
+    ///
+    /// # Errors
+    /// If the result is too large to index.
+    pub fn padded(&self, least: [usize; 3]) -> Result<Self, VolumeError> {
+        let dims = self.dims();
+        let out: [usize; 3] = std::array::from_fn(|a| dims[a].max(least[a]));
+        let start = std::array::from_fn(|a| -(((out[a] - dims[a]) / 2) as isize));
+        if out == dims { Ok(self.clone()) } else { self.window(start, out) }
+    }
+
+    /// The box of values above `threshold` as (start, size); `None` if there is none.
+    pub fn foreground_box(&self, threshold: f32) -> Option<([usize; 3], [usize; 3])> {
+        let [nx, ny, _] = self.dims();
+        let (mut low, mut high) = ([usize::MAX; 3], [0_usize; 3]);
+        for (n, row) in self.data.chunks(nx).enumerate() {
+            let Some(first) = row.iter().position(|&v| v > threshold) else { continue };
+            let last = row.iter().rposition(|&v| v > threshold).unwrap_or(first);
+            let at = [(first, last), (n % ny, n % ny), (n / ny, n / ny)];
+            for a in 0..3 {
+                low[a] = low[a].min(at[a].0);
+                high[a] = high[a].max(at[a].1);
+            }
+        }
+        (low[0] != usize::MAX).then(|| (low, std::array::from_fn(|a| high[a] + 1 - low[a])))
+    }
+
+    /// Copies the box at `start`, `size` long, to `out` with z fastest, the layout of a tensor [X, Y, Z].
+    ///
+    /// # Panics
+    /// If the box does not lie inside or `out` has another length.
+    pub fn copy_crop(&self, start: [usize; 3], size: [usize; 3], out: &mut [f32]) {
+        let [nx, ny, nz] = self.dims();
+        assert!(start[0] + size[0] <= nx && start[1] + size[1] <= ny && start[2] + size[2] <= nz, "the crop lies inside");
+        assert_eq!(out.len(), size.iter().product::<usize>(), "one place for each value");
+        for k in 0..size[2] {
+            for j in 0..size[1] {
+                let from = start[0] + nx * (start[1] + j + ny * (start[2] + k));
+                for (i, &value) in self.data[from..from + size[0]].iter().enumerate() {
+                    out[(i * size[1] + j) * size[2] + k] = value;
+                }
+            }
+        }
+    }
+
+    /// A box that may reach outside, where it is zero.
+    fn window(&self, start: [isize; 3], size: [usize; 3]) -> Result<Self, VolumeError> {
+        let old = self.geometry.world_from_voxel();
+        let shift = DVec3::from_array(start.map(|s| s as f64));
+        let affine = DAffine3::from_mat3_translation(old.matrix3, old.transform_point3(shift));
+        let geometry = Geometry::new(size, affine)?;
+        let dims = self.dims();
+        let mut data = vec![0.0; geometry.num_voxels()];
+        // Where source and result overlap along x, in result and source indices.
+        let from = start[0].max(0) as usize;
+        let to = (start[0] + size[0] as isize).clamp(0, dims[0] as isize) as usize;
+        if from < to {
+            let out_x = (from as isize - start[0]) as usize;
+            for k in 0..size[2] {
+                for j in 0..size[1] {
+                    let (y, z) = (start[1] + j as isize, start[2] + k as isize);
+                    if y < 0 || z < 0 || y >= dims[1] as isize || z >= dims[2] as isize {
+                        continue;
+                    }
+                    let src = dims[0] * (y as usize + dims[1] * z as usize);
+                    let dst = out_x + size[0] * (j + size[1] * k);
+                    data[dst..dst + to - from].copy_from_slice(&self.data[src + from..src + to]);
+                }
+            }
+        }
+        Self::new(geometry, data)
+    }
+}
+
+/// The two neighbours and the weight of the second at source position `x` on an axis of `n` voxels.
+fn tap(x: f64, n: usize, interpolation: Interpolation) -> (usize, usize, f32) {
+    let last = n - 1;
+    let x = x.clamp(0.0, last as f64);
+    match interpolation {
+        Interpolation::Nearest => {
+            let nearest = x.round_ties_even() as usize;
+            (nearest, nearest, 0.0)
+        }
+        Interpolation::Linear => {
+            let low = (x.floor() as usize).min(last);
+            (low, (low + 1).min(last), (x - low as f64) as f32)
+        }
+    }
+}
+
+/// Block means over `factor` voxels per axis (border blocks may be smaller), on the grid of block centres.
+///
+/// # Errors
+/// If a factor is zero.
+pub fn reduce_by(grid: &Grid, factor: [usize; 3]) -> Result<Grid, VolumeError> {
+    if factor.contains(&0) {
+        return Err(VolumeError::BadDims(factor));
+    }
+    let dims = grid.dims();
+    let out_dims: [usize; 3] = std::array::from_fn(|a| dims[a].div_ceil(factor[a]));
+    let f = DVec3::from_array(factor.map(|f| f as f64));
+    let old = grid.geometry.world_from_voxel();
+    let origin = old.transform_point3((f - DVec3::ONE) / 2.0);
+    let affine = DAffine3::from_mat3_translation(old.matrix3 * DMat3::from_diagonal(f), origin);
+    let geometry = Geometry::new(out_dims, affine)?;
+    let mut data = vec![0.0; geometry.num_voxels()];
+    data.par_chunks_mut(out_dims[0] * out_dims[1]).enumerate().for_each(|(k, slab)| {
+        let range = |a: usize, n: usize| n * factor[a]..((n + 1) * factor[a]).min(dims[a]);
+        for (n, value) in slab.iter_mut().enumerate() {
+            let (i, j) = (n % out_dims[0], n / out_dims[0]);
+            let (mut sum, mut count) = (0.0, 0.0);
+            for z in range(2, k) {
+                for y in range(1, j) {
+                    let row = dims[0] * (y + dims[1] * z);
+                    for x in range(0, i) {
+                        sum += grid.data[row + x];
+                        count += 1.0;
+                    }
+                }
+            }
+            *value = sum / count;
+        }
+    });
+    Grid::new(geometry, data)
+}

@@ -1,0 +1,38 @@
+use crate::Volume;
+
+/// Minimum, maximum and mean of the finite real values of a volume.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Stats {
+    /// Least finite value (0 if there is none).
+    pub min: f64,
+    /// Greatest finite value (0 if there is none).
+    pub max: f64,
+    /// Mean of the finite values (0 if there is none).
+    pub mean: f64,
+    /// How many values are NaN or infinite.
+    pub num_non_finite: usize,
+}
+
+impl Stats {
+    /// One pass over all voxels.
+    pub fn of(volume: &Volume) -> Self {
+        let rescale = volume.rescale();
+        let (mut min, mut max) = (f64::INFINITY, f64::NEG_INFINITY);
+        let (mut sum, mut count, mut num_non_finite) = (0.0, 0_usize, 0);
+        volume.voxels().for_each(|stored| {
+            let value = rescale.apply(stored);
+            if value.is_finite() {
+                min = min.min(value);
+                max = max.max(value);
+                sum += value;
+                count += 1;
+            } else {
+                num_non_finite += 1;
+            }
+        });
+        if count == 0 {
+            return Self { min: 0.0, max: 0.0, mean: 0.0, num_non_finite };
+        }
+        Self { min, max, mean: sum / count as f64, num_non_finite }
+    }
+}

@@ -1,0 +1,171 @@
+use std::sync::Arc;
+
+use glam::DVec3;
+
+use crate::{Geometry, VolumeError};
+
+/// A scalar volume: voxels in their file's type, a rescale to real values, and the geometry. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Volume {
+    geometry: Geometry,
+    voxels: Voxels,
+    rescale: Rescale,
+}
+
+impl Volume {
+    /// # Errors
+    /// If there are not as many voxels as `geometry` has places.
+    pub fn new(geometry: Geometry, voxels: Voxels, rescale: Rescale) -> Result<Self, VolumeError> {
+        let (needed, given) = (geometry.num_voxels(), voxels.len());
+        if needed != given {
+            return Err(VolumeError::VoxelCount { needed, given });
+        }
+        Ok(Self { geometry, voxels, rescale })
+    }
+
+    /// Where the voxels lie.
+    pub fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    /// Number of voxels along i, j, k.
+    pub fn dims(&self) -> [usize; 3] {
+        self.geometry.dims()
+    }
+
+    /// The voxels as stored, i fastest.
+    pub fn voxels(&self) -> &Voxels {
+        &self.voxels
+    }
+
+    /// From stored to real values (HU for CT).
+    pub fn rescale(&self) -> Rescale {
+        self.rescale
+    }
+
+    /// Real value at a voxel; `None` outside.
+    pub fn value(&self, voxel: [usize; 3]) -> Option<f64> {
+        self.voxels.get(self.index(voxel)?).map(|stored| self.rescale.apply(stored))
+    }
+
+    /// Real value at the voxel whose cell holds the world point; `None` outside.
+    pub fn value_at_world(&self, point_mm: DVec3) -> Option<f64> {
+        self.value(self.voxel_at_world(point_mm)?)
+    }
+
+    /// The voxel whose cell holds the world point; `None` outside.
+    pub fn voxel_at_world(&self, point_mm: DVec3) -> Option<[usize; 3]> {
+        let voxel = self.geometry.voxel_from_world().transform_point3(point_mm).round();
+        let dims = self.dims();
+        let inside = (0..3).all(|a| voxel[a] >= 0.0 && voxel[a] < dims[a] as f64);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked against the dims just above")]
+        inside.then(|| [voxel.x as usize, voxel.y as usize, voxel.z as usize])
+    }
+
+    /// All real values as f32, i fastest.
+    pub fn to_f32(&self) -> Vec<f32> {
+        self.voxels.to_f32(self.rescale)
+    }
+
+    fn index(&self, voxel: [usize; 3]) -> Option<usize> {
+        let dims = self.dims();
+        (0..3).all(|a| voxel[a] < dims[a]).then(|| voxel[0] + dims[0] * (voxel[1] + dims[1] * voxel[2]))
+    }
+}
+
+/// `real = slope · stored + inter`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rescale {
+    /// Factor; never 0.
+    pub slope: f64,
+    /// Offset.
+    pub inter: f64,
+}
+
+impl Rescale {
+    /// Stored values are the real ones.
+    pub const IDENTITY: Self = Self { slope: 1.0, inter: 0.0 };
+
+    /// The real value of a stored one.
+    pub fn apply(self, stored: f64) -> f64 {
+        stored * self.slope + self.inter
+    }
+}
+
+macro_rules! voxel_types {
+    ($($variant:ident $ty:ty, $name:literal;)*) => {
+        /// The stored type of a volume's voxels.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum VoxelType {
+            $(#[doc = $name] $variant,)*
+        }
+
+        impl VoxelType {
+            /// numpy's name, e.g. `int16`.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// Bytes per voxel.
+            pub fn num_bytes(self) -> usize {
+                match self { $(Self::$variant => size_of::<$ty>(),)* }
+            }
+        }
+
+        /// Voxels in their stored type.
+        #[derive(Debug, Clone)]
+        pub enum Voxels {
+            $(#[doc = $name] $variant(Arc<[$ty]>),)*
+        }
+
+        impl Voxels {
+            /// Number of voxels.
+            pub fn len(&self) -> usize {
+                match self { $(Self::$variant(v) => v.len(),)* }
+            }
+
+            /// True if there is none.
+            pub fn is_empty(&self) -> bool {
+                self.len() == 0
+            }
+
+            /// Their type.
+            pub fn voxel_type(&self) -> VoxelType {
+                match self { $(Self::$variant(_) => VoxelType::$variant,)* }
+            }
+
+            /// The stored value at a flat index.
+            pub fn get(&self, index: usize) -> Option<f64> {
+                match self { $(Self::$variant(v) => v.get(index).map(|&x| x as f64),)* }
+            }
+
+            /// Calls `f` with every stored value in order.
+            pub fn for_each(&self, mut f: impl FnMut(f64)) {
+                match self { $(Self::$variant(v) => v.iter().for_each(|&x| f(x as f64)),)* }
+            }
+
+            /// The real values as f32.
+            pub fn to_f32(&self, rescale: Rescale) -> Vec<f32> {
+                match self { $(Self::$variant(v) => v.iter().map(|&x| rescale.apply(x as f64) as f32).collect(),)* }
+            }
+
+            /// The bytes in this machine's order.
+            pub fn as_bytes(&self) -> &[u8] {
+                match self { $(Self::$variant(v) => bytemuck::cast_slice(v),)* }
+            }
+        }
+    };
+}
+
+voxel_types! {
+    U8 u8, "uint8";
+    I8 i8, "int8";
+    U16 u16, "uint16";
+    I16 i16, "int16";
+    U32 u32, "uint32";
+    I32 i32, "int32";
+    U64 u64, "uint64";
+    I64 i64, "int64";
+    F32 f32, "float32";
+    F64 f64, "float64";
+}
