@@ -1,1 +1,27 @@
-fn main() {}
+//! `voco`: the window, and the same work without one.
+
+mod cli;
+mod sample;
+mod window;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let args = cli::Args::parse();
+    let level = if args.verbose { tracing::Level::DEBUG } else { tracing::Level::WARN };
+    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false).init();
+    let result = match args.command {
+        None => window::run(args.files, args.sample),
+        Some(command) => cli::run(command),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One sentence, whatever layers it came through.
+            cli::say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -36,19 +36,19 @@ pub fn devices() -> Vec<DeviceInfo> {
 /// # Errors
 /// If there is no GPU of that number, or it is a software renderer.
 pub fn resolve(choice: DeviceChoice) -> Result<(Device, String, String), EngineFailure> {
-    let cpu = || (Device::flex(), "cpu".to_owned());
-    let real: Vec<_> = adapters().into_iter().filter(|(info, _)| info.device_type != wgpu::DeviceType::Cpu).collect();
-    let (device, name, why) = match (choice, real.get(if let DeviceChoice::Gpu(n) = choice { n } else { 0 })) {
-        (DeviceChoice::Cpu, _) => (cpu().0, cpu().1, "the CPU was asked for".to_owned()),
-        (DeviceChoice::Auto, None) => (cpu().0, cpu().1, "there is no GPU (software renderers are slower than the CPU)".to_owned()),
-        (DeviceChoice::Gpu(n), None) => {
-            return Err(EngineFailure::Device(format!(
-                "There is no GPU number {n} that can compute; 'voco devices' lists what there is, '--device cpu' always works"
-            )));
-        }
-        (_, Some((info, kind))) => (Device::wgpu(kind.clone()), info.name.clone(), "it is the first real GPU".to_owned()),
-    };
-    Ok((device, name, why))
+    let cpu = |why: &str| (Device::flex(), "cpu".to_owned(), why.to_owned());
+    if choice == DeviceChoice::Cpu {
+        return Ok(cpu("the CPU was asked for"));
+    }
+    let wanted = if let DeviceChoice::Gpu(n) = choice { n } else { 0 };
+    let real = adapters().into_iter().filter(|(info, _)| info.device_type != wgpu::DeviceType::Cpu).nth(wanted);
+    match (choice, real) {
+        (_, Some((info, kind))) => Ok((Device::wgpu(kind), info.name, "it is the first real GPU".to_owned())),
+        (DeviceChoice::Gpu(n), None) => Err(EngineFailure::Device(format!(
+            "There is no GPU number {n} that can compute; 'voco devices' lists what there is, '--device cpu' always works"
+        ))),
+        (_, None) => Ok(cpu("there is no GPU (software renderers are slower than the CPU)")),
+    }
 }
 
 /// Adapters with the selector by which burn finds the same one: its number among those of its kind.

@@ -28,9 +28,8 @@ impl EngineHandle {
         let (event_sender, events) = bounded(1024);
         let preview = Slot::default();
         let outlet = worker::Outlet::new(event_sender, wake, preview.clone());
-        let thread = std::thread::Builder::new()
-            .name("engine".into())
-            .spawn(move || worker::run(&command_receiver, &outlet))?;
+        let thread =
+            std::thread::Builder::new().name("engine".into()).spawn(move || worker::run(&command_receiver, &outlet))?;
         Ok(Self {
             commands: Some(commands),
             events,

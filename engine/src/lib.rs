@@ -10,7 +10,6 @@ mod handle;
 mod jobs;
 mod worker;
 
-pub use checkpoint::{load_config, load_weights};
 pub use data::{draw_crop, draw_window};
 pub use device::{devices, resolve as resolve_device};
 pub use handle::EngineHandle;

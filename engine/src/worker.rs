@@ -3,7 +3,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
-use voco_engine_api::{CancelFlag, EngineCommand, EngineEvent, EngineFailure, JobId, JobSpec, Outcome, Phase, PositionPreview, Slot};
+use voco_engine_api::{
+    CancelFlag, EngineCommand, EngineEvent, EngineFailure, JobId, JobSpec, Outcome, Phase, PositionPreview, Slot,
+};
 
 use crate::jobs::{Job, Step, pretrain::PretrainJob};
 
@@ -15,7 +17,11 @@ pub(crate) struct Outlet {
 }
 
 impl Outlet {
-    pub(crate) fn new(events: Sender<EngineEvent>, wake: Arc<dyn Fn() + Send + Sync>, preview: Slot<PositionPreview>) -> Self {
+    pub(crate) fn new(
+        events: Sender<EngineEvent>,
+        wake: Arc<dyn Fn() + Send + Sync>,
+        preview: Slot<PositionPreview>,
+    ) -> Self {
         Self { events, wake, preview }
     }
 
@@ -141,5 +147,17 @@ fn guarded<T>(part: impl FnOnce() -> Result<T, EngineFailure>) -> Result<T, Outc
                 .unwrap_or_else(|| "no message".into());
             Err(Outcome::Failed(EngineFailure::Internal(text)))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_the_jobs_failure() {
+        let outcome = guarded::<()>(|| panic!("a fault in a step")).expect_err("it failed");
+        let Outcome::Failed(EngineFailure::Internal(text)) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(text, "a fault in a step");
     }
 }

@@ -9,7 +9,9 @@ pub enum EngineFailure {
     #[error("{0}")]
     Io(String),
     /// A loss became NaN or infinite.
-    #[error("The loss became {value} at step {step}; lower the learning rate or lengthen the warm-up, and resume from the last checkpoint")]
+    #[error(
+        "The loss became {value} at step {step}; lower the learning rate or lengthen the warm-up, and resume from the last checkpoint"
+    )]
     Diverged {
         /// Step of the bad value.
         step: u64,

@@ -40,10 +40,14 @@ pub enum Problem {
         what: String,
     },
     /// The data type is not a scalar number.
-    #[error("the data type {0} (header field datatype) is not supported; convert the file to a scalar integer or float type")]
+    #[error(
+        "the data type {0} (header field datatype) is not supported; convert the file to a scalar integer or float type"
+    )]
     DataType(String),
     /// More voxels claimed than bytes there.
-    #[error("the header claims {claimed} of voxels (header field dim) but the file holds {present}; it is truncated or its header is wrong, copy or export it again")]
+    #[error(
+        "the header claims {claimed} of voxels (header field dim) but the file holds {present}; it is truncated or its header is wrong, copy or export it again"
+    )]
     TooFewBytes {
         /// Size by the header.
         claimed: String,

@@ -136,11 +136,20 @@ impl Header {
 
     /// First byte of the voxels in their file.
     pub(crate) fn voxel_offset(&self) -> Result<u64, Problem> {
-        let least = if self.is_pair { 0.0 } else if self.version == 1 { LEN_1 as f64 } else { LEN_2 as f64 };
+        let least = if self.is_pair {
+            0.0
+        } else if self.version == 1 {
+            LEN_1 as f64
+        } else {
+            LEN_2 as f64
+        };
         // Files with an offset of 0 and the voxels right after the four extension bytes exist; nibabel reads them so.
         let offset = if self.vox_offset == 0.0 && !self.is_pair { least + 4.0 } else { self.vox_offset };
         if !offset.is_finite() || offset < least || offset > 2e9 {
-            return Err(Problem::Field { field: "vox_offset", what: format!("is {offset}, where no voxels can begin") });
+            return Err(Problem::Field {
+                field: "vox_offset",
+                what: format!("is {offset}, where no voxels can begin"),
+            });
         }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 2e9")]
         Ok(offset as u64)
@@ -162,7 +171,10 @@ impl Header {
             _ => 1.0,
         };
         if to_mm != 1.0 {
-            warnings.push("The header says that lengths are not in millimetres (xyzt_units); the affine is used as written.".into());
+            warnings.push(
+                "The header says that lengths are not in millimetres (xyzt_units); the affine is used as written."
+                    .into(),
+            );
         }
         let sform = (self.sform_code > 0).then(|| self.sform());
         let qform = (self.qform_code > 0).then(|| self.qform());

@@ -93,7 +93,11 @@ pub fn open_bytes(name: &str, bytes: &[u8]) -> Result<Opened, OpenError> {
 ///
 /// # Errors
 /// One sentence about the file.
-pub fn read_components(path: &Path, control: Control<'_>, each: &mut dyn FnMut(Opened) -> bool) -> Result<(), OpenError> {
+pub fn read_components(
+    path: &Path,
+    control: Control<'_>,
+    each: &mut dyn FnMut(Opened) -> bool,
+) -> Result<(), OpenError> {
     let (header_path, voxel_path) = pair_of(path);
     Source::open(&header_path)
         .and_then(|source| read_from(source, Some(&voxel_path), control, each))

@@ -39,7 +39,8 @@ pub fn list_images(folder: &Path) -> Result<Vec<PathBuf>, std::io::Error> {
     Ok(out)
 }
 
-fn is_label_name(path: &Path) -> bool {
+/// True for the usual names of label maps (`NAME_label.nii.gz`, `NAME_seg.nii` …).
+pub fn is_label_name(path: &Path) -> bool {
     let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().to_lowercase());
     let stem = name.split('.').next().unwrap_or_default();
     ["_label", "_labels", "_seg", "_mask", "_segmentation"].iter().any(|end| stem.ends_with(end))
@@ -66,7 +67,9 @@ pub fn label_table(volume: &Volume, names: &LabelNames) -> Result<LabelTable, Pr
     if let Some(value) = bad {
         return Err(Problem::Field {
             field: "data",
-            what: format!("holds the value {value}, so this is an image and not a label map (whole numbers from 0 to 65535)"),
+            what: format!(
+                "holds the value {value}, so this is an image and not a label map (whole numbers from 0 to 65535)"
+            ),
         });
     }
     let ids = (0..=u16::MAX).filter(|&id| seen[usize::from(id)]);

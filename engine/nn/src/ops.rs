@@ -42,13 +42,7 @@ pub fn global_average(x: Tensor<5>) -> Tensor<2> {
 
 /// A cubic convolution with "same" padding for odd kernels and PyTorch's
 /// default initialisation (uniform ±1/√fan-in, which is burn's default too).
-pub fn conv(
-    channels: [usize; 2],
-    kernel: usize,
-    stride: usize,
-    bias: bool,
-    device: &Device,
-) -> Conv3d {
+pub fn conv(channels: [usize; 2], kernel: usize, stride: usize, bias: bool, device: &Device) -> Conv3d {
     let pad = (kernel - 1) / 2;
     Conv3dConfig::new(channels, [kernel; 3])
         .with_stride([stride; 3])

@@ -27,12 +27,7 @@ pub struct PlainConfig {
 impl PlainConfig {
     /// The preset behind the name `unet-tiny`: 64³ → 32³ → 16³ → 8³ → 4³ → 2³.
     pub fn unet_tiny() -> Self {
-        Self {
-            in_channels: 1,
-            features: vec![8, 16, 32, 64, 64],
-            strides: vec![2; 5],
-            convs: vec![1, 2, 2, 2, 2],
-        }
+        Self { in_channels: 1, features: vec![8, 16, 32, 64, 64], strides: vec![2; 5], convs: vec![1, 2, 2, 2, 2] }
     }
 
     /// Length of the embedding: the sum of all stage widths.

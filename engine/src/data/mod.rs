@@ -11,7 +11,7 @@ use rand::{Rng, SeedableRng};
 use voco_volume::position::{Crop, PositionGrid};
 use voco_volume::{FrameWindow, Preprocessed};
 
-pub(crate) use batch::{Batch, BatchPlan, Prepared};
+pub(crate) use batch::{Batch, BatchPlan, INPUT_EDGE, Prepared};
 pub(crate) use loader::Loader;
 
 /// Random numbers of their own for (seed, step, purpose).

@@ -14,7 +14,9 @@ pub enum VolumeError {
         given: usize,
     },
     /// The affine has a non-finite number.
-    #[error("the affine holds a value that is not a finite number (NaN or infinity); repair the header's sform or qform")]
+    #[error(
+        "the affine holds a value that is not a finite number (NaN or infinity); repair the header's sform or qform"
+    )]
     NonFiniteAffine,
     /// The affine maps the volume onto a plane, a line or a point.
     #[error("the affine is singular (a voxel has no volume); repair the header's sform, qform or pixdim")]

@@ -206,11 +206,8 @@ impl Preprocessed {
         let position_grid = self.recipe.position_grid();
         let windows = self.num_windows();
         let start = std::array::from_fn(|a| window.start[a].min(windows[a] - 1));
-        let grid = if windows == [1; 3] {
-            self.grid.clone()
-        } else {
-            self.grid.cropped(start, position_grid.frame_dims())?
-        };
+        let grid =
+            if windows == [1; 3] { self.grid.clone() } else { self.grid.cropped(start, position_grid.frame_dims())? };
         Ok(Frame { position_grid, grid })
     }
 }

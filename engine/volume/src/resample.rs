@@ -110,7 +110,11 @@ impl Grid {
         }
         let out_dims: [usize; 3] = std::array::from_fn(|a| {
             let exact = (dims[a] - 1) as f64 / ratio[a] + 1.0;
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates; checked by Geometry::new")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "saturates; checked by Geometry::new"
+            )]
             let rounded = exact.round_ties_even().max(1.0) as usize;
             rounded
         });
@@ -203,7 +207,10 @@ impl Grid {
     /// If the box does not lie inside or `out` has another length.
     pub fn copy_crop(&self, start: [usize; 3], size: [usize; 3], out: &mut [f32]) {
         let [nx, ny, nz] = self.dims();
-        assert!(start[0] + size[0] <= nx && start[1] + size[1] <= ny && start[2] + size[2] <= nz, "the crop lies inside");
+        assert!(
+            start[0] + size[0] <= nx && start[1] + size[1] <= ny && start[2] + size[2] <= nz,
+            "the crop lies inside"
+        );
         assert_eq!(out.len(), size.iter().product::<usize>(), "one place for each value");
         for k in 0..size[2] {
             for j in 0..size[1] {

@@ -3,7 +3,7 @@ use glam::{DVec2, DVec3};
 use crate::{Geometry, orientation::axis_assignment};
 
 /// The three reading planes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SlicePlane {
     /// Seen from the feet.
     Axial,

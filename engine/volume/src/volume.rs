@@ -58,7 +58,11 @@ impl Volume {
         let voxel = self.geometry.voxel_from_world().transform_point3(point_mm).round();
         let dims = self.dims();
         let inside = (0..3).all(|a| voxel[a] >= 0.0 && voxel[a] < dims[a] as f64);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked against the dims just above")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "checked against the dims just above"
+        )]
         inside.then(|| [voxel.x as usize, voxel.y as usize, voxel.z as usize])
     }
 

@@ -60,14 +60,9 @@ impl PatchMerging {
         let [d, h, w] = [d.div_ceil(2), h.div_ceil(2), w.div_ceil(2)];
         let rows = n * d * h * w;
         // The two halves of every axis to the front: [8, rows, C].
-        let lattices = x
-            .reshape([n, d, 2, h, 2, w, 2, c])
-            .permute([2, 4, 6, 0, 1, 3, 5, 7])
-            .reshape([8, rows, c]);
-        let slots = self
-            .order
-            .offsets()
-            .map(|[i, j, k]| lattices.clone().narrow(0, 4 * i + 2 * j + k, 1).reshape([rows, c]));
+        let lattices = x.reshape([n, d, 2, h, 2, w, 2, c]).permute([2, 4, 6, 0, 1, 3, 5, 7]).reshape([8, rows, c]);
+        let slots =
+            self.order.offsets().map(|[i, j, k]| lattices.clone().narrow(0, 4 * i + 2 * j + k, 1).reshape([rows, c]));
         let merged = self.norm.forward(Tensor::cat(slots.to_vec(), 1));
         self.reduction.forward(merged).reshape([n, d, h, w, 2 * c])
     }

@@ -145,9 +145,7 @@ impl SwinVit {
         let conv = |index: usize| ResBlock::new(f << index, f << index, device);
         Self {
             patch_embed: PatchEmbed {
-                proj: Conv3dConfig::new([config.in_channels, f], [2; 3])
-                    .with_stride([2; 3])
-                    .init(device),
+                proj: Conv3dConfig::new([config.in_channels, f], [2; 3]).with_stride([2; 3]).init(device),
             },
             layers1: stage(0),
             layers2: stage(1),

@@ -44,39 +44,38 @@ impl WindowPlan {
         self.window.iter().product()
     }
 
-    /// Whether any axis is shifted, and so a mask is needed.
-    pub fn is_shifted(&self) -> bool {
-        self.shift.iter().any(|&shift| shift > 0)
-    }
-
-    /// The attention mask `[windows, tokens, tokens]` of a shifted plan: 0 for
-    /// pairs of one region, −100 otherwise. Regions are those of the *padded*
-    /// grid, three per shifted axis.
-    pub fn mask(&self, device: &Device) -> Tensor<3> {
-        let region = |axis: usize, at: usize| {
-            let (edge, shift) = (self.padded[axis], self.shift[axis]);
-            if shift == 0 || at >= edge - shift {
-                2
-            } else {
-                u8::from(at >= edge - self.window[axis])
-            }
-        };
+    /// The attention mask `[count, tokens, tokens]` of the windows `first..` of a
+    /// batch (volume after volume): 0 for token pairs of one region, −100
+    /// otherwise. Regions are those of the *padded* grid, three per shifted
+    /// axis. `None` when all of it would be 0.
+    pub fn mask(&self, first: usize, count: usize, device: &Device) -> Option<Tensor<3>> {
         let counts: [usize; 3] = std::array::from_fn(|axis| self.padded[axis] / self.window[axis]);
+        let corners: Vec<[usize; 3]> = cells(counts).collect();
+        let corners = (first..first + count).map(|window| corners[window % corners.len()]);
+        // Only the last window of a shifted axis holds tokens from both ends.
+        let is_split = |corner: [usize; 3]| (0..3).any(|axis| self.shift[axis] > 0 && corner[axis] + 1 == counts[axis]);
+        if !corners.clone().any(is_split) {
+            return None;
+        }
         let n = self.tokens();
-        let mut values = Vec::with_capacity(self.windows() * n * n);
-        for corner in cells(counts) {
+        let mut values = Vec::with_capacity(count * n * n);
+        for corner in corners {
             let ids: Vec<[u8; 3]> = cells(self.window)
                 .map(|cell| {
-                    std::array::from_fn(|axis| {
-                        region(axis, corner[axis] * self.window[axis] + cell[axis])
-                    })
+                    std::array::from_fn(|axis| self.region(axis, corner[axis] * self.window[axis] + cell[axis]))
                 })
                 .collect();
             for a in &ids {
                 values.extend(ids.iter().map(|b| if a == b { 0.0 } else { MASKED }));
             }
         }
-        Tensor::from_data(TensorData::new(values, [self.windows(), n, n]), device)
+        Some(Tensor::from_data(TensorData::new(values, [count, n, n]), device))
+    }
+
+    /// Which of the regions of an axis a token of the padded grid belongs to.
+    fn region(&self, axis: usize, at: usize) -> u8 {
+        let (edge, shift) = (self.padded[axis], self.shift[axis]);
+        if shift == 0 || at >= edge - shift { 2 } else { u8::from(at >= edge - self.window[axis]) }
     }
 }
 
@@ -97,9 +96,11 @@ pub fn partition(x: Tensor<5>, plan: &WindowPlan) -> Tensor<3> {
         x.pad([(0, 0), (0, pd), (0, ph), (0, pw), (0, 0)], PadMode::Constant(0.0))
     };
     let x = roll_back(x, plan.shift);
-    x.reshape([n, d / wd, wd, h / wh, wh, w / ww, ww, c])
-        .permute([0, 1, 3, 5, 2, 4, 6, 7])
-        .reshape([n * plan.windows(), plan.tokens(), c])
+    x.reshape([n, d / wd, wd, h / wh, wh, w / ww, ww, c]).permute([0, 1, 3, 5, 2, 4, 6, 7]).reshape([
+        n * plan.windows(),
+        plan.tokens(),
+        c,
+    ])
 }
 
 /// The inverse of [`partition`]: `[N·windows, tokens, C]` → `[N,D,H,W,C]`.
@@ -111,8 +112,7 @@ pub fn reverse(x: Tensor<3>, plan: &WindowPlan, n: usize) -> Tensor<5> {
         .permute([0, 1, 4, 2, 5, 3, 6, 7])
         .reshape([n, d, h, w, c]);
     // Rolling on by (edge − shift) is rolling back by the shift.
-    let forward: [usize; 3] =
-        std::array::from_fn(|axis| (plan.padded[axis] - plan.shift[axis]) % plan.padded[axis]);
+    let forward: [usize; 3] = std::array::from_fn(|axis| (plan.padded[axis] - plan.shift[axis]) % plan.padded[axis]);
     let x = roll_back(x, forward);
     if plan.padded == plan.grid {
         return x;
@@ -154,9 +154,7 @@ mod tests {
     #[test]
     fn reverse_undoes_partition() {
         let device = Device::flex();
-        let x = Tensor::<1, burn::tensor::Int>::arange(0..9 * 8 * 3 * 2, &device)
-            .float()
-            .reshape([1, 9, 8, 3, 2]);
+        let x = Tensor::<1, burn::tensor::Int>::arange(0..9 * 8 * 3 * 2, &device).float().reshape([1, 9, 8, 3, 2]);
         let plan = WindowPlan::new([9, 8, 3], 3);
         let back = reverse(partition(x.clone(), &plan), &plan, 1);
         assert!(back.all_close(x, None, None), "tokens moved");

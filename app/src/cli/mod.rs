@@ -1,0 +1,70 @@
+//! The head-less commands. Machine output goes to standard output, everything else to standard error.
+
+mod devices;
+mod info;
+mod position;
+mod pretrain;
+mod render;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Opens, shows and labels 3D medical images, and pre-trains networks on them with VoCo.
+#[derive(Debug, Parser)]
+#[command(name = "voco", version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Args {
+    /// Files to open in the window.
+    pub files: Vec<PathBuf>,
+    /// Open the sample CT that comes with the program.
+    #[arg(long)]
+    pub sample: bool,
+    /// Say more on standard error.
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Header and statistics of a volume or label map.
+    Info(info::InfoArgs),
+    /// An off-screen picture of a volume.
+    Render(render::RenderArgs),
+    /// The position task: where crops lie and what the network should say of them.
+    #[command(subcommand)]
+    Position(position::PositionCommand),
+    /// VoCo pre-training on a folder of volumes.
+    Pretrain(pretrain::PretrainArgs),
+    /// Devices, what they can do, and which one `auto` takes.
+    Devices(devices::DevicesArgs),
+}
+
+pub(crate) fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Info(args) => info::run(&args),
+        Command::Render(args) => render::run(&args),
+        Command::Position(command) => position::run(command),
+        Command::Pretrain(args) => pretrain::run(&args),
+        Command::Devices(args) => devices::run(&args),
+    }
+}
+
+/// A line for people, on standard error.
+pub(crate) fn say(line: &str) {
+    // Nothing can be told to a user whose standard error is closed.
+    writeln!(std::io::stderr(), "{line}").ok();
+}
+
+/// A line on standard output. A closed pipe (`voco … | head`) ends the program's output, not the program.
+pub(crate) fn print(line: &str) {
+    writeln!(std::io::stdout().lock(), "{line}").ok();
+}
+
+/// A JSON document on standard output.
+pub(crate) fn print_json(value: &serde_json::Value) -> anyhow::Result<()> {
+    print(&serde_json::to_string_pretty(value)?);
+    Ok(())
+}

@@ -1,0 +1,255 @@
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+use glam::{DVec2, DVec3};
+use serde_json::json;
+use voco_io::Control;
+use voco_render::{
+    LabelTexture, Line, PreparedVolume, Quality, RenderContext, Renderer, SliceLook, SliceView, TransferFunction,
+    UploadLimits, ViewState, VolumeCamera, VolumeTexture,
+};
+use voco_ui::{Window, WindowPreset, box_edges, box_section};
+use voco_volume::{FrameWindow, Recipe, SliceFrame, SlicePlane, Stats, Volume, preprocess};
+
+use super::position::parse_recipe;
+
+#[derive(Debug, Args)]
+pub(crate) struct RenderArgs {
+    /// A NIfTI file.
+    input: PathBuf,
+    /// The picture to write.
+    output: PathBuf,
+    /// What to show.
+    #[arg(long, value_enum, default_value_t = View::Four)]
+    view: View,
+    /// Slice number, from 0, counted to the right, front or head; the middle if left out.
+    #[arg(long)]
+    slice: Option<usize>,
+    /// Window width and level, as WIDTH/LEVEL.
+    #[arg(long, value_parser = parse_window)]
+    window: Option<Window>,
+    /// A window preset for slices (abdomen, lung, bone …) or a 3D preset (CT-Bone, CT-Lung …).
+    #[arg(long)]
+    preset: Option<String>,
+    /// A label map to lay over.
+    #[arg(long)]
+    labels: Option<PathBuf>,
+    /// Draw the base crops of the recipe.
+    #[arg(long)]
+    position_grid: bool,
+    /// The recipe of the base crops.
+    #[arg(long, default_value = "abdomen-unlabelled", value_parser = parse_recipe)]
+    recipe: Recipe,
+    /// Size in pixels, as `WxH`.
+    #[arg(long, default_value = "800x800", value_parser = parse_size)]
+    size: [u32; 2],
+    /// One JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum View {
+    Axial,
+    Coronal,
+    Sagittal,
+    #[value(name = "3d")]
+    Volume,
+    Four,
+}
+
+fn parse_window(text: &str) -> Result<Window, String> {
+    let numbers = text.split_once('/').and_then(|(w, l)| Some((w.trim().parse().ok()?, l.trim().parse().ok()?)));
+    match numbers {
+        Some((width, level)) if width > 0.0 => Ok(Window { width, level }),
+        _ => Err("give the window as WIDTH/LEVEL, for example 400/40".into()),
+    }
+}
+
+fn parse_size(text: &str) -> Result<[u32; 2], String> {
+    let numbers = text.split_once('x').and_then(|(w, h)| Some([w.parse().ok()?, h.parse().ok()?]));
+    numbers
+        .filter(|s: &[u32; 2]| s.iter().all(|&n| (16..=8192).contains(&n)))
+        .ok_or_else(|| "give the size as WIDTHxHEIGHT, each from 16 to 8192".into())
+}
+
+/// Everything that the pictures of one volume share.
+struct Scene<'a> {
+    context: RenderContext,
+    renderer: Renderer,
+    volume: &'a Volume,
+    stats: Stats,
+    texture: VolumeTexture,
+    labels: Option<LabelTexture>,
+    window: Window,
+    transfer: TransferFunction,
+    boxes: Vec<[DVec3; 8]>,
+    slice: Option<usize>,
+}
+
+pub(crate) fn run(args: &RenderArgs) -> anyhow::Result<()> {
+    let opened = voco_io::open(&args.input, Control::NONE)?;
+    let context = RenderContext::headless()?;
+    let scene = Scene::new(args, &opened.volume, context)?;
+    let began = Instant::now();
+    let rgba = match args.view {
+        View::Four => scene.four(args.size)?,
+        View::Volume => scene.volume_view(args.size)?,
+        View::Axial => scene.slice_view(SlicePlane::Axial, args.size)?,
+        View::Coronal => scene.slice_view(SlicePlane::Coronal, args.size)?,
+        View::Sagittal => scene.slice_view(SlicePlane::Sagittal, args.size)?,
+    };
+    let frame_ms = began.elapsed().as_secs_f64() * 1e3;
+    save(args, &rgba)?;
+    let adapter = scene.context.adapter_name();
+    if args.json {
+        return super::print_json(&json!({ "adapter": adapter, "frame_ms": frame_ms }));
+    }
+    super::say(&format!("{frame_ms:.0} ms on {adapter}"));
+    Ok(())
+}
+
+fn save(args: &RenderArgs, rgba: &[u8]) -> anyhow::Result<()> {
+    let name = args.output.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    let [width, height] = args.size;
+    let mut bytes = Vec::new();
+    let encoder = image::codecs::png::PngEncoder::new(&mut bytes);
+    image::ImageEncoder::write_image(encoder, rgba, width, height, image::ExtendedColorType::Rgba8)?;
+    let folder = match args.output.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => std::path::Path::new("."),
+    };
+    let write = || -> std::io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        std::io::Write::write_all(&mut file, &bytes)?;
+        file.persist(&args.output)?;
+        Ok(())
+    };
+    write().map_err(|e| anyhow::anyhow!("{name}: the picture cannot be written ({e}); choose another place"))
+}
+
+impl<'a> Scene<'a> {
+    fn new(args: &RenderArgs, volume: &'a Volume, context: RenderContext) -> anyhow::Result<Self> {
+        let stats = Stats::of(volume);
+        let prepared = PreparedVolume::new(volume, &UploadLimits::of(&context));
+        let texture = VolumeTexture::upload(&context, &prepared)?;
+        let labels = args.labels.as_ref().map(|path| load_labels(path, &context)).transpose()?;
+        let transfers = TransferFunction::presets();
+        let wanted = args.preset.as_deref().unwrap_or_default();
+        let find = |name: &str| {
+            transfers
+                .iter()
+                .find(|t| t.name.eq_ignore_ascii_case(name) || t.name.eq_ignore_ascii_case(&format!("CT-{name}")))
+        };
+        let window_preset = WindowPreset::ALL.iter().find(|p| p.name.eq_ignore_ascii_case(wanted));
+        if !wanted.is_empty() && find(wanted).is_none() && window_preset.is_none() {
+            let names: Vec<&str> =
+                WindowPreset::ALL.iter().map(|p| p.name).chain(transfers.iter().map(|t| t.name.as_str())).collect();
+            anyhow::bail!("there is no preset '{wanted}'; the presets are {}", names.join(", "));
+        }
+        let default = if stats.min <= -500.0 { "CT-Bone" } else { "MR-Default" };
+        let transfer = find(wanted).or_else(|| find(default)).unwrap_or(&transfers[0]).fitted(stats.min, stats.max);
+        let window = args.window.or(window_preset.map(|p| p.window)).unwrap_or_else(|| Window::default_for(&stats));
+        let boxes = if args.position_grid {
+            let body = preprocess(volume, args.recipe, &|| false, &mut |_, _| {})?;
+            let frame = body.frame(FrameWindow { start: body.num_windows().map(|n| n / 2) })?;
+            let grid = frame.position_grid;
+            (0..grid.num_bases()).map(|k| grid.base(k).world_corners(frame.geometry())).collect()
+        } else {
+            Vec::new()
+        };
+        let renderer = Renderer::new(&context, RenderContext::OFFSCREEN_FORMAT);
+        Ok(Self { context, renderer, volume, stats, texture, labels, window, transfer, boxes, slice: args.slice })
+    }
+
+    fn slice_view(&self, plane: SlicePlane, size: [u32; 2]) -> anyhow::Result<Vec<u8>> {
+        let geometry = self.volume.geometry();
+        let frame = SliceFrame::new(geometry, plane);
+        let slice = self.slice.unwrap_or(frame.num_slices / 2);
+        anyhow::ensure!(
+            slice < frame.num_slices,
+            "there is no slice {slice}: this view has slices 0 to {}",
+            frame.num_slices - 1
+        );
+        let through_mm = frame.point_on_slice(geometry, geometry.center_mm(), slice);
+        let [width, height] = size.map(f64::from);
+        let mm_per_pixel = (frame.extent_mm.x / width).max(frame.extent_mm.y / height);
+        let view = SliceView { frame, through_mm, center_mm_on_picture: DVec2::ZERO, mm_per_pixel, size_px: size };
+        let look = SliceLook {
+            window_width: self.window.width,
+            window_level: self.window.level,
+            label_opacity: 0.4,
+            label_outline: false,
+        };
+        let mut lines = Vec::new();
+        for corners in &self.boxes {
+            let outline = box_section(corners, &frame, through_mm).unwrap_or_default();
+            for (n, &a) in outline.iter().enumerate() {
+                let b = outline[(n + 1) % outline.len()];
+                let [a, b] = [a, b].map(|p| frame.world_from_picture(p, through_mm));
+                lines.push(grid_line(a, b));
+            }
+        }
+        let mut state = ViewState::new(&self.context, &self.renderer);
+        Ok(self.renderer.render_slice_to_rgba(
+            &self.context,
+            &mut state,
+            Some(&self.texture),
+            self.labels.as_ref(),
+            &view,
+            &look,
+            &lines,
+        )?)
+    }
+
+    fn volume_view(&self, size: [u32; 2]) -> anyhow::Result<Vec<u8>> {
+        debug_assert!(self.stats.max >= self.stats.min, "statistics of a volume are ordered");
+        let camera = VolumeCamera::fit(self.volume.geometry());
+        let lines: Vec<Line> = self.boxes.iter().flat_map(box_edges).map(|[a, b]| grid_line(a, b)).collect();
+        let label_opacity = if self.labels.is_some() { 0.8 } else { 0.0 };
+        let mut state = ViewState::new(&self.context, &self.renderer);
+        Ok(self.renderer.render_volume_to_rgba(
+            &self.context,
+            &mut state,
+            &self.texture,
+            self.labels.as_ref(),
+            &camera,
+            size,
+            &self.transfer,
+            Quality::RESTING,
+            label_opacity,
+            &lines,
+        )?)
+    }
+
+    /// Axial, 3D, coronal and sagittal, as in the window.
+    fn four(&self, size: [u32; 2]) -> anyhow::Result<Vec<u8>> {
+        let [width, height] = size;
+        let (left, top) = (width / 2, height / 2);
+        let mut out = vec![0; (width * height * 4) as usize];
+        let mut put = |rgba: &[u8], x: u32, y: u32, w: u32| {
+            for (row, line) in rgba.chunks((w * 4) as usize).enumerate() {
+                let at = (((y + row as u32) * width + x) * 4) as usize;
+                out[at..at + line.len()].copy_from_slice(line);
+            }
+        };
+        put(&self.slice_view(SlicePlane::Axial, [left, top])?, 0, 0, left);
+        put(&self.volume_view([width - left, top])?, left, 0, width - left);
+        put(&self.slice_view(SlicePlane::Coronal, [left, height - top])?, 0, top, left);
+        put(&self.slice_view(SlicePlane::Sagittal, [width - left, height - top])?, left, top, width - left);
+        Ok(out)
+    }
+}
+
+fn load_labels(path: &std::path::Path, context: &RenderContext) -> anyhow::Result<LabelTexture> {
+    let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    let opened = voco_io::open(path, Control::NONE)?;
+    let table = voco_io::label_table(&opened.volume, &crate::sample::total_segmentator_names())
+        .map_err(|e| anyhow::anyhow!("{name}: {e}"))?;
+    Ok(LabelTexture::upload(context, &opened.volume, &table)?)
+}
+
+fn grid_line(a: DVec3, b: DVec3) -> Line {
+    Line { a, b, color: [96, 165, 250, 255], width_px: 1.5 }
+}

@@ -1,0 +1,112 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use voco_engine::EngineHandle;
+use voco_engine_api::{CancelFlag, EngineEvent};
+use voco_render::RenderContext;
+use voco_ui::{Outbox, Request, Session, Shell, ViewSettings};
+
+use super::recent::RecentFiles;
+use super::tasks::Tasks;
+
+/// The window's state: what is shown, what runs beside it, and the way to the engine.
+pub(super) struct App {
+    pub session: Session,
+    pub settings: ViewSettings,
+    pub shell: Shell,
+    pub outbox: Outbox,
+    pub tasks: Tasks,
+    pub engine: EngineHandle,
+    pub training_cancel: Option<CancelFlag>,
+    /// What the present run trains on, to show a volume of it.
+    pub training_data: Vec<super::requests::TrainingItem>,
+    pub render: RenderContext,
+    pub recent: RecentFiles,
+    pub next_volume: u64,
+    pub dialogs: super::dialogs::Dialogs,
+}
+
+impl App {
+    pub fn new(creation: &eframe::CreationContext<'_>, files: Vec<PathBuf>, sample: bool) -> anyhow::Result<Self> {
+        voco_ui::theme::apply(&creation.egui_ctx);
+        let Some(state) = &creation.wgpu_render_state else { anyhow::bail!("eframe made no graphics device") };
+        let render = RenderContext::from_wgpu(&state.adapter, state.device.clone(), state.queue.clone());
+        voco_ui::install_gpu(state, render.clone());
+        let waker = || -> Arc<dyn Fn() + Send + Sync> {
+            let ctx = creation.egui_ctx.clone();
+            Arc::new(move || ctx.request_repaint())
+        };
+        let recent = RecentFiles::load();
+        let mut session = Session { adapter_name: render.adapter_name().to_owned(), ..Session::default() };
+        if render.is_software() {
+            session.notice("There is no GPU driver: pictures are drawn by the processor and turn slowly.", false);
+        }
+        session.recent = recent.paths().to_vec();
+        let mut outbox = Outbox::default();
+        if sample {
+            outbox.ask(Request::OpenSample);
+        }
+        if !files.is_empty() {
+            outbox.ask(Request::Open(files));
+        }
+        Ok(Self {
+            session,
+            settings: ViewSettings::default(),
+            shell: Shell::default(),
+            outbox,
+            tasks: Tasks::new(waker()),
+            engine: EngineHandle::start(waker())?,
+            training_cancel: None,
+            training_data: Vec::new(),
+            render,
+            recent,
+            next_volume: 1,
+            dialogs: super::dialogs::Dialogs::new(waker()),
+        })
+    }
+
+    fn drain_engine(&mut self) {
+        let events: Vec<EngineEvent> = self.engine.events().try_iter().collect();
+        for event in &events {
+            if matches!(event, EngineEvent::Preview { .. })
+                && let Some(job) = &mut self.session.training.job
+            {
+                job.preview = self.engine.preview().get();
+            }
+            self.session.training.apply(event);
+        }
+    }
+}
+
+impl eframe::App for App {
+    /// Runs also while the window is hidden, so that the engine's queue is always drained.
+    fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
+        self.drain_engine();
+        self.take_task_results();
+        self.take_dialog_answers();
+        let dropped: Vec<PathBuf> = ctx.input(|i| i.raw.dropped_files.iter().filter_map(|f| f.path.clone()).collect());
+        if !dropped.is_empty() {
+            self.outbox.ask(Request::Open(dropped));
+        }
+        for request in self.outbox.take() {
+            self.carry_out(request, ctx);
+        }
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        self.shell.show(ui, &mut self.session, &mut self.settings, &mut self.outbox);
+        if std::mem::take(&mut self.shell.labels_changed)
+            && let Some(labels) = self.session.active().and_then(|v| v.labels.as_ref())
+        {
+            labels.texture.set_colors(&self.render, &labels.table);
+        }
+        if !self.outbox.is_empty() {
+            // They are carried out in `logic`, at the start of the next frame.
+            ui.ctx().request_repaint();
+        }
+    }
+
+    fn on_exit(&mut self) {
+        self.tasks.cancel_all();
+    }
+}

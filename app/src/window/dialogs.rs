@@ -1,0 +1,66 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+/// What was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    Images,
+    Labels,
+    TrainingFolder,
+    RunFolder,
+}
+
+/// File dialogs. The system draws them; the answer comes later, so the window goes on meanwhile.
+pub(super) struct Dialogs {
+    answers: Receiver<(Asked, Vec<PathBuf>)>,
+    sender: Sender<(Asked, Vec<PathBuf>)>,
+    wake: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl Dialogs {
+    pub fn new(wake: Arc<dyn Fn() + Send + Sync>) -> Self {
+        let (sender, answers) = bounded(16);
+        Self { answers, sender, wake }
+    }
+
+    /// Opens a dialog. Must be called on the main thread, as macOS demands.
+    pub fn ask(&self, asked: Asked) {
+        let dialog = rfd::AsyncFileDialog::new();
+        let images = ["nii", "gz", "hdr", "img"];
+        let (sender, wake) = (self.sender.clone(), Arc::clone(&self.wake));
+        let answer = move |paths: Vec<PathBuf>| {
+            // A full queue means that sixteen answers wait already; one more is not missed.
+            sender.try_send((asked, paths)).ok();
+            wake();
+        };
+        let paths = |files: Vec<rfd::FileHandle>| files.iter().map(|f| f.path().to_owned()).collect::<Vec<_>>();
+        match asked {
+            Asked::Images => {
+                let picked = dialog.set_title("Open volumes").add_filter("NIfTI", &images).pick_files();
+                wait(move || answer(paths(pollster::block_on(picked).unwrap_or_default())));
+            }
+            Asked::Labels => {
+                let picked = dialog.set_title("Open a label map").add_filter("NIfTI", &images).pick_file();
+                wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
+            }
+            Asked::TrainingFolder | Asked::RunFolder => {
+                let title =
+                    if asked == Asked::RunFolder { "Folder for the run" } else { "Folder of volumes to train on" };
+                let picked = dialog.set_title(title).pick_folder();
+                wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
+            }
+        }
+    }
+
+    /// Answers given since the last call.
+    pub fn answers(&self) -> Vec<(Asked, Vec<PathBuf>)> {
+        self.answers.try_iter().filter(|(_, paths)| !paths.is_empty()).collect()
+    }
+}
+
+/// Waits for the user on a thread of its own; without one the dialog's answer is lost, which the user sees.
+fn wait(body: impl FnOnce() + Send + 'static) {
+    std::thread::Builder::new().name("dialog".into()).spawn(body).ok();
+}

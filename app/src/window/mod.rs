@@ -1,0 +1,45 @@
+//! The native window: eframe around `voco_ui`, and everything that panels ask for.
+
+mod app;
+mod dialogs;
+mod recent;
+mod requests;
+mod tasks;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use voco_render::RenderContext;
+
+/// Opens the window with the files named, or the sample.
+pub(crate) fn run(files: Vec<PathBuf>, sample: bool) -> anyhow::Result<()> {
+    let mut options = eframe::NativeOptions {
+        viewport: egui::ViewportBuilder::default()
+            .with_title("VoCo Workbench")
+            .with_app_id("voco-workbench")
+            .with_inner_size([1600.0, 1000.0])
+            .with_min_inner_size([900.0, 600.0])
+            .with_drag_and_drop(true),
+        renderer: eframe::Renderer::Wgpu,
+        ..Default::default()
+    };
+    if let egui_wgpu::WgpuSetup::CreateNew(setup) = &mut options.wgpu_options.wgpu_setup {
+        // 3D textures as large as the adapter has them, rather than WebGPU's common minimum.
+        setup.device_descriptor = Arc::new(|adapter| wgpu::DeviceDescriptor {
+            label: Some("voco window"),
+            required_limits: RenderContext::wanted_limits(adapter),
+            ..Default::default()
+        });
+    }
+    eframe::run_native(
+        "voco-workbench",
+        options,
+        Box::new(move |creation| Ok(Box::new(app::App::new(creation, files, sample)?))),
+    )
+    .map_err(|e| {
+        anyhow::anyhow!(
+            "the window cannot be opened ({e}); a display (X11 or Wayland) and a Vulkan, Metal or DirectX 12 driver are needed, \
+             and 'voco --help' lists what works without one"
+        )
+    })
+}

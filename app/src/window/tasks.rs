@@ -1,0 +1,204 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use parking_lot::Mutex;
+use voco_engine_api::CancelFlag;
+use voco_io::{Control, LabelNames, OpenError, Opened};
+use voco_render::{LabelTexture, PreparedVolume, RenderContext, UploadLimits, VolumeTexture};
+use voco_ui::{OpenLabels, VolumeId};
+use voco_volume::{Geometry, Recipe, Stats, Volume, preprocess};
+
+/// Most tasks at a time; more wait for a thread to be free.
+const MAX_THREADS: usize = 2;
+
+/// Work that would hold up a frame, on threads of its own. Each task ends with exactly one result.
+pub(super) struct Tasks {
+    jobs: Sender<(u64, TaskWork, CancelFlag)>,
+    results: Receiver<TaskResult>,
+    progress: Arc<Mutex<Vec<(u64, f32)>>>,
+    cancels: Vec<(u64, CancelFlag)>,
+    next: u64,
+}
+
+/// Where an image comes from.
+#[derive(Debug, Clone)]
+pub(super) enum ImageSource {
+    File(PathBuf),
+    Sample,
+}
+
+/// What to do.
+pub(super) enum TaskWork {
+    Image { source: ImageSource, render: RenderContext, labels: Option<ImageSource>, names: LabelNames },
+    Labels { path: PathBuf, image: Geometry, volume_id: VolumeId, render: RenderContext, names: LabelNames },
+    PositionFrame { volume_id: VolumeId, volume: Volume, recipe: Recipe, seed: u64 },
+}
+
+/// What came of a task.
+pub(super) enum TaskOutcome {
+    Image { source: ImageSource, opened: Box<LoadedImage> },
+    Labels { volume_id: VolumeId, labels: Box<OpenLabels>, note: Option<String> },
+    PositionFrame { volume_id: VolumeId, overlay: voco_ui::PositionOverlay },
+    Failed(String),
+    Cancelled,
+}
+
+pub(super) struct TaskResult {
+    pub task: u64,
+    pub outcome: TaskOutcome,
+}
+
+/// An image ready to be shown.
+pub(super) struct LoadedImage {
+    pub opened: Opened,
+    pub stats: Stats,
+    pub texture: Arc<VolumeTexture>,
+    pub labels: Option<OpenLabels>,
+}
+
+impl Tasks {
+    pub fn new(wake: Arc<dyn Fn() + Send + Sync>) -> Self {
+        let (jobs, job_receiver) = bounded::<(u64, TaskWork, CancelFlag)>(256);
+        let (result_sender, results) = bounded(256);
+        let progress = Arc::new(Mutex::new(Vec::new()));
+        for n in 0..MAX_THREADS {
+            let (jobs, results) = (job_receiver.clone(), result_sender.clone());
+            let (wake, progress) = (Arc::clone(&wake), Arc::clone(&progress));
+            let body = move || {
+                for (task, work, cancel) in jobs {
+                    let report = |share: f32| {
+                        progress.lock().push((task, share));
+                        wake();
+                    };
+                    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(work, &cancel, &report)));
+                    let outcome = done.unwrap_or_else(|_| {
+                        TaskOutcome::Failed("An error in the program stopped this task; please report it.".into())
+                    });
+                    if results.send(TaskResult { task, outcome }).is_err() {
+                        break;
+                    }
+                    wake();
+                }
+            };
+            // Without threads nothing can be opened, which the first task will say.
+            std::thread::Builder::new().name(format!("task-{n}")).spawn(body).ok();
+        }
+        Self { jobs, results, progress, cancels: Vec::new(), next: 1 }
+    }
+
+    /// Queues a task; its number and the way to stop it.
+    pub fn start(&mut self, work: TaskWork) -> Result<(u64, CancelFlag), String> {
+        let (task, cancel) = (self.next, CancelFlag::default());
+        self.next += 1;
+        self.jobs
+            .try_send((task, work, cancel.clone()))
+            .map_err(|_| "Too much is being opened at once; try again in a moment.".to_owned())?;
+        self.cancels.push((task, cancel.clone()));
+        Ok((task, cancel))
+    }
+
+    pub fn results(&mut self) -> Vec<TaskResult> {
+        let results: Vec<TaskResult> = self.results.try_iter().collect();
+        self.cancels.retain(|(task, _)| results.iter().all(|r| r.task != *task));
+        results
+    }
+
+    /// Progress told since the last call.
+    pub fn progress(&self) -> Vec<(u64, f32)> {
+        std::mem::take(&mut *self.progress.lock())
+    }
+
+    pub fn cancel_all(&self) {
+        self.cancels.iter().for_each(|(_, flag)| flag.cancel());
+    }
+}
+
+fn run(work: TaskWork, cancel: &CancelFlag, report: &dyn Fn(f32)) -> TaskOutcome {
+    let is_cancelled = || cancel.is_cancelled();
+    let control = Control { progress: report, is_cancelled: &is_cancelled };
+    match work {
+        TaskWork::Image { source, render, labels, names } => match image(&source, labels, &names, &render, control) {
+            Ok(loaded) if !is_cancelled() => TaskOutcome::Image { source, opened: Box::new(loaded) },
+            Ok(_) | Err(None) => TaskOutcome::Cancelled,
+            Err(Some(text)) => TaskOutcome::Failed(text),
+        },
+        TaskWork::Labels { path, image, volume_id, render, names } => {
+            match open_source(&ImageSource::File(path.clone()), false, control) {
+                Ok(opened) => {
+                    let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+                    let same = opened.volume.geometry().is_same_grid(&image, 0.5);
+                    let note = (!same).then(|| grid_note(&name, opened.volume.geometry(), &image));
+                    match to_labels(name, opened.volume, &names, &render) {
+                        Ok(labels) => TaskOutcome::Labels { volume_id, labels: Box::new(labels), note },
+                        Err(text) => TaskOutcome::Failed(text),
+                    }
+                }
+                Err(e) => said(&e).map_or(TaskOutcome::Cancelled, TaskOutcome::Failed),
+            }
+        }
+        TaskWork::PositionFrame { volume_id, volume, recipe, seed } => {
+            position_frame(volume_id, &volume, recipe, seed, cancel)
+        }
+    }
+}
+
+/// What to tell the user of an error; nothing if the user stopped it.
+fn said(error: &OpenError) -> Option<String> {
+    (!error.is_cancelled()).then(|| error.to_string())
+}
+
+fn open_source(source: &ImageSource, is_label: bool, control: Control<'_>) -> Result<Opened, OpenError> {
+    match source {
+        ImageSource::File(path) => voco_io::open(path, control),
+        ImageSource::Sample if is_label => voco_io::open_bytes("sample labels", crate::sample::LABELS),
+        ImageSource::Sample => voco_io::open_bytes("sample", crate::sample::IMAGE),
+    }
+}
+
+fn image(
+    source: &ImageSource,
+    labels: Option<ImageSource>,
+    names: &LabelNames,
+    render: &RenderContext,
+    control: Control<'_>,
+) -> Result<LoadedImage, Option<String>> {
+    let opened = open_source(source, false, control).map_err(|e| said(&e))?;
+    let stats = Stats::of(&opened.volume);
+    let prepared = PreparedVolume::new(&opened.volume, &UploadLimits::of(render));
+    let texture = Arc::new(VolumeTexture::upload(render, &prepared).map_err(|e| Some(e.to_string()))?);
+    // A label map that cannot be shown does not keep the image from being shown.
+    let labels = labels
+        .and_then(|l| open_source(&l, true, control).ok())
+        .and_then(|l| to_labels("Sample labels".into(), l.volume, names, render).ok());
+    Ok(LoadedImage { opened, stats, texture, labels })
+}
+
+fn to_labels(name: String, volume: Volume, names: &LabelNames, render: &RenderContext) -> Result<OpenLabels, String> {
+    let table = voco_io::label_table(&volume, names).map_err(|e| format!("{name}: {e}"))?;
+    let texture = LabelTexture::upload(render, &volume, &table).map_err(|e| format!("{name}: {e}"))?;
+    Ok(OpenLabels { name, volume, table, texture: Arc::new(texture) })
+}
+
+/// By how much a label map's grid differs from its image's.
+fn grid_note(name: &str, labels: &Geometry, image: &Geometry) -> String {
+    let shift = labels.center_mm().distance(image.center_mm());
+    let [a, b, c] = labels.dims();
+    let [x, y, z] = image.dims();
+    format!(
+        "{name}: its grid ({a}×{b}×{c}) is not the image's ({x}×{y}×{z}), centres {shift:.1} mm apart; it is shown at its own place."
+    )
+}
+
+fn position_frame(volume_id: VolumeId, volume: &Volume, recipe: Recipe, seed: u64, cancel: &CancelFlag) -> TaskOutcome {
+    use rand::SeedableRng;
+    let frame = preprocess(volume, recipe, &|| cancel.is_cancelled(), &mut |_, _| {}).and_then(|body| {
+        let mut random = rand::rngs::StdRng::seed_from_u64(seed);
+        let frame = body.frame(voco_engine::draw_window(&body, &mut random))?;
+        let crops = (0..2).map(|_| voco_engine::draw_crop(frame.position_grid, &mut random)).collect();
+        let overlay =
+            voco_ui::PositionOverlay { recipe, frame: *frame.geometry(), grid: frame.position_grid, crops, seed };
+        Ok(TaskOutcome::PositionFrame { volume_id, overlay })
+    });
+    frame.unwrap_or_else(|e| TaskOutcome::Failed(format!("The grid cannot be drawn: {e}.")))
+}

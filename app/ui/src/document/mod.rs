@@ -1,0 +1,7 @@
+mod session;
+mod training;
+mod view_settings;
+
+pub use session::{Loading, Notice, OpenLabels, OpenVolume, PositionOverlay, Session, VolumeId, Window, WindowPreset};
+pub use training::{TrainingJob, TrainingSetup, TrainingSource, TrainingState};
+pub use view_settings::{LeftDrag, ViewKind, ViewSettings};

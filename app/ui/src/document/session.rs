@@ -1,0 +1,194 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use glam::DVec3;
+use voco_engine_api::CancelFlag;
+use voco_render::{LabelTexture, VolumeTexture};
+use voco_volume::position::{Crop, PositionGrid};
+use voco_volume::{Geometry, LabelTable, Recipe, Stats, Volume};
+
+use super::TrainingState;
+
+/// What is open and what is going on.
+#[derive(Default)]
+pub struct Session {
+    /// Open volumes, oldest first.
+    pub volumes: Vec<OpenVolume>,
+    /// The one on show.
+    pub active: Option<VolumeId>,
+    /// Being opened.
+    pub loading: Vec<Loading>,
+    /// Files opened lately, newest first.
+    pub recent: Vec<PathBuf>,
+    /// Things said to the user, newest last.
+    pub notices: Vec<Notice>,
+    /// Pre-training.
+    pub training: TrainingState,
+    /// The graphics adapter, for the status bar.
+    pub adapter_name: String,
+}
+
+/// Number of an open volume; never used twice in a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct VolumeId(pub u64);
+
+/// A volume on show.
+pub struct OpenVolume {
+    /// Its number.
+    pub id: VolumeId,
+    /// File name without folders, or the sample's title.
+    pub name: String,
+    /// Its file; none for the sample.
+    pub path: Option<PathBuf>,
+    /// Voxels and geometry.
+    pub volume: Volume,
+    /// Range and mean.
+    pub stats: Stats,
+    /// What the user should know about the file.
+    pub warnings: Vec<String>,
+    /// Window and level.
+    pub window: Window,
+    /// Its texture.
+    pub texture: Arc<VolumeTexture>,
+    /// Label map over it.
+    pub labels: Option<OpenLabels>,
+    /// Where the base crops lie, once asked for.
+    pub position: Option<PositionOverlay>,
+}
+
+/// A label map over a volume.
+pub struct OpenLabels {
+    /// Name of the file.
+    pub name: String,
+    /// Voxels and geometry, possibly of another grid.
+    pub volume: Volume,
+    /// Names and colours.
+    pub table: LabelTable,
+    /// Its texture.
+    pub texture: Arc<LabelTexture>,
+}
+
+/// The position task of one volume.
+#[derive(Debug, Clone)]
+pub struct PositionOverlay {
+    /// The recipe that was followed.
+    pub recipe: Recipe,
+    /// Frame in the patient.
+    pub frame: Geometry,
+    /// Base crops that tile it.
+    pub grid: PositionGrid,
+    /// Random crops drawn in it.
+    pub crops: Vec<Crop>,
+    /// Seed they were drawn with.
+    pub seed: u64,
+}
+
+/// A file being opened.
+pub struct Loading {
+    /// Number of the task.
+    pub task: u64,
+    /// Name of the file.
+    pub name: String,
+    /// 0…1.
+    pub progress: f32,
+    /// To stop it.
+    pub cancel: CancelFlag,
+}
+
+/// Something said to the user.
+#[derive(Debug, Clone)]
+pub struct Notice {
+    /// One sentence.
+    pub text: String,
+    /// A fault, or only news.
+    pub is_error: bool,
+}
+
+/// Window width and level, in real values (HU).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Window {
+    /// Width; above 0.
+    pub width: f64,
+    /// Centre.
+    pub level: f64,
+}
+
+/// A named window.
+#[derive(Debug, Clone, Copy)]
+pub struct WindowPreset {
+    /// What readers call it.
+    pub name: &'static str,
+    /// Its numbers.
+    pub window: Window,
+}
+
+impl WindowPreset {
+    const fn new(name: &'static str, width: f64, level: f64) -> Self {
+        Self { name, window: Window { width, level } }
+    }
+
+    /// The CT windows, in the order of the keys 1 to 9; the last is VoCo's clip range.
+    pub const ALL: [Self; 9] = [
+        Self::new("Abdomen", 400.0, 40.0),
+        Self::new("Lung", 1500.0, -600.0),
+        Self::new("Bone", 2000.0, 400.0),
+        Self::new("Brain", 80.0, 40.0),
+        Self::new("Liver", 150.0, 70.0),
+        Self::new("Mediastinum", 350.0, 40.0),
+        Self::new("Vessels", 600.0, 160.0),
+        Self::new("Stroke", 40.0, 40.0),
+        Self::new("What the network sees", 425.0, 37.5),
+    ];
+}
+
+impl Window {
+    /// A start for a volume: the abdomen window if it looks like CT (it reaches from air to tissue), else its whole range.
+    pub fn default_for(stats: &Stats) -> Self {
+        if stats.min <= -500.0 && stats.max >= 100.0 {
+            WindowPreset::ALL[0].window
+        } else {
+            // Bright outliers (vessels, fat, implants) would leave the rest dark at the full range.
+            let range = (stats.max - stats.min).max(1e-6);
+            let top = (stats.mean + (stats.max - stats.mean) * 0.6).max(stats.min + range * 0.2);
+            Self { width: top - stats.min, level: f64::midpoint(top, stats.min) }
+        }
+    }
+}
+
+impl Session {
+    /// The volume on show.
+    pub fn active(&self) -> Option<&OpenVolume> {
+        self.volumes.iter().find(|v| Some(v.id) == self.active)
+    }
+
+    /// The volume on show, to change its window, labels' visibility and the like.
+    pub fn active_mut(&mut self) -> Option<&mut OpenVolume> {
+        self.volumes.iter_mut().find(|v| Some(v.id) == self.active)
+    }
+
+    /// Tells the user.
+    pub fn notice(&mut self, text: impl Into<String>, is_error: bool) {
+        self.notices.push(Notice { text: text.into(), is_error });
+        // The list is for reading, not an archive.
+        let surplus = self.notices.len().saturating_sub(50);
+        self.notices.drain(..surplus);
+    }
+
+    /// The middle of the volume on show.
+    pub fn center_mm(&self) -> DVec3 {
+        self.active().map_or(DVec3::ZERO, |v| v.volume.geometry().center_mm())
+    }
+}
+
+impl OpenLabels {
+    /// The label at a point in the patient: its id and name.
+    pub fn at_world(&self, point_mm: DVec3) -> Option<(u16, &str)> {
+        let value = self.volume.value_at_world(point_mm)?;
+        if !(1.0..65536.0).contains(&value) {
+            return None;
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked just above")]
+        let id = value as u16;
+        self.table.get(id).map(|entry| (id, entry.name.as_str()))
+    }
+}

@@ -1,0 +1,129 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use voco_engine_api::{EngineEvent, JobId, Model, Outcome, Phase, PositionPreview, PretrainConfig, StepReport};
+
+/// What a run is to be, as the panel edits it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainingSetup {
+    /// On what.
+    pub source: TrainingSource,
+    /// Numbers and choices.
+    pub config: PretrainConfig,
+    /// The run's folder.
+    pub out: Option<PathBuf>,
+    /// Go on from the checkpoint in it.
+    pub resume: bool,
+}
+
+/// Where the volumes come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrainingSource {
+    /// Those open in the window.
+    OpenVolumes,
+    /// All volumes of a folder.
+    Folder(PathBuf),
+}
+
+impl Default for TrainingSetup {
+    fn default() -> Self {
+        Self {
+            source: TrainingSource::OpenVolumes,
+            config: PretrainConfig::preset(Model::UnetTiny, 300),
+            out: None,
+            resume: false,
+        }
+    }
+}
+
+/// Pre-training as the window knows it.
+#[derive(Default)]
+pub struct TrainingState {
+    /// The next run.
+    pub setup: TrainingSetup,
+    /// The present or last run.
+    pub job: Option<TrainingJob>,
+}
+
+/// A run.
+pub struct TrainingJob {
+    /// Its number.
+    pub id: JobId,
+    /// Its numbers and choices.
+    pub config: PretrainConfig,
+    /// Where it is saved.
+    pub out: PathBuf,
+    /// What it is busy with; none once it has ended.
+    pub phase: Option<Phase>,
+    /// Of the present phase: done and total.
+    pub progress: Option<(u64, u64)>,
+    /// The device it runs on.
+    pub device: String,
+    /// All steps so far.
+    pub steps: Vec<StepReport>,
+    /// The latest predictions.
+    pub preview: Option<Arc<PositionPreview>>,
+    /// Step of the last checkpoint.
+    pub saved_at: Option<u64>,
+    /// How it ended, for people.
+    pub ended: Option<(String, bool)>,
+    /// What it warned of.
+    pub warnings: Vec<String>,
+}
+
+impl TrainingJob {
+    /// A run that has just been asked for.
+    pub fn new(id: JobId, config: PretrainConfig, out: PathBuf) -> Self {
+        Self {
+            id,
+            config,
+            out,
+            phase: Some(Phase::Preparing),
+            progress: None,
+            device: String::new(),
+            steps: Vec::new(),
+            preview: None,
+            saved_at: None,
+            ended: None,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// True until it has ended.
+    pub fn is_running(&self) -> bool {
+        self.ended.is_none()
+    }
+}
+
+impl TrainingState {
+    /// The only place where an engine event changes what the window shows. Events of other jobs are ignored.
+    pub fn apply(&mut self, event: &EngineEvent) {
+        let Some(job) = self.job.as_mut() else { return };
+        match event {
+            EngineEvent::Started { job: id, device } if *id == job.id => job.device.clone_from(device),
+            EngineEvent::Phase { job: id, phase } if *id == job.id => {
+                job.phase = Some(*phase);
+                job.progress = None;
+            }
+            EngineEvent::Progress { job: id, done, total } if *id == job.id => job.progress = Some((*done, *total)),
+            EngineEvent::Step { job: id, report } if *id == job.id => job.steps.push(*report),
+            EngineEvent::CheckpointSaved { job: id, step, .. } if *id == job.id => job.saved_at = Some(*step),
+            EngineEvent::Warning { job: id, text } if *id == job.id => job.warnings.push(text.clone()),
+            EngineEvent::Ended { job: id, outcome } if *id == job.id => {
+                job.phase = None;
+                job.progress = None;
+                job.ended = Some(match outcome {
+                    Outcome::Done => ("Finished.".into(), false),
+                    Outcome::Cancelled => ("Stopped; what it had learned is saved.".into(), false),
+                    Outcome::Failed(failure) => (failure.to_string(), true),
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// True while a run is going on or paused.
+    pub fn is_running(&self) -> bool {
+        self.job.as_ref().is_some_and(TrainingJob::is_running)
+    }
+}

@@ -1,0 +1,70 @@
+use std::path::PathBuf;
+
+use voco_volume::Recipe;
+
+use crate::{TrainingSetup, VolumeId};
+
+/// What the user asks for that a panel cannot do itself.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Request {
+    /// Ask for files, then open them.
+    OpenDialog,
+    /// Ask for a label map of the active volume.
+    OpenLabelsDialog,
+    /// Open these files.
+    Open(Vec<PathBuf>),
+    /// Open the sample that comes with the program.
+    OpenSample,
+    /// Stop opening.
+    CancelLoading(u64),
+    /// Close a volume.
+    Close(VolumeId),
+    /// Find the recipe's frame of the active volume, to draw the grid of base crops.
+    FindPositionFrame {
+        /// Which volume.
+        volume: VolumeId,
+        /// By which recipe.
+        recipe: Recipe,
+        /// Seed of the window and the random crops.
+        seed: u64,
+    },
+    /// Ask for the folder to train on.
+    TrainingFolderDialog,
+    /// Ask for the folder of the run.
+    RunFolderDialog,
+    /// Begin pre-training.
+    StartTraining(Box<TrainingSetup>),
+    /// Hold it.
+    PauseTraining,
+    /// Go on.
+    ResumeTraining,
+    /// Save and end it.
+    StopTraining,
+    /// Save now.
+    SaveTraining,
+    /// The volume whose crops are being predicted: show it.
+    ShowTrainingVolume(usize),
+    /// End the program.
+    Quit,
+}
+
+/// Requests of one frame, carried out after it.
+#[derive(Debug, Default)]
+pub struct Outbox(Vec<Request>);
+
+impl Outbox {
+    /// Asks.
+    pub fn ask(&mut self, request: Request) {
+        self.0.push(request);
+    }
+
+    /// All requests, oldest first.
+    pub fn take(&mut self) -> Vec<Request> {
+        std::mem::take(&mut self.0)
+    }
+
+    /// True if nothing is asked for.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

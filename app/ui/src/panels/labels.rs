@@ -1,0 +1,51 @@
+use egui::{Slider, Ui};
+
+use crate::{Session, ViewSettings, theme};
+
+/// The label map over the volume on show: opacity, and a switch for each label. Returns true if a colour changed.
+pub(crate) fn labels_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings) -> bool {
+    let cursor_mm = settings.cursor_mm;
+    let Some(labels) = session.active_mut().and_then(|v| v.labels.as_mut()) else {
+        ui.weak("No label map is open.");
+        return false;
+    };
+    ui.add(Slider::new(&mut settings.label_opacity, 0.0..=1.0).text("Slices").max_decimals(2))
+        .on_hover_text("Opacity on slices (A less, S hide, D more)");
+    ui.add(Slider::new(&mut settings.label_opacity_3d, 0.0..=1.0).text("3D").max_decimals(2))
+        .on_hover_text("Opacity in 3D");
+    ui.checkbox(&mut settings.label_outline, "Outlines only");
+    let at_cursor = labels.at_world(cursor_mm).map(|(id, _)| id);
+    let mut changed = None;
+    ui.horizontal(|ui| {
+        for (text, visible) in [("Show all", true), ("Hide all", false)] {
+            if ui.small_button(text).clicked() {
+                changed = Some((None, visible));
+            }
+        }
+    });
+    let row = ui.text_style_height(&egui::TextStyle::Body).max(ui.spacing().interact_size.y);
+    let entries = labels.table.entries();
+    let scroll = egui::ScrollArea::vertical().id_salt("labels").max_height(180.0).auto_shrink([false, true]);
+    scroll.show_rows(ui, row, entries.len(), |ui, range| {
+        for entry in &entries[range] {
+            ui.horizontal(|ui| {
+                let (rect, _) = ui.allocate_exact_size(egui::vec2(12.0, 12.0), egui::Sense::hover());
+                ui.painter().rect_filled(rect, 2, theme::label_color(entry.color));
+                let mut visible = entry.visible;
+                let mut name = egui::RichText::new(&entry.name);
+                if at_cursor == Some(entry.id) {
+                    name = name.strong().color(egui::Color32::WHITE);
+                }
+                if ui.checkbox(&mut visible, name).clicked() {
+                    changed = Some((Some(entry.id), visible));
+                }
+            });
+        }
+    });
+    let Some((id, visible)) = changed else { return false };
+    let ids: Vec<u16> = entries.iter().map(|e| e.id).filter(|&e| id.is_none_or(|id| id == e)).collect();
+    for id in ids {
+        labels.table.set_visible(id, visible);
+    }
+    true
+}

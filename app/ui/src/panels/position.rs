@@ -1,0 +1,92 @@
+use egui::{Align2, ComboBox, FontId, RichText, Sense, Ui, WidgetInfo, WidgetType};
+use voco_engine_api::{CropPrediction, PositionPreview};
+use voco_volume::{CropStyle, Recipe};
+
+use crate::{Outbox, Request, Session, ViewSettings, theme};
+
+/// The VoCo grid of the volume on show: recipe, base crops, random crops.
+pub(crate) fn position_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
+    let Some(volume) = session.active() else {
+        ui.weak("Open a volume to see where its crops lie.");
+        return;
+    };
+    let before = (settings.recipe, settings.crop_seed, settings.show_grid);
+    ui.horizontal(|ui| {
+        ui.checkbox(&mut settings.show_grid, "Base crops")
+            .on_hover_text("Draw the grid of base crops on the patient (G)");
+        ui.checkbox(&mut settings.show_crops, "Random crops");
+    });
+    ui.horizontal(|ui| {
+        ui.label("Recipe");
+        ComboBox::from_id_salt("recipe").selected_text(settings.recipe.name()).show_ui(ui, |ui| {
+            for recipe in Recipe::ALL {
+                ui.selectable_value(&mut settings.recipe, recipe, recipe.name());
+            }
+        });
+        let draw = ui.add_enabled(settings.show_grid, egui::Button::new("Draw again"));
+        if draw.on_hover_text("Other random crops").clicked() {
+            settings.crop_seed += 1;
+        }
+    });
+    let n = settings.recipe.position_grid().n;
+    let style = match settings.recipe.crop_style() {
+        CropStyle::WholeBody => "the whole body stretched to the frame",
+        CropStyle::RandomWindow => "a random window of the body",
+    };
+    ui.label(RichText::new(format!("{n}×{n} base crops tile {style}.")).small().weak());
+    let is_current =
+        volume.position.as_ref().is_some_and(|p| p.recipe == settings.recipe && p.seed == settings.crop_seed);
+    let changed = before != (settings.recipe, settings.crop_seed, settings.show_grid);
+    if settings.show_grid && !is_current && (changed || volume.position.is_none()) {
+        outbox.ask(Request::FindPositionFrame { volume: volume.id, recipe: settings.recipe, seed: settings.crop_seed });
+    }
+}
+
+/// True overlap beside the predicted one, as seen on an axial slice: patient right at the left, front at the top.
+pub(crate) fn prediction_ui(ui: &mut Ui, preview: &PositionPreview, crop: &CropPrediction) {
+    let n = preview.grid.n;
+    let width = ((ui.available_width() - 12.0) / 2.0).min(170.0);
+    ui.horizontal(|ui| {
+        for (title, values, color) in
+            [("True overlap", &crop.target, theme::TRUTH), ("Predicted", &crop.prediction, theme::PREDICTION)]
+        {
+            ui.vertical(|ui| {
+                ui.label(RichText::new(title).small().color(color));
+                map(ui, title, n, values, color, width);
+            });
+        }
+    });
+    let verdict = if crop.is_top1_correct() {
+        RichText::new("The base crop of greatest overlap is right.").color(theme::TRUTH)
+    } else {
+        RichText::new("The base crop of greatest overlap is wrong.").color(theme::PREDICTION)
+    };
+    ui.label(verdict.small());
+    if let Some([x, y]) = preview.grid.center_from_overlaps(&crop.prediction) {
+        let place = crop.crop.voxel_box();
+        let center = f64::midpoint(place.min.z, place.max.z);
+        let half = preview.grid.edge as f64 / 2.0 - 0.5;
+        let true_at = glam::DVec3::new(crop.crop.start[0] as f64 + half, crop.crop.start[1] as f64 + half, center);
+        let said_at = glam::DVec3::new(x - 0.5, y - 0.5, center);
+        let affine = preview.frame.world_from_voxel();
+        let error = affine.transform_point3(true_at).distance(affine.transform_point3(said_at));
+        ui.label(RichText::new(format!("Off by {error:.0} mm in the patient.")).small());
+    }
+}
+
+fn map(ui: &mut Ui, title: &str, n: usize, values: &[f32], color: egui::Color32, width: f32) {
+    let (rect, response) = ui.allocate_exact_size(egui::vec2(width, width), Sense::hover());
+    response.widget_info(|| WidgetInfo::labeled(WidgetType::Image, true, title));
+    let cell = width / n as f32;
+    for (k, &value) in values.iter().enumerate().take(n * n) {
+        // i grows to the patient's right, which is at the left of the screen; j grows to the front, at the top.
+        let (column, row) = (n - 1 - k / n, n - 1 - k % n);
+        let corner = rect.left_top() + egui::vec2(column as f32 * cell, row as f32 * cell);
+        let tile = egui::Rect::from_min_size(corner, egui::vec2(cell, cell)).shrink(1.0);
+        ui.painter().rect_filled(tile, 3, theme::heat(color, value));
+        let text = if value >= 0.005 { format!("{:.0}", value * 100.0) } else { "·".into() };
+        let font = FontId::proportional((cell * 0.32).clamp(9.0, 15.0));
+        let ink = if value > 0.55 { egui::Color32::BLACK } else { egui::Color32::from_gray(220) };
+        ui.painter().text(tile.center(), Align2::CENTER_CENTER, text, font, ink);
+    }
+}

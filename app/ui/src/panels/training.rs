@@ -1,0 +1,264 @@
+use egui::{Button, ComboBox, DragValue, ProgressBar, RichText, Ui};
+use egui_plot::{HLine, Legend, Line, Plot, PlotPoints};
+use voco_engine_api::{DeviceChoice, Model, Phase, PretrainConfig, StepReport};
+use voco_volume::Recipe;
+
+use super::position::prediction_ui;
+use crate::{Outbox, Request, Session, TrainingJob, TrainingSetup, TrainingSource, theme};
+
+/// Intra loss of the best predictor that ignores the picture.
+const CONSTANT_PREDICTOR_INTRA: f64 = 0.506;
+/// Top-1 accuracy of always saying the centre.
+const CHANCE_TOP1: f64 = 0.25;
+
+/// Pre-training: set up, follow, pause, stop.
+pub(crate) fn training_ui(ui: &mut Ui, session: &mut Session, outbox: &mut Outbox) {
+    let num_open = session.volumes.len();
+    if session.training.is_running() {
+        if let Some(job) = &session.training.job {
+            running_ui(ui, job, outbox);
+        }
+    } else {
+        setup_ui(ui, &mut session.training.setup, num_open, outbox);
+        if let Some((text, is_error)) = session.training.job.as_ref().and_then(|j| j.ended.as_ref()) {
+            let color = if *is_error { theme::ERROR } else { theme::TRUTH };
+            ui.label(RichText::new(text).color(color));
+        }
+    }
+    let Some(job) = &session.training.job else { return };
+    for warning in &job.warnings {
+        ui.label(RichText::new(format!("⚠ {warning}")).small().color(theme::WARNING));
+    }
+    if !job.steps.is_empty() {
+        numbers_ui(ui, job);
+        curves_ui(ui, &job.steps);
+    }
+    if let Some(preview) = &job.preview
+        && let Some(crop) = preview.crops.first()
+    {
+        ui.separator();
+        let is_shown = session.active().is_some_and(|v| v.name == preview.volume_name);
+        ui.horizontal(|ui| {
+            ui.label(RichText::new(format!("Step {}: {}", preview.step, preview.volume_name)).small().weak());
+            if !is_shown
+                && ui.small_button("Show").on_hover_text("Show this volume, to see the crop on the patient").clicked()
+            {
+                outbox.ask(Request::ShowTrainingVolume(preview.volume_index));
+            }
+        });
+        prediction_ui(ui, preview, crop);
+    }
+}
+
+fn setup_ui(ui: &mut Ui, setup: &mut TrainingSetup, num_open: usize, outbox: &mut Outbox) {
+    egui::Grid::new("training setup").num_columns(2).spacing([8.0, 5.0]).show(ui, |ui| {
+        ui.label("Data");
+        ui.horizontal(|ui| {
+            let open = setup.source == TrainingSource::OpenVolumes;
+            if ui
+                .selectable_label(open, format!("{num_open} open"))
+                .on_hover_text("The volumes open in the window")
+                .clicked()
+            {
+                setup.source = TrainingSource::OpenVolumes;
+            }
+            let name = match &setup.source {
+                TrainingSource::Folder(path) => {
+                    path.file_name().map_or("/".into(), |n| n.to_string_lossy().into_owned())
+                }
+                TrainingSource::OpenVolumes => "Folder…".into(),
+            };
+            if ui.selectable_label(!open, name).on_hover_text("All volumes of a folder").clicked() {
+                outbox.ask(Request::TrainingFolderDialog);
+            }
+        });
+        ui.end_row();
+        let config = &mut setup.config;
+        ui.label("Network");
+        let mut model = config.model;
+        ComboBox::from_id_salt("network").selected_text(model_text(model)).show_ui(ui, |ui| {
+            for m in Model::ALL {
+                ui.selectable_value(&mut model, m, model_text(m));
+            }
+        });
+        ui.end_row();
+        ui.label("Recipe");
+        ComboBox::from_id_salt("training recipe").selected_text(config.recipe.name()).show_ui(ui, |ui| {
+            for recipe in Recipe::ALL {
+                ui.selectable_value(&mut config.recipe, recipe, recipe.name());
+            }
+        });
+        ui.end_row();
+        ui.label("Steps");
+        let mut steps = config.steps;
+        ui.add(DragValue::new(&mut steps).range(1..=2_000_000).speed(10));
+        ui.end_row();
+        if (model, steps) != (config.model, config.steps) {
+            // Rates and warm-up follow the model and the length; what the user chose otherwise stays.
+            let kept = config.clone();
+            *config = PretrainConfig {
+                recipe: kept.recipe,
+                seed: kept.seed,
+                device: kept.device,
+                ..PretrainConfig::preset(model, steps)
+            };
+        }
+        ui.label("Learning rate");
+        ui.add(DragValue::new(&mut config.learning_rate).speed(1e-5).range(1e-7..=1.0).max_decimals(7));
+        ui.end_row();
+        ui.label("Seed");
+        ui.add(DragValue::new(&mut config.seed));
+        ui.end_row();
+        ui.label("Device");
+        ComboBox::from_id_salt("device").selected_text(config.device.to_string()).show_ui(ui, |ui| {
+            for device in [DeviceChoice::Auto, DeviceChoice::Cpu, DeviceChoice::Gpu(0)] {
+                ui.selectable_value(&mut config.device, device, device.to_string());
+            }
+        });
+        ui.end_row();
+        ui.label("Run folder");
+        let name = setup.out.as_ref().map_or("New, in the data folder".into(), |p| {
+            p.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
+        });
+        if ui.add(Button::new(name).truncate()).on_hover_text("Where log and checkpoints are kept").clicked() {
+            outbox.ask(Request::RunFolderDialog);
+        }
+        ui.end_row();
+    });
+    ui.add_enabled(setup.out.is_some(), egui::Checkbox::new(&mut setup.resume, "Go on from its last checkpoint"))
+        .on_hover_text("Load the run in the folder and continue it")
+        .on_disabled_hover_text("Choose the run's folder first");
+    let problem = setup.config.problem().or_else(|| {
+        (setup.source == TrainingSource::OpenVolumes && num_open == 0)
+            .then(|| "Open volumes or choose a folder first.".into())
+    });
+    let start = ui.add_enabled(problem.is_none(), Button::new(RichText::new("▶ Start pre-training").strong()));
+    if start.on_disabled_hover_text(problem.unwrap_or_default()).clicked() {
+        outbox.ask(Request::StartTraining(Box::new(setup.clone())));
+    }
+}
+
+fn model_text(model: Model) -> &'static str {
+    match model {
+        Model::UnetTiny => "unet-tiny (for a CPU)",
+        Model::Tiny => "tiny (SwinUNETR 12)",
+        Model::B => "B (SwinUNETR 48)",
+        Model::L => "L (SwinUNETR 96)",
+        Model::H => "H (SwinUNETR 192)",
+    }
+}
+
+fn running_ui(ui: &mut Ui, job: &TrainingJob, outbox: &mut Outbox) {
+    let name = job.config.model.name();
+    let phase = match job.phase {
+        Some(Phase::Preparing) => "preparing volumes",
+        Some(Phase::Paused) => "paused",
+        Some(Phase::Saving) => "saving",
+        _ => "training",
+    };
+    ui.label(format!("{name}, {phase} on {}", if job.device.is_empty() { "…" } else { &job.device }));
+    let (done, total) = match (job.phase, job.progress) {
+        (Some(Phase::Preparing), Some((done, total))) => (done, total),
+        _ => (job.steps.last().map_or(0, |s| s.step), job.config.steps),
+    };
+    let share = done as f32 / total.max(1) as f32;
+    let left = seconds_left(job).map(|s| format!(", {} left", human_seconds(s))).unwrap_or_default();
+    ui.add(ProgressBar::new(share).text(format!("{done} of {total}{left}")));
+    ui.horizontal(|ui| {
+        if job.phase == Some(Phase::Paused) {
+            if ui.button("▶ Resume").clicked() {
+                outbox.ask(Request::ResumeTraining);
+            }
+        } else if ui.button("⏸ Pause").on_hover_text("After the present step").clicked() {
+            outbox.ask(Request::PauseTraining);
+        }
+        if ui.button("⏹ Stop").on_hover_text("Save and end the run").clicked() {
+            outbox.ask(Request::StopTraining);
+        }
+        if ui.button("Save").on_hover_text("Write a checkpoint now").clicked() {
+            outbox.ask(Request::SaveTraining);
+        }
+        if let Some(step) = job.saved_at {
+            ui.label(RichText::new(format!("saved at {step}")).small().weak());
+        }
+    });
+}
+
+fn numbers_ui(ui: &mut Ui, job: &TrainingJob) {
+    let recent = &job.steps[job.steps.len().saturating_sub(20)..];
+    let mean = |f: fn(&StepReport) -> f64| recent.iter().map(f).sum::<f64>() / recent.len() as f64;
+    let accuracy = recent.last().map_or(0.0, |r| r.top1_accuracy);
+    egui::Grid::new("training numbers").num_columns(2).spacing([12.0, 3.0]).show(ui, |ui| {
+        let verdict = |good: bool| if good { theme::TRUTH } else { theme::WARNING };
+        let intra = mean(|r| r.intra_clean);
+        ui.label("Position loss");
+        ui.label(RichText::new(format!("{intra:.3}")).color(verdict(intra < CONSTANT_PREDICTOR_INTRA)))
+            .on_hover_text("Mean of the last 20 steps, without drop-out; a constant answer reaches 0.506");
+        ui.end_row();
+        ui.label("Top-1 accuracy");
+        ui.label(RichText::new(format!("{:.0} %", accuracy * 100.0)).color(verdict(accuracy > CHANCE_TOP1)))
+            .on_hover_text("Share of the last 100 or so crops; always saying the centre reaches 25 %");
+        ui.end_row();
+        ui.label("Step");
+        ui.label(format!("{:.2} s", mean(|r| r.seconds)));
+        ui.end_row();
+    });
+}
+
+fn curves_ui(ui: &mut Ui, steps: &[StepReport]) {
+    let curve = |f: fn(&StepReport) -> f64| -> PlotPoints<'static> {
+        smoothed(steps, f).into_iter().collect::<Vec<[f64; 2]>>().into()
+    };
+    let plot = |id: &str| {
+        Plot::new(id.to_owned())
+            .height(150.0)
+            .legend(Legend::default())
+            .allow_scroll(false)
+            .allow_zoom(false)
+            .allow_drag(false)
+            .include_y(0.0)
+    };
+    ui.label(RichText::new("Losses").small().weak());
+    plot("losses").show(ui, |plot| {
+        plot.hline(HLine::new("best constant 0.506", CONSTANT_PREDICTOR_INTRA).color(theme::REFERENCE));
+        plot.line(Line::new("total", curve(|r| r.loss)).color(theme::LOSS));
+        plot.line(Line::new("position", curve(|r| r.intra_clean)).color(theme::PREDICTION).width(2.0));
+        plot.line(Line::new("inter", curve(|r| r.inter)).color(theme::GRID));
+        plot.line(Line::new("regularisation", curve(|r| r.reg)).color(theme::ERROR));
+    });
+    ui.label(RichText::new("Top-1 position accuracy, %").small().weak());
+    plot("accuracy").include_y(100.0).show(ui, |plot| {
+        plot.hline(HLine::new("chance 25 %", CHANCE_TOP1 * 100.0).color(theme::REFERENCE));
+        plot.line(Line::new("accuracy", curve(|r| r.top1_accuracy * 100.0)).color(theme::TRUTH).width(2.0));
+    });
+}
+
+/// Running mean over a fiftieth of the run, at most about 500 points.
+fn smoothed(steps: &[StepReport], f: fn(&StepReport) -> f64) -> Vec<[f64; 2]> {
+    let radius = (steps.len() / 50).max(1);
+    let stride = (steps.len() / 500).max(1);
+    (0..steps.len())
+        .step_by(stride)
+        .map(|n| {
+            let around = &steps[n.saturating_sub(radius)..(n + 1)];
+            [steps[n].step as f64, around.iter().map(f).sum::<f64>() / around.len() as f64]
+        })
+        .collect()
+}
+
+fn seconds_left(job: &TrainingJob) -> Option<f64> {
+    let recent = &job.steps[job.steps.len().saturating_sub(20)..];
+    let last = recent.last()?;
+    let mean = recent.iter().map(|r| r.seconds).sum::<f64>() / recent.len() as f64;
+    Some(mean * job.config.steps.saturating_sub(last.step) as f64)
+}
+
+fn human_seconds(seconds: f64) -> String {
+    if seconds < 90.0 {
+        format!("{seconds:.0} s")
+    } else if seconds < 5400.0 {
+        format!("{:.0} min", seconds / 60.0)
+    } else {
+        format!("{:.1} h", seconds / 3600.0)
+    }
+}

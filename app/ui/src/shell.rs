@@ -1,0 +1,304 @@
+use egui::{Key, Modifiers, RichText, Ui};
+use egui_tiles::{Behavior, SimplificationOptions, TileId, Tiles, Tree, UiResponse};
+use voco_volume::Stats;
+
+use crate::panels::{self, section};
+use crate::views::{slice_ui, volume_ui};
+use crate::{LeftDrag, Outbox, Request, Session, ViewKind, ViewSettings, Window, WindowPreset, theme};
+
+/// The whole window: menu, side panels, four views, status bar.
+pub struct Shell {
+    tree: Tree<ViewKind>,
+    opacity_before_hiding: f32,
+    /// Set when a label's visibility changed, so that its colours go to the graphics memory again.
+    pub labels_changed: bool,
+}
+
+impl Default for Shell {
+    fn default() -> Self {
+        let mut tiles = Tiles::default();
+        let panes = ViewKind::ALL.map(|kind| tiles.insert_pane(kind)).to_vec();
+        let root = tiles.insert_grid_tile(panes);
+        Self {
+            tree: Tree::new(egui::Id::new("views"), root, tiles),
+            opacity_before_hiding: 0.35,
+            labels_changed: false,
+        }
+    }
+}
+
+impl Shell {
+    /// Draws the window and takes its input.
+    pub fn show(&mut self, ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
+        self.keys(ui, session, settings, outbox);
+        egui::Panel::top("menu").show(ui, |ui| menu_ui(ui, session, settings, outbox));
+        egui::Panel::bottom("status").show(ui, |ui| status_ui(ui, session, settings));
+        egui::Panel::left("left").default_size(270.0).min_size(220.0).show(ui, |ui| {
+            egui::ScrollArea::vertical().id_salt("left panel").auto_shrink([false, false]).show(ui, |ui| {
+                section(ui, "Volumes", |ui| panels::volumes_ui(ui, session, settings, outbox));
+                section(ui, "Image", |ui| panels::image_ui(ui, session, settings));
+                section(ui, "Labels", |ui| self.labels_changed |= panels::labels_ui(ui, session, settings));
+                section(ui, "VoCo grid", |ui| panels::position_ui(ui, session, settings, outbox));
+            });
+        });
+        egui::Panel::right("right").default_size(330.0).min_size(280.0).show(ui, |ui| {
+            egui::ScrollArea::vertical().id_salt("right panel").auto_shrink([false, false]).show(ui, |ui| {
+                section(ui, "Pre-training", |ui| panels::training_ui(ui, session, outbox));
+            });
+        });
+        settings.hover_mm = None;
+        let frame = egui::Frame::NONE.fill(theme::VIEW_BACKGROUND);
+        egui::CentralPanel::default().frame(frame).show(ui, |ui| {
+            if session.active().is_none() {
+                empty_ui(ui, session, outbox);
+            } else if let Some(kind) = settings.maximized {
+                view_ui(ui, session, settings, kind);
+            } else {
+                self.tree.ui(&mut Views { session, settings }, ui);
+            }
+        });
+        help_window(ui, settings);
+        drop_hint(ui);
+    }
+
+    fn keys(&mut self, ui: &Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
+        if ui.ctx().egui_wants_keyboard_input() {
+            return;
+        }
+        let pressed = |key| ui.input_mut(|i| i.consume_key(Modifiers::NONE, key));
+        if ui.input_mut(|i| i.consume_key(Modifiers::COMMAND, Key::O)) {
+            outbox.ask(Request::OpenDialog);
+        }
+        let digits =
+            [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6, Key::Num7, Key::Num8, Key::Num9];
+        for (key, preset) in digits.into_iter().zip(WindowPreset::ALL) {
+            if pressed(key)
+                && let Some(volume) = session.active_mut()
+            {
+                volume.window = preset.window;
+            }
+        }
+        if pressed(Key::A) {
+            settings.label_opacity = (settings.label_opacity - 0.1).max(0.0);
+        }
+        if pressed(Key::D) {
+            settings.label_opacity = (settings.label_opacity + 0.1).min(1.0);
+        }
+        if pressed(Key::S) {
+            if settings.label_opacity > 0.0 {
+                self.opacity_before_hiding = settings.label_opacity;
+                settings.label_opacity = 0.0;
+            } else {
+                settings.label_opacity = self.opacity_before_hiding;
+            }
+        }
+        if pressed(Key::C) {
+            settings.left_drag = LeftDrag::Crosshair;
+        }
+        if pressed(Key::W) {
+            settings.left_drag = LeftDrag::Window;
+        }
+        if pressed(Key::X) {
+            settings.show_crosshair = !settings.show_crosshair;
+        }
+        if pressed(Key::G) {
+            settings.show_grid = !settings.show_grid;
+        }
+        if pressed(Key::R)
+            && let Some(volume) = session.active()
+        {
+            settings.reset_slices();
+            settings.camera = voco_render::VolumeCamera::fit(volume.volume.geometry());
+        }
+        if pressed(Key::F1) {
+            settings.show_help = !settings.show_help;
+        }
+        if pressed(Key::Escape) {
+            settings.maximized = None;
+            settings.show_help = false;
+        }
+    }
+}
+
+struct Views<'a> {
+    session: &'a mut Session,
+    settings: &'a mut ViewSettings,
+}
+
+impl Behavior<ViewKind> for Views<'_> {
+    fn pane_ui(&mut self, ui: &mut Ui, _tile: TileId, kind: &mut ViewKind) -> UiResponse {
+        view_ui(ui, self.session, self.settings, *kind);
+        UiResponse::None
+    }
+
+    fn tab_title_for_pane(&mut self, kind: &ViewKind) -> egui::WidgetText {
+        kind.title().into()
+    }
+
+    fn gap_width(&self, _style: &egui::Style) -> f32 {
+        3.0
+    }
+
+    fn simplification_options(&self) -> SimplificationOptions {
+        SimplificationOptions { all_panes_must_have_tabs: false, ..Default::default() }
+    }
+}
+
+fn view_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, kind: ViewKind) {
+    match kind {
+        ViewKind::Slice(plane) => slice_ui(ui, session, settings, plane),
+        ViewKind::Volume => volume_ui(ui, session, settings),
+    }
+}
+
+fn menu_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
+    egui::MenuBar::new().ui(ui, |ui| {
+        ui.menu_button("File", |ui| {
+            let mut item = |ui: &mut Ui, text: &str, request: Request| {
+                if ui.button(text).clicked() {
+                    outbox.ask(request);
+                    ui.close();
+                }
+            };
+            item(ui, "Open…  (Ctrl+O)", Request::OpenDialog);
+            item(ui, "Open sample CT", Request::OpenSample);
+            ui.add_enabled_ui(session.active.is_some(), |ui| item(ui, "Open label map…", Request::OpenLabelsDialog));
+            ui.add_enabled_ui(!session.recent.is_empty(), |ui| {
+                ui.menu_button("Recent files", |ui| {
+                    for path in &session.recent {
+                        let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+                        if ui.button(name).clicked() {
+                            outbox.ask(Request::Open(vec![path.clone()]));
+                            ui.close();
+                        }
+                    }
+                });
+            });
+            if let Some(id) = session.active
+                && ui.button("Close volume").clicked()
+            {
+                outbox.ask(Request::Close(id));
+                ui.close();
+            }
+            ui.separator();
+            if ui.button("Quit").clicked() {
+                outbox.ask(Request::Quit);
+            }
+        });
+        ui.menu_button("View", |ui| {
+            for kind in ViewKind::ALL {
+                if ui.selectable_label(settings.maximized == Some(kind), kind.title()).clicked() {
+                    settings.maximized = Some(kind);
+                    ui.close();
+                }
+            }
+            if ui.selectable_label(settings.maximized.is_none(), "Four views").clicked() {
+                settings.maximized = None;
+                ui.close();
+            }
+            ui.separator();
+            ui.checkbox(&mut settings.show_crosshair, "Crosshair  (X)");
+            ui.checkbox(&mut settings.show_grid, "Base crops  (G)");
+            if ui.button("Fit and centre  (R)").clicked() {
+                settings.reset_slices();
+                ui.close();
+            }
+        });
+        ui.menu_button("Help", |ui| {
+            if ui.button("Mouse and keys  (F1)").clicked() {
+                settings.show_help = true;
+                ui.close();
+            }
+        });
+    });
+}
+
+fn status_ui(ui: &mut Ui, session: &mut Session, settings: &ViewSettings) {
+    ui.horizontal(|ui| {
+        if let Some(volume) = session.active() {
+            let point = settings.hover_mm.unwrap_or(settings.cursor_mm);
+            let side =
+                |v: f64, plus: char, minus: char| format!("{} {:.1}", if v >= 0.0 { plus } else { minus }, v.abs());
+            let place = [side(point.x, 'R', 'L'), side(point.y, 'A', 'P'), side(point.z, 'S', 'I')].join("  ");
+            ui.monospace(format!("{place} mm"));
+            ui.separator();
+            if let Some(voxel @ [i, j, k]) = volume.volume.voxel_at_world(point) {
+                let value = volume.volume.value(voxel).unwrap_or(f64::NAN);
+                let unit = if looks_like_ct(&volume.stats) { " HU" } else { "" };
+                ui.monospace(format!("voxel {i}, {j}, {k}"));
+                ui.separator();
+                ui.monospace(format!(
+                    "{}{unit}",
+                    if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.2}") }
+                ));
+                if let Some((id, name)) = volume.labels.as_ref().and_then(|l| l.at_world(point)) {
+                    ui.separator();
+                    ui.label(format!("{name} ({id})"));
+                }
+            } else {
+                ui.weak("outside the volume");
+            }
+        }
+        let notice = session.notices.last().map(|n| (n.text.clone(), n.is_error));
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            ui.label(RichText::new(&session.adapter_name).small().weak()).on_hover_text("Graphics adapter");
+            if let Some((text, is_error)) = notice {
+                if ui.small_button("✖").on_hover_text("Dismiss").clicked() {
+                    session.notices.clear();
+                }
+                let color = if is_error { theme::ERROR } else { theme::ON_PICTURE };
+                ui.add(egui::Label::new(RichText::new(&text).color(color)).truncate()).on_hover_text(text);
+            }
+        });
+    });
+}
+
+fn looks_like_ct(stats: &Stats) -> bool {
+    Window::default_for(stats) == WindowPreset::ALL[0].window
+}
+
+/// What to do when nothing is open.
+fn empty_ui(ui: &mut Ui, session: &Session, outbox: &mut Outbox) {
+    ui.vertical_centered(|ui| {
+        ui.add_space(ui.available_height() * 0.33);
+        if let Some(loading) = session.loading.first() {
+            ui.heading(format!("Opening {}…", loading.name));
+            ui.add(egui::ProgressBar::new(loading.progress).desired_width(320.0));
+            return;
+        }
+        ui.heading("Drop a CT or MR volume here");
+        ui.add_space(4.0);
+        ui.weak("NIfTI: .nii, .nii.gz, or .hdr with .img");
+        ui.add_space(12.0);
+        if ui.button("Open files…").clicked() {
+            outbox.ask(Request::OpenDialog);
+        }
+        if ui.button("Open the sample CT").clicked() {
+            outbox.ask(Request::OpenSample);
+        }
+    });
+}
+
+fn help_window(ui: &Ui, settings: &mut ViewSettings) {
+    let mut open = settings.show_help;
+    egui::Window::new("Mouse and keys")
+        .open(&mut open)
+        .collapsible(false)
+        .resizable(false)
+        .anchor(egui::Align2::CENTER_CENTER, egui::Vec2::ZERO)
+        .show(ui.ctx(), panels::help_ui);
+    settings.show_help = open;
+}
+
+/// Says what will happen to files held over the window.
+fn drop_hint(ui: &Ui) {
+    let count = ui.input(|i| i.raw.hovered_files.len());
+    if count > 0 {
+        let painter = ui.ctx().layer_painter(egui::LayerId::new(egui::Order::Foreground, egui::Id::new("drop")));
+        let rect = ui.ctx().content_rect();
+        painter.rect_filled(rect, 0, egui::Color32::from_black_alpha(170));
+        let text = format!("Drop to open {count} file{}", if count == 1 { "" } else { "s" });
+        let font = egui::FontId::proportional(26.0);
+        painter.text(rect.center(), egui::Align2::CENTER_CENTER, text, font, theme::ON_PICTURE);
+    }
+}

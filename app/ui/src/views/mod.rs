@@ -1,0 +1,7 @@
+mod overlay;
+mod position;
+mod slice;
+mod volume;
+
+pub(crate) use slice::slice_ui;
+pub(crate) use volume::volume_ui;

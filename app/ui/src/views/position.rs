@@ -1,0 +1,156 @@
+//! The position task drawn on the patient: base crops, random crops, and where the network thinks they lie.
+
+use egui::{Align2, Color32, Painter, Pos2, Shape, Stroke};
+use glam::DVec3;
+use voco_engine_api::{CropPrediction, PositionPreview};
+use voco_volume::Geometry;
+use voco_volume::position::{Crop, PositionGrid};
+
+use super::overlay;
+use super::slice::SlicePort;
+use crate::boxes::{EDGES, box_section};
+use crate::{OpenVolume, Session, ViewSettings, theme};
+
+/// A box to draw.
+struct Marked {
+    corners: [DVec3; 8],
+    color: Color32,
+    width: f32,
+    fill: Option<Color32>,
+    is_dashed: bool,
+    text: Option<String>,
+}
+
+/// On a slice: where the boxes meet it.
+pub(crate) fn on_slice(painter: &Painter, session: &Session, settings: &ViewSettings, port: &SlicePort) {
+    for marked in marked(session, settings) {
+        let Some(outline) = box_section(&marked.corners, &port.frame, port.through_mm) else { continue };
+        let points: Vec<Pos2> = outline.iter().map(|&p| port.screen_from_picture(p)).collect();
+        if let Some(fill) = marked.fill {
+            painter.add(Shape::convex_polygon(points.clone(), fill, Stroke::NONE));
+        }
+        outline_shapes(painter, &points, &marked);
+        if let Some(text) = &marked.text {
+            let center = points.iter().fold(egui::Vec2::ZERO, |a, p| a + p.to_vec2()) / points.len() as f32;
+            overlay::text(painter, center.to_pos2(), Align2::CENTER_CENTER, text, 12.0, marked.color);
+        }
+    }
+}
+
+/// In 3D: all edges, in front of the picture.
+pub(crate) fn in_volume(
+    painter: &Painter,
+    session: &Session,
+    settings: &ViewSettings,
+    screen_from_world: &dyn Fn(DVec3) -> Option<Pos2>,
+) {
+    for marked in marked(session, settings) {
+        for (a, b) in EDGES {
+            let (Some(a), Some(b)) = (screen_from_world(marked.corners[a]), screen_from_world(marked.corners[b]))
+            else {
+                continue;
+            };
+            let stroke = Stroke::new(marked.width, marked.color);
+            if marked.is_dashed {
+                painter.extend(Shape::dashed_line(&[a, b], stroke, 6.0, 4.0));
+            } else {
+                painter.line_segment([a, b], stroke);
+            }
+        }
+        if let Some(text) = &marked.text {
+            let center = marked.corners.iter().sum::<DVec3>() / 8.0;
+            if let Some(at) = screen_from_world(center) {
+                overlay::text(painter, at, Align2::CENTER_CENTER, text, 12.0, marked.color);
+            }
+        }
+    }
+}
+
+/// Everything to draw on the volume on show: the live predictions if it is being trained on, else its own crops.
+fn marked(session: &Session, settings: &ViewSettings) -> Vec<Marked> {
+    let mut out = Vec::new();
+    let Some(volume) = session.active() else { return out };
+    if let Some(preview) = live_preview(session, volume) {
+        grid(&mut out, settings, preview.grid, &preview.frame, preview.crops.first());
+        if settings.show_crops
+            && let Some(crop) = preview.crops.first()
+        {
+            prediction(&mut out, preview, crop);
+        }
+    } else if let Some(overlay) = &volume.position {
+        grid(&mut out, settings, overlay.grid, &overlay.frame, None);
+        if settings.show_grid && settings.show_crops {
+            for (n, &crop) in overlay.crops.iter().enumerate() {
+                let target = overlay.grid.target(crop);
+                let best = (0..target.len()).max_by(|&a, &b| target[a].total_cmp(&target[b])).unwrap_or(0);
+                let text = format!("crop {}: {:.0} % in {best}", n + 1, target[best] * 100.0);
+                out.push(plain(crop, &overlay.frame, theme::TRUTH, Some(text)));
+            }
+        }
+    }
+    out
+}
+
+/// The predictions for this volume, if a run is at it.
+pub(crate) fn live_preview<'a>(session: &'a Session, volume: &OpenVolume) -> Option<&'a PositionPreview> {
+    let job = session.training.job.as_ref()?;
+    job.preview.as_deref().filter(|p| p.volume_name == volume.name)
+}
+
+fn grid(
+    out: &mut Vec<Marked>,
+    settings: &ViewSettings,
+    grid: PositionGrid,
+    frame: &Geometry,
+    predicted: Option<&CropPrediction>,
+) {
+    if !settings.show_grid {
+        return;
+    }
+    for k in 0..grid.num_bases() {
+        // The heat of a cell is what the network says of it.
+        let share = predicted.and_then(|p| p.prediction.get(k)).copied();
+        let fill = share.map(|s| theme::PREDICTION.gamma_multiply((s * 0.35).clamp(0.0, 0.35)));
+        out.push(Marked {
+            corners: grid.base(k).world_corners(frame),
+            color: theme::GRID.gamma_multiply(0.8),
+            width: 1.0,
+            fill,
+            is_dashed: false,
+            text: Some(share.map_or_else(|| k.to_string(), |s| format!("{k}: {:.0} %", s * 100.0))),
+        });
+    }
+}
+
+fn prediction(out: &mut Vec<Marked>, preview: &PositionPreview, crop: &CropPrediction) {
+    out.push(plain(crop.crop, &preview.frame, theme::TRUTH, None));
+    let Some([x, y]) = preview.grid.center_from_overlaps(&crop.prediction) else { return };
+    let half = preview.grid.edge as f64 / 2.0;
+    let depth = crop.crop.voxel_box();
+    let mut at = depth;
+    (at.min.x, at.max.x) = (x - half - 0.5, x + half - 0.5);
+    (at.min.y, at.max.y) = (y - half - 0.5, y + half - 0.5);
+    out.push(Marked {
+        corners: at.corners().map(|c| preview.frame.world_from_voxel().transform_point3(c)),
+        color: theme::PREDICTION,
+        width: 2.0,
+        fill: None,
+        is_dashed: true,
+        text: None,
+    });
+}
+
+fn plain(crop: Crop, frame: &Geometry, color: Color32, text: Option<String>) -> Marked {
+    Marked { corners: crop.world_corners(frame), color, width: 2.0, fill: None, is_dashed: false, text }
+}
+
+fn outline_shapes(painter: &Painter, points: &[Pos2], marked: &Marked) {
+    let stroke = Stroke::new(marked.width, marked.color);
+    if marked.is_dashed {
+        let mut closed = points.to_vec();
+        closed.push(points[0]);
+        painter.extend(Shape::dashed_line(&closed, stroke, 7.0, 4.0));
+    } else {
+        painter.add(Shape::closed_line(points.to_vec(), stroke));
+    }
+}

@@ -1,0 +1,89 @@
+use egui::{PointerButton, Sense, Ui, WidgetInfo, WidgetType};
+use glam::DVec2;
+use voco_render::Quality;
+
+use super::{overlay, position};
+use crate::gpu::VolumeCallback;
+use crate::{Session, ViewKind, ViewSettings, theme};
+
+/// Rest after which the picture is made fine again.
+const REST_SECS: f64 = 0.15;
+
+/// The 3D view: picture, boxes and mouse.
+pub(crate) fn volume_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSettings) {
+    let kind = ViewKind::Volume;
+    let (rect, response) = ui.allocate_exact_size(ui.available_size(), Sense::click_and_drag());
+    response.widget_info(|| WidgetInfo::labeled(WidgetType::Image, true, "3D view"));
+    ui.painter().rect_filled(rect, 0, theme::VIEW_BACKGROUND);
+    let Some(volume) = session.active() else { return };
+    let now = ui.input(|i| i.time);
+    turn(ui, &response, settings, now);
+    let pixels_per_point = ui.pixels_per_point();
+    let size = (rect.size() * pixels_per_point).round();
+    if size.x < 1.0 || size.y < 1.0 {
+        return;
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a window is that small and positive")]
+    let size_px = [size.x as u32, size.y as u32];
+    let is_moving = now - settings.camera_moved_at < REST_SECS;
+    let quality = if is_moving { Quality::MOVING } else { Quality::RESTING };
+    if is_moving {
+        ui.ctx().request_repaint_after(std::time::Duration::from_secs_f64(REST_SECS));
+    }
+    if let Some(transfer) = settings.transfer(volume) {
+        let callback = VolumeCallback {
+            index: kind.index(),
+            volume: volume.texture.clone(),
+            labels: volume.labels.as_ref().filter(|_| settings.label_opacity_3d > 0.0).map(|l| l.texture.clone()),
+            camera: settings.camera.clone(),
+            size_px,
+            transfer,
+            quality,
+            label_opacity: settings.label_opacity_3d,
+        };
+        ui.painter().add(egui_wgpu::Callback::new_paint_callback(rect, callback));
+    }
+    let painter = ui.painter().with_clip_rect(rect);
+    let camera = settings.camera.clone();
+    let screen_from_world = move |point| {
+        let (at, _depth) = camera.pixel_from_world(point, size_px)?;
+        let at: DVec2 = at / f64::from(pixels_per_point);
+        Some(rect.left_top() + egui::vec2(at.x as f32, at.y as f32))
+    };
+    position::in_volume(&painter, session, settings, &screen_from_world);
+    overlay::corners(&painter, rect, kind, volume, None);
+    if let Some(preset) = settings.transfer_functions.get(settings.transfer_function) {
+        let at = rect.left_bottom() + egui::vec2(8.0, -6.0);
+        overlay::text(&painter, at, egui::Align2::LEFT_BOTTOM, &preset.name, 12.0, theme::ON_PICTURE_WEAK);
+    }
+    if response.double_clicked() {
+        settings.maximized = if settings.maximized.is_none() { Some(kind) } else { None };
+    }
+}
+
+fn turn(ui: &Ui, response: &egui::Response, settings: &mut ViewSettings, now: f64) {
+    let delta = response.drag_delta();
+    let (x, y) = (f64::from(delta.x), f64::from(delta.y));
+    let height = f64::from(response.rect.height()).max(1.0);
+    let mut moved = false;
+    if delta != egui::Vec2::ZERO {
+        if response.dragged_by(PointerButton::Primary) {
+            settings.camera.turn(x * std::f64::consts::PI / height, y * std::f64::consts::PI / height);
+        } else if response.dragged_by(PointerButton::Secondary) {
+            settings.camera.zoom(1.01_f64.powf(y));
+        } else if response.dragged_by(PointerButton::Middle) {
+            settings.camera.pan(x / height, y / height);
+        }
+        moved = true;
+    }
+    if response.hovered() {
+        let (scroll, pinch) = ui.input(|i| (i.smooth_scroll_delta.y, i.zoom_delta()));
+        if scroll != 0.0 || pinch != 1.0 {
+            settings.camera.zoom(1.002_f64.powf(-f64::from(scroll)) / f64::from(pinch));
+            moved = true;
+        }
+    }
+    if moved {
+        settings.camera_moved_at = now;
+    }
+}

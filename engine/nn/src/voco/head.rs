@@ -1,0 +1,110 @@
+//! The projector between backbone and contrast.
+
+use burn::module::{Module, Param};
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::{Device, Tensor, activation};
+
+use crate::ops::standardize;
+
+/// What happens to the embeddings of a step before the projectors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EmbeddingNorm {
+    /// Nothing, as published.
+    None,
+    /// Each feature is standardised over the crops of one volume (biased statistics, no
+    /// affine part).
+    ///
+    /// Pooled features of a small encoder have a large common part, and differ more between
+    /// patients than between places. Row dropout then sets rows to 0 that are nowhere near
+    /// any real row, and the projector's batch statistics measure the dropout rather than
+    /// the crops. Standardised, a dropped row is an average crop, and what is left of a
+    /// real one is its place in its own patient.
+    PerVolume,
+}
+
+impl EmbeddingNorm {
+    /// Rows `[B·S + B·K, E]` (queries first, volume-major) of `volumes` B with `queries` S.
+    pub fn apply(self, rows: Tensor<2>, volumes: usize, queries: usize) -> Tensor<2> {
+        if self == Self::None {
+            return rows;
+        }
+        let [n, width] = rows.dims();
+        let random = volumes * queries;
+        let bases = (n - random) / volumes;
+        let query_rows = rows.clone().narrow(0, 0, random).reshape([volumes, queries, width]);
+        let base_rows = rows.narrow(0, random, volumes * bases).reshape([volumes, bases, width]);
+        let by_volume = standardize(Tensor::cat(vec![query_rows, base_rows], 1), 1);
+        let query_rows = by_volume.clone().narrow(1, 0, queries).reshape([random, width]);
+        let base_rows = by_volume.narrow(1, queries, bases).reshape([volumes * bases, width]);
+        Tensor::cat(vec![query_rows, base_rows], 0)
+    }
+}
+
+/// Linear · BN · ReLU · Linear · BN · ReLU · Linear (`voco_head.py`).
+///
+/// The norm has no affine part and no running statistics: it always uses the
+/// biased statistics of the rows at hand, in evaluation too, and so has no keys.
+#[derive(Module, Debug)]
+pub struct Projector {
+    layer1: Linear,
+    layer2: Linear,
+    layer3: Linear,
+}
+
+/// Widths of a [`Projector`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProjectorConfig {
+    /// Length of the embedding, 24·F for Swin.
+    pub input: usize,
+    /// Width of the two hidden layers.
+    pub hidden: usize,
+    /// Length of the projection.
+    pub output: usize,
+}
+
+impl ProjectorConfig {
+    /// Builds a projector with PyTorch's default initialisation.
+    pub fn init(&self, device: &Device) -> Projector {
+        Projector {
+            layer1: LinearConfig::new(self.input, self.hidden).init(device),
+            layer2: LinearConfig::new(self.hidden, self.hidden).init(device),
+            layer3: LinearConfig::new(self.hidden, self.output).init(device),
+        }
+    }
+}
+
+impl Projector {
+    /// Embeddings `[N, E]` → projections `[N, P]`. All rows share the statistics
+    /// of the batch, so a row's result depends on the others.
+    pub fn forward(&self, rows: Tensor<2>) -> Tensor<2> {
+        let hidden = activation::relu(standardize(self.layer1.forward(rows), 0));
+        let hidden = activation::relu(standardize(self.layer2.forward(hidden), 0));
+        self.layer3.forward(hidden)
+    }
+
+    /// Moves this projector towards `leader`: `momentum`·self +
+    /// (1−`momentum`)·leader, all parameters, outside any graph.
+    #[must_use]
+    pub fn follow(self, leader: &Self, momentum: f64) -> Self {
+        Self {
+            layer1: follow_linear(self.layer1, &leader.layer1, momentum),
+            layer2: follow_linear(self.layer2, &leader.layer2, momentum),
+            layer3: follow_linear(self.layer3, &leader.layer3, momentum),
+        }
+    }
+}
+
+fn follow_linear(own: Linear, leader: &Linear, momentum: f64) -> Linear {
+    Linear {
+        weight: blend(own.weight, &leader.weight, momentum),
+        bias: own.bias.zip(leader.bias.as_ref()).map(|(own, leader)| blend(own, leader, momentum)),
+    }
+}
+
+fn blend<const D: usize>(own: Param<Tensor<D>>, leader: &Param<Tensor<D>>, momentum: f64) -> Param<Tensor<D>> {
+    own.map(|value| {
+        let tracked = value.is_autodiff();
+        let mixed = value.without_autodiff() * momentum + leader.val().without_autodiff() * (1.0 - momentum);
+        if tracked { mixed.autodiff() } else { mixed }
+    })
+}

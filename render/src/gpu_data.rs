@@ -1,0 +1,92 @@
+use std::mem::offset_of;
+
+use bytemuck::{Pod, Zeroable};
+
+/// A struct as the shader sees it; the build stops if size, place or number of members differ.
+macro_rules! uniforms {
+    ($(#[$doc:meta])* $name:ident in $($layout:ident)|+ { $($field:ident: $ty:ty,)* }) => {
+        $(#[$doc])*
+        #[repr(C)]
+        #[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
+        pub(crate) struct $name { $(pub $field: $ty,)* }
+        $(
+            const _: () = {
+                use voco_shaders::$layout::$name as layout;
+                assert!(size_of::<$name>() == layout::SIZE);
+                assert!([$(stringify!($field)),*].len() == layout::NUM_MEMBERS);
+                $(assert!(offset_of!($name, $field) == layout::offset::$field);)*
+            };
+        )+
+    };
+}
+
+uniforms! {
+    /// See `slice.wgsl`.
+    SliceUniforms in slice {
+        origin_texel: [f32; 3],
+        window_gain: f32,
+        right_texel: [f32; 3],
+        window_bias: f32,
+        down_texel: [f32; 3],
+        label_opacity: f32,
+        box_max_texel: [f32; 3],
+        outline: u32,
+        label_origin: [f32; 3],
+        pixel_u: f32,
+        label_right: [f32; 3],
+        pixel_v: f32,
+        label_down: [f32; 3],
+        has_labels: u32,
+    }
+}
+
+uniforms! {
+    /// See `shared/ray.wgsl`.
+    RaycastUniforms in raycast | mip {
+        eye_texel: [f32; 3],
+        step_mm: f32,
+        forward_world: [f32; 3],
+        value_gain: f32,
+        right_world: [f32; 3],
+        value_bias: f32,
+        up_world: [f32; 3],
+        label_alpha: f32,
+        texel_from_world_x: [f32; 3],
+        ambient: f32,
+        texel_from_world_y: [f32; 3],
+        diffuse: f32,
+        texel_from_world_z: [f32; 3],
+        specular: f32,
+        box_max_texel: [f32; 3],
+        shininess: f32,
+        last_texel: [f32; 3],
+        gradient_gain: f32,
+        inverse_dims: [f32; 3],
+        jitter: f32,
+        label_from_texel_x: [f32; 3],
+        shaded: u32,
+        label_from_texel_y: [f32; 3],
+        has_labels: u32,
+        label_from_texel_z: [f32; 3],
+        stop_alpha: f32,
+        label_origin: [f32; 3],
+        padding: f32,
+    }
+}
+
+uniforms! {
+    /// See `lines.wgsl`.
+    LineUniforms in lines {
+        size_px: [f32; 2],
+        padding: [f32; 2],
+    }
+}
+
+/// One line of the instance buffer, in pixels.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
+pub(crate) struct LineInstance {
+    pub ends_px: [f32; 4],
+    pub color: [u8; 4],
+    pub width_px: f32,
+}

@@ -1,0 +1,178 @@
+use std::mem::offset_of;
+
+use wgpu::{
+    BindGroupLayout, BindGroupLayoutEntry, BindingType, BufferBindingType, RenderPipeline, SamplerBindingType,
+    ShaderStages, TextureFormat, TextureSampleType, TextureViewDimension,
+};
+
+use crate::{RenderContext, gpu_data::LineInstance};
+
+/// Ray-cast pictures are kept in this format.
+pub(crate) const PICTURE_FORMAT: TextureFormat = TextureFormat::Rgba8Unorm;
+
+/// All pipelines with the layouts of what they are bound to.
+#[derive(Debug)]
+pub(crate) struct Pipelines {
+    pub slice_layout: BindGroupLayout,
+    pub raycast_layout: BindGroupLayout,
+    pub blit_layout: BindGroupLayout,
+    pub lines_layout: BindGroupLayout,
+    pub slice: RenderPipeline,
+    pub raycast: RenderPipeline,
+    pub mip: RenderPipeline,
+    pub blit: RenderPipeline,
+    pub lines: RenderPipeline,
+}
+
+impl Pipelines {
+    pub fn new(ctx: &RenderContext, target_format: TextureFormat) -> Self {
+        let slice_layout = layout(
+            ctx,
+            "slice",
+            &[
+                entry(0, uniform()),
+                entry(1, texture(TextureSampleType::Float { filterable: true }, TextureViewDimension::D3)),
+                entry(2, texture(TextureSampleType::Uint, TextureViewDimension::D3)),
+                entry(3, texture(TextureSampleType::Float { filterable: true }, TextureViewDimension::D2)),
+            ],
+        );
+        let raycast_layout = layout(
+            ctx,
+            "raycast",
+            &[
+                entry(0, uniform()),
+                entry(1, texture(TextureSampleType::Float { filterable: true }, TextureViewDimension::D3)),
+                entry(2, BindingType::Sampler(SamplerBindingType::Filtering)),
+                entry(3, texture(TextureSampleType::Uint, TextureViewDimension::D3)),
+                entry(4, texture(TextureSampleType::Float { filterable: true }, TextureViewDimension::D2)),
+                entry(5, texture(TextureSampleType::Float { filterable: true }, TextureViewDimension::D2)),
+                entry(6, texture(TextureSampleType::Uint, TextureViewDimension::D3)),
+            ],
+        );
+        let blit_layout = layout(
+            ctx,
+            "blit",
+            &[
+                entry(0, texture(TextureSampleType::Float { filterable: true }, TextureViewDimension::D2)),
+                entry(1, BindingType::Sampler(SamplerBindingType::Filtering)),
+            ],
+        );
+        let lines_layout = layout(ctx, "lines", &[entry(0, uniform())]);
+        let over = Some(wgpu::BlendState::PREMULTIPLIED_ALPHA_BLENDING);
+        let make = |name, source, layout, format, blend, buffers: &[_], encodes| {
+            let spec = Spec { name, source, layout, format, blend, buffers, encodes };
+            pipeline(ctx, &spec)
+        };
+        let (raycast_source, mip_source) = (voco_shaders::raycast::SOURCE, voco_shaders::mip::SOURCE);
+        Self {
+            slice: make("slice", voco_shaders::slice::SOURCE, &slice_layout, target_format, None, &[], true),
+            raycast: make("raycast", raycast_source, &raycast_layout, PICTURE_FORMAT, None, &[], false),
+            mip: make("mip", mip_source, &raycast_layout, PICTURE_FORMAT, None, &[], false),
+            blit: make("blit", voco_shaders::blit::SOURCE, &blit_layout, target_format, over, &[], true),
+            lines: make(
+                "lines",
+                voco_shaders::lines::SOURCE,
+                &lines_layout,
+                target_format,
+                over,
+                &[line_buffer()],
+                true,
+            ),
+            slice_layout,
+            raycast_layout,
+            blit_layout,
+            lines_layout,
+        }
+    }
+}
+
+struct Spec<'a> {
+    name: &'a str,
+    source: &'a str,
+    layout: &'a BindGroupLayout,
+    format: TextureFormat,
+    blend: Option<wgpu::BlendState>,
+    buffers: &'a [Option<wgpu::VertexBufferLayout<'a>>],
+    /// Whether the shader has the choice between gamma-space and linear output.
+    encodes: bool,
+}
+
+fn pipeline(ctx: &RenderContext, spec: &Spec<'_>) -> RenderPipeline {
+    let module = ctx.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+        label: Some(spec.name),
+        source: wgpu::ShaderSource::Wgsl(spec.source.into()),
+    });
+    let layout = ctx.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label: Some(spec.name),
+        bind_group_layouts: &[Some(spec.layout)],
+        immediate_size: 0,
+    });
+    let to_linear = [("TO_LINEAR", if spec.format.is_srgb() { 1.0 } else { 0.0 })];
+    let options = wgpu::PipelineCompilationOptions {
+        constants: if spec.encodes { &to_linear } else { &[] },
+        ..Default::default()
+    };
+    let topology = if spec.buffers.is_empty() {
+        wgpu::PrimitiveTopology::TriangleList
+    } else {
+        wgpu::PrimitiveTopology::TriangleStrip
+    };
+    ctx.device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
+        label: Some(spec.name),
+        layout: Some(&layout),
+        vertex: wgpu::VertexState {
+            module: &module,
+            entry_point: Some("vs_main"),
+            compilation_options: options.clone(),
+            buffers: spec.buffers,
+        },
+        primitive: wgpu::PrimitiveState { topology, ..Default::default() },
+        depth_stencil: None,
+        multisample: wgpu::MultisampleState::default(),
+        fragment: Some(wgpu::FragmentState {
+            module: &module,
+            entry_point: Some("fs_main"),
+            compilation_options: options,
+            targets: &[Some(wgpu::ColorTargetState {
+                format: spec.format,
+                blend: spec.blend,
+                write_mask: wgpu::ColorWrites::ALL,
+            })],
+        }),
+        multiview_mask: None,
+        cache: None,
+    })
+}
+
+fn line_buffer() -> Option<wgpu::VertexBufferLayout<'static>> {
+    const ATTRIBUTES: [wgpu::VertexAttribute; 3] = [
+        attribute(0, wgpu::VertexFormat::Float32x4, offset_of!(LineInstance, ends_px)),
+        attribute(1, wgpu::VertexFormat::Unorm8x4, offset_of!(LineInstance, color)),
+        attribute(2, wgpu::VertexFormat::Float32, offset_of!(LineInstance, width_px)),
+    ];
+    Some(wgpu::VertexBufferLayout {
+        array_stride: size_of::<LineInstance>() as u64,
+        step_mode: wgpu::VertexStepMode::Instance,
+        attributes: &ATTRIBUTES,
+    })
+}
+
+const fn attribute(shader_location: u32, format: wgpu::VertexFormat, offset: usize) -> wgpu::VertexAttribute {
+    wgpu::VertexAttribute { format, offset: offset as u64, shader_location }
+}
+
+fn layout(ctx: &RenderContext, name: &str, entries: &[BindGroupLayoutEntry]) -> BindGroupLayout {
+    ctx.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(name), entries })
+}
+
+fn entry(binding: u32, ty: BindingType) -> BindGroupLayoutEntry {
+    BindGroupLayoutEntry { binding, visibility: ShaderStages::VERTEX_FRAGMENT, ty, count: None }
+}
+
+fn uniform() -> BindingType {
+    BindingType::Buffer { ty: BufferBindingType::Uniform, has_dynamic_offset: false, min_binding_size: None }
+}
+
+fn texture(sample_type: TextureSampleType, view_dimension: TextureViewDimension) -> BindingType {
+    BindingType::Texture { sample_type, view_dimension, multisampled: false }
+}

@@ -1,0 +1,72 @@
+use glam::{DAffine3, DVec2, DVec3};
+use wgpu::BindingResource::TextureView;
+
+use super::Renderer;
+use crate::{
+    LabelTexture, RenderContext, SliceLook, SliceView, VolumeTexture,
+    gpu_data::SliceUniforms,
+    view_state::{SlicePart, bind_group, texture_ids},
+};
+
+impl Renderer {
+    pub(super) fn slice_part(
+        &self,
+        ctx: &RenderContext,
+        part: &mut SlicePart,
+        volume: Option<&VolumeTexture>,
+        labels: Option<&LabelTexture>,
+        view: &SliceView,
+        look: &SliceLook,
+    ) {
+        let uniforms = uniforms(volume, labels, view, look);
+        ctx.queue.write_buffer(&part.uniforms, 0, bytemuck::bytes_of(&uniforms));
+        let ids = texture_ids(volume, labels);
+        if part.group.as_ref().is_none_or(|(held, _)| *held != ids) {
+            let resources = [
+                part.uniforms.as_entire_binding(),
+                TextureView(volume.map_or(&self.no_volume, |v| &v.view)),
+                TextureView(labels.map_or(&self.no_labels, |l| &l.view)),
+                TextureView(labels.map_or(&self.no_colors, |l| &l.colors_view)),
+            ];
+            part.group = Some((ids, bind_group(ctx, "slice", &self.pipelines.slice_layout, &resources)));
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "differences are taken in f64; what is left fits f32")]
+fn uniforms(
+    volume: Option<&VolumeTexture>,
+    labels: Option<&LabelTexture>,
+    view: &SliceView,
+    look: &SliceLook,
+) -> SliceUniforms {
+    let [width, height] = view.size_px.map(|s| f64::from(s.max(1)));
+    let corner = view.world_from_pixel(DVec2::ZERO);
+    let right = view.frame.right * (view.mm_per_pixel * width);
+    let down = view.frame.down * (view.mm_per_pixel * height);
+    let place = |map: DAffine3| {
+        let vectors = [map.transform_point3(corner), map.transform_vector3(right), map.transform_vector3(down)];
+        vectors.map(|v| v.as_vec3().to_array())
+    };
+    let [origin_texel, right_texel, down_texel] = volume.map_or([[0.0; 3]; 3], |v| place(v.grid.texel_from_world()));
+    let [label_origin, label_right, label_down] = labels.map_or([[0.0; 3]; 3], |l| place(l.grid.texel_from_world()));
+    let coding = volume.map_or((1.0, 0.0), |v| (v.coding.scale, v.coding.offset));
+    let window_width = look.window_width.abs().max(1e-9);
+    SliceUniforms {
+        origin_texel,
+        window_gain: (coding.0 / window_width) as f32,
+        right_texel,
+        window_bias: ((coding.1 - look.window_level) / window_width + 0.5) as f32,
+        down_texel,
+        label_opacity: look.label_opacity.clamp(0.0, 1.0),
+        // Without a volume, the box has nothing inside.
+        box_max_texel: volume.map_or(DVec3::splat(-1.0), |v| v.grid.box_max_texel()).as_vec3().to_array(),
+        outline: look.label_outline.into(),
+        label_origin,
+        pixel_u: (1.0 / width) as f32,
+        label_right,
+        pixel_v: (1.0 / height) as f32,
+        label_down,
+        has_labels: labels.is_some().into(),
+    }
+}

@@ -1,0 +1,79 @@
+use crate::{RenderContext, RenderError};
+
+/// Bytes handed to the driver at once: it copies them, so a whole volume would need its size again.
+const CHUNK_BYTES: usize = 32 << 20;
+
+/// A 3D texture filled with `bytes` (x fastest).
+pub(crate) fn texture_3d(
+    ctx: &RenderContext,
+    what: &'static str,
+    format: wgpu::TextureFormat,
+    dims: [usize; 3],
+    bytes: &[u8],
+) -> Result<wgpu::Texture, RenderError> {
+    let num_bytes = bytes.len() as u64;
+    let [width, height, depth_or_array_layers] = dims.map(|d| u32::try_from(d).unwrap_or(u32::MAX));
+    ctx.checked(what, num_bytes, || {
+        let texture = ctx.device.create_texture(&wgpu::TextureDescriptor {
+            label: Some(what),
+            size: wgpu::Extent3d { width, height, depth_or_array_layers },
+            mip_level_count: 1,
+            sample_count: 1,
+            dimension: wgpu::TextureDimension::D3,
+            format,
+            usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST,
+            view_formats: &[],
+        });
+        write_3d(ctx, &texture, bytes);
+        texture
+    })
+}
+
+/// Fills a whole 3D texture, some slices at a time.
+pub(crate) fn write_3d(ctx: &RenderContext, texture: &wgpu::Texture, bytes: &[u8]) {
+    let size = texture.size();
+    let bytes_per_row = size.width * texture.format().block_copy_size(None).unwrap_or(1);
+    let slice_bytes = (bytes_per_row * size.height) as usize;
+    let slices_at_once = (CHUNK_BYTES / slice_bytes.max(1)).max(1);
+    for (n, chunk) in bytes.chunks(slices_at_once * slice_bytes).enumerate() {
+        #[expect(clippy::cast_possible_truncation, reason = "slices of one texture")]
+        let (z, depth) = ((n * slices_at_once) as u32, (chunk.len() / slice_bytes) as u32);
+        ctx.queue.write_texture(
+            wgpu::TexelCopyTextureInfo {
+                texture,
+                mip_level: 0,
+                origin: wgpu::Origin3d { x: 0, y: 0, z },
+                aspect: wgpu::TextureAspect::All,
+            },
+            chunk,
+            wgpu::TexelCopyBufferLayout {
+                offset: 0,
+                bytes_per_row: Some(bytes_per_row),
+                rows_per_image: Some(size.height),
+            },
+            wgpu::Extent3d { depth_or_array_layers: depth, ..size },
+        );
+        // Starts the copy now, so that the staging memory of one chunk is free before the next few.
+        ctx.queue.submit([]);
+    }
+}
+
+/// An empty 2D texture.
+pub(crate) fn texture_2d(
+    ctx: &RenderContext,
+    what: &'static str,
+    format: wgpu::TextureFormat,
+    [width, height]: [u32; 2],
+    usage: wgpu::TextureUsages,
+) -> wgpu::Texture {
+    ctx.device.create_texture(&wgpu::TextureDescriptor {
+        label: Some(what),
+        size: wgpu::Extent3d { width, height, depth_or_array_layers: 1 },
+        mip_level_count: 1,
+        sample_count: 1,
+        dimension: wgpu::TextureDimension::D2,
+        format,
+        usage,
+        view_formats: &[],
+    })
+}

@@ -1,0 +1,152 @@
+use half::f16;
+
+/// What becomes of the samples along a ray.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RenderMode {
+    /// Colours and opacities, front to back.
+    Composite,
+    /// Only the greatest value counts.
+    Mip,
+}
+
+/// How surfaces are shaded; the lamp is at the eye.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Lighting {
+    /// Light that comes from everywhere.
+    pub ambient: f32,
+    /// Light that falls off with the angle.
+    pub diffuse: f32,
+    /// Highlight.
+    pub specular: f32,
+    /// Sharpness of the highlight.
+    pub shininess: f32,
+    /// Gradient (value per mm) from which on shading counts in full; weaker ones are mostly noise.
+    pub full_gradient: f32,
+}
+
+/// Colour and opacity of values in 3D.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TransferFunction {
+    /// What the user picks it by.
+    pub name: String,
+    /// Value (HU, or a fraction of the range if `is_relative`) and gamma-space r, g, b with opacity per millimetre; linear
+    /// in between, constant beyond the ends.
+    pub points: Vec<(f64, [f32; 4])>,
+    /// See [`RenderMode`].
+    pub mode: RenderMode,
+    /// Lit by gradients.
+    pub shaded: bool,
+    /// How, if `shaded`.
+    pub lighting: Lighting,
+    /// The values are fractions of a volume's value range: call [`Self::fitted`] before use.
+    pub is_relative: bool,
+}
+
+/// Entries of the table the shaders read.
+pub(crate) const TABLE_LEN: usize = 1024;
+
+impl TransferFunction {
+    /// The same with all values moved by `by` (HU).
+    #[must_use]
+    pub fn shifted(&self, by: f64) -> Self {
+        let mut shifted = self.clone();
+        shifted.points.iter_mut().for_each(|point| point.0 += by);
+        shifted
+    }
+
+    /// With fractions turned into values of a volume whose values run from `min` to `max`; a CT preset stays as it is.
+    #[must_use]
+    pub fn fitted(&self, min: f64, max: f64) -> Self {
+        let mut fitted = self.clone();
+        if self.is_relative {
+            let range = if max > min { max - min } else { 1.0 };
+            fitted.points.iter_mut().for_each(|point| point.0 = min + point.0 * range);
+            #[expect(clippy::cast_possible_truncation, reason = "a lighting weight needs no more than f32")]
+            let full_gradient = (f64::from(self.lighting.full_gradient) * range) as f32;
+            fitted.lighting.full_gradient = full_gradient;
+            fitted.is_relative = false;
+        }
+        fitted
+    }
+
+    /// Values between which the table lies. Never empty.
+    pub(crate) fn range(&self) -> (f64, f64) {
+        let values = || self.points.iter().map(|p| p.0).filter(|v| v.is_finite());
+        let (lo, hi) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
+        if !lo.is_finite() {
+            return (0.0, 1.0);
+        }
+        (lo, if hi > lo { hi } else { lo + 1.0 })
+    }
+
+    /// Premultiplied colour and opacity over `step_mm`, evenly over the range.
+    pub(crate) fn table(&self, step_mm: f64) -> Vec<[f32; 4]> {
+        let mut points: Vec<_> = self.points.iter().copied().filter(|p| p.0.is_finite()).collect();
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let (lo, hi) = self.range();
+        let at = |n: usize| {
+            let value = lo + (hi - lo) * n as f64 / (TABLE_LEN - 1) as f64;
+            let [r, g, b, a] = interpolate(&points, value);
+            let per_mm = f64::from(a.clamp(0.0, 1.0));
+            // Opacity is given per millimetre: half the step lets through its square root.
+            #[expect(clippy::cast_possible_truncation, reason = "the table is f32")]
+            let a = match self.mode {
+                RenderMode::Composite => 1.0 - (1.0 - per_mm.min(0.9999)).powf(step_mm),
+                RenderMode::Mip => per_mm,
+            } as f32;
+            // As the texture will hold them, so that tests read the same numbers.
+            [r * a, g * a, b * a, a].map(|c| f16::from_f32(c).to_f32())
+        };
+        (0..TABLE_LEN).map(at).collect()
+    }
+}
+
+fn interpolate(points: &[(f64, [f32; 4])], value: f64) -> [f32; 4] {
+    let next = points.partition_point(|p| p.0 <= value);
+    match (next.checked_sub(1).map(|n| points[n]), points.get(next)) {
+        (Some((x0, a)), Some(&(x1, b))) => {
+            #[expect(clippy::cast_possible_truncation, reason = "a weight in 0…1")]
+            let weight = ((value - x0) / (x1 - x0)) as f32;
+            std::array::from_fn(|n| a[n] + (b[n] - a[n]) * weight)
+        }
+        (Some((_, a)), None) => a,
+        (None, Some(&(_, b))) => b,
+        (None, None) => [0.0; 4],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{TABLE_LEN, TransferFunction};
+
+    #[test]
+    fn half_a_step_twice_is_a_whole_step() {
+        let bone = &TransferFunction::presets()[0];
+        for (half, whole) in bone.table(0.5).iter().zip(bone.table(1.0)) {
+            let twice = 1.0 - (1.0 - half[3]) * (1.0 - half[3]);
+            assert!((twice - whole[3]).abs() < 2e-3, "{half:?} {whole:?}");
+        }
+    }
+
+    #[test]
+    fn presets_are_known_by_name_and_fit_any_range() {
+        let names: Vec<_> = TransferFunction::presets().into_iter().map(|p| p.name).collect();
+        assert_eq!(names, ["CT-Bone", "CT-Soft-Tissue", "CT-Lung", "CT-MIP", "MR-Default", "MR-MIP"]);
+        for preset in TransferFunction::presets() {
+            let fitted = preset.fitted(0.0, 4000.0).shifted(100.0);
+            assert!(!fitted.is_relative && fitted.range().1 > fitted.range().0);
+            let table = fitted.table(0.7);
+            assert!(table.len() == TABLE_LEN && table.iter().flatten().all(|v| (0.0..=1.0).contains(v)));
+            assert_eq!(table[0][3], 0.0, "{}: air must not be seen", fitted.name);
+        }
+    }
+
+    #[test]
+    fn degenerate_functions_give_a_table_all_the_same() {
+        let mut preset = TransferFunction::presets().remove(0);
+        for points in [vec![], vec![(f64::NAN, [1.0; 4])], vec![(5.0, [1.0; 4]); 3]] {
+            preset.points = points;
+            assert_eq!(preset.table(1.0).len(), TABLE_LEN);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+use wgpu::{BindGroup, BindGroupEntry, BindingResource, Buffer, TextureView};
+
+use crate::{
+    LabelTexture, Quality, RenderContext, Renderer, TransferFunction, VolumeCamera, VolumeTexture,
+    gpu_data::{LineUniforms, RaycastUniforms, SliceUniforms},
+    lines::LineBuffer,
+    resources::texture_2d,
+    transfer_function::TABLE_LEN,
+};
+
+/// What one view keeps on the GPU between frames. Each view on the screen needs its own.
+#[derive(Debug)]
+pub struct ViewState {
+    pub(crate) content: Content,
+    pub(crate) slice: SlicePart,
+    pub(crate) volume: VolumePart,
+    pub(crate) lines: LineBuffer,
+    pub(crate) line_uniforms: Buffer,
+    pub(crate) line_group: BindGroup,
+}
+
+/// What the last `prepare_…` was for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Content {
+    Nothing,
+    Slice,
+    Volume,
+}
+
+/// Ids of the textures that a bind group holds.
+pub(crate) type TextureIds = (Option<u64>, Option<u64>);
+
+#[derive(Debug)]
+pub(crate) struct SlicePart {
+    pub uniforms: Buffer,
+    pub group: Option<(TextureIds, BindGroup)>,
+}
+
+#[derive(Debug)]
+pub(crate) struct VolumePart {
+    pub uniforms: Buffer,
+    pub transfer: wgpu::Texture,
+    pub bricks: Option<BrickTexture>,
+    pub group: Option<(TextureIds, BindGroup)>,
+    pub picture: Option<Picture>,
+    /// What the picture shows; none before the first.
+    pub shown: Option<Shown>,
+}
+
+/// Everything a ray-cast picture depends on.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Shown {
+    pub textures: TextureIds,
+    pub color_version: u64,
+    pub camera: VolumeCamera,
+    pub size_px: [u32; 2],
+    pub transfer: TransferFunction,
+    pub quality: Quality,
+    pub label_opacity: f32,
+    pub deterministic: bool,
+}
+
+/// What each brick can contribute, and for which volume, labels and transfer function.
+#[derive(Debug)]
+pub(crate) struct BrickTexture {
+    pub dims: [usize; 3],
+    pub texture: wgpu::Texture,
+    pub made_for: Option<BrickKey>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct BrickKey {
+    pub textures: TextureIds,
+    pub color_version: u64,
+    pub transfer: TransferFunction,
+}
+
+/// Where rays are cast into.
+#[derive(Debug)]
+pub(crate) struct Picture {
+    pub size: [u32; 2],
+    pub view: TextureView,
+    pub blit_group: BindGroup,
+}
+
+impl ViewState {
+    /// An empty view.
+    pub fn new(ctx: &RenderContext, renderer: &Renderer) -> Self {
+        let line_uniforms = uniform_buffer::<LineUniforms>(ctx, "line uniforms");
+        let line_group = ctx.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("lines"),
+            layout: &renderer.pipelines.lines_layout,
+            entries: &[BindGroupEntry { binding: 0, resource: line_uniforms.as_entire_binding() }],
+        });
+        let usage = wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST;
+        #[expect(clippy::cast_possible_truncation, reason = "a constant of 1024")]
+        let table_size = [TABLE_LEN as u32, 1];
+        Self {
+            content: Content::Nothing,
+            slice: SlicePart { uniforms: uniform_buffer::<SliceUniforms>(ctx, "slice uniforms"), group: None },
+            volume: VolumePart {
+                uniforms: uniform_buffer::<RaycastUniforms>(ctx, "raycast uniforms"),
+                transfer: texture_2d(ctx, "transfer function", wgpu::TextureFormat::Rgba16Float, table_size, usage),
+                bricks: None,
+                group: None,
+                picture: None,
+                shown: None,
+            },
+            lines: LineBuffer::new(ctx),
+            line_uniforms,
+            line_group,
+        }
+    }
+}
+
+pub(crate) fn texture_ids(volume: Option<&VolumeTexture>, labels: Option<&LabelTexture>) -> TextureIds {
+    (volume.map(|v| v.id), labels.map(|l| l.id))
+}
+
+pub(crate) fn bind_group(
+    ctx: &RenderContext,
+    name: &str,
+    layout: &wgpu::BindGroupLayout,
+    resources: &[BindingResource<'_>],
+) -> BindGroup {
+    let entries: Vec<BindGroupEntry<'_>> = (0..)
+        .zip(resources)
+        .map(|(binding, resource)| BindGroupEntry { binding, resource: resource.clone() })
+        .collect();
+    ctx.device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some(name), layout, entries: &entries })
+}
+
+fn uniform_buffer<T>(ctx: &RenderContext, name: &str) -> Buffer {
+    ctx.device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some(name),
+        size: size_of::<T>() as u64,
+        usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    })
+}

@@ -1,0 +1,9 @@
+//! What the shaders compute, in plain Rust and `f32`. For tests: clear rather than fast.
+
+mod composite;
+mod label;
+mod sample;
+
+pub use composite::{Lighting, Projection, Ray, composite, facing, mip, ray_box};
+pub use label::nearest_label;
+pub use sample::{Texels, window_level};

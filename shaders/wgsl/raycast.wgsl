@@ -1,0 +1,121 @@
+// Direct volume rendering, front to back; empty bricks are jumped over.
+#import fullscreen
+#import ray
+#import label
+
+@group(0) @binding(0) var<uniform> u: RaycastUniforms;
+@group(0) @binding(1) var volume_texture: texture_3d<f32>;
+@group(0) @binding(2) var volume_sampler: sampler;
+@group(0) @binding(3) var label_texture: texture_3d<u32>;
+@group(0) @binding(4) var label_colors: texture_2d<f32>;
+// Premultiplied colour and opacity of one step.
+@group(0) @binding(5) var transfer_texture: texture_2d<f32>;
+// 0 = something may show; n = nothing shows within n − 1 bricks.
+@group(0) @binding(6) var brick_texture: texture_3d<u32>;
+
+fn texel_value(pos_texel: vec3f) -> f32 {
+    return textureSampleLevel(volume_texture, volume_sampler, (pos_texel + 0.5) * u.inverse_dims, 0.0).r;
+}
+
+fn gradient(pos_texel: vec3f) -> vec3f {
+    let dx = vec3f(1.0, 0.0, 0.0);
+    let dy = vec3f(0.0, 1.0, 0.0);
+    let dz = vec3f(0.0, 0.0, 1.0);
+    return 0.5 * vec3f(
+        texel_value(pos_texel + dx) - texel_value(pos_texel - dx),
+        texel_value(pos_texel + dy) - texel_value(pos_texel - dy),
+        texel_value(pos_texel + dz) - texel_value(pos_texel - dz),
+    );
+}
+
+// |cosine| between the view and the surface's normal; towards ½ where the gradient is mere noise.
+fn facing(gradient_texel: vec3f, ray: Ray) -> f32 {
+    let world = vec3f(
+        dot(u.texel_from_world_x, gradient_texel),
+        dot(u.texel_from_world_y, gradient_texel),
+        dot(u.texel_from_world_z, gradient_texel),
+    );
+    let magnitude = length(world);
+    let cosine = abs(dot(gradient_texel, ray.dir_texel)) / max(magnitude, 1e-12);
+    return mix(0.5, cosine, clamp(magnitude * u.gradient_gain, 0.0, 1.0));
+}
+
+fn lit(premultiplied: vec3f, alpha: f32, cosine: f32) -> vec3f {
+    let highlight = u.specular * pow(cosine, u.shininess) * alpha;
+    return min(premultiplied * (u.ambient + u.diffuse * cosine) + highlight, vec3f(alpha));
+}
+
+// Normal of a label's surface from its 26 neighbours at two distances, as a shading cosine.
+fn label_facing(pos_label: vec3f, id: u32, ray: Ray) -> f32 {
+    var inward = vec3f(0.0);
+    for (var n = 0; n < 27; n += 1) {
+        let offset = vec3f(vec3i(n % 3, (n / 3) % 3, n / 9) - 1);
+        let weight = 1.0 / max(length(offset), 1.0);
+        let near = select(0.0, weight, label_at(pos_label + offset) == id);
+        let far = select(0.0, weight, label_at(pos_label + offset * 2.5) == id);
+        inward += offset * (near + far);
+    }
+    let dir_label = u.label_from_texel_x * ray.dir_texel.x + u.label_from_texel_y * ray.dir_texel.y
+        + u.label_from_texel_z * ray.dir_texel.z;
+    return abs(dot(normalize(inward + 1e-6), normalize(dir_label)));
+}
+
+@fragment
+fn fs_main(in: Fullscreen) -> @location(0) vec4f {
+    let ray = ray_of(in.uv, in.position.xy);
+    var color = vec3f(0.0);
+    var alpha = 0.0;
+    var step = 0.0;
+    var brick_end = 0.0;
+    var entered_label = 0u;
+    var label_cosine = 1.0;
+    loop {
+        if step >= ray.num_steps || alpha >= u.stop_alpha {
+            break;
+        }
+        let pos_texel = u.eye_texel + ray.dir_texel * (ray.start + step * u.step_mm);
+        if step >= brick_end {
+            let brick = brick_at(pos_texel);
+            let empty = textureLoad(brick_texture, brick, 0).r;
+            brick_end = step_after(ray, brick, f32(max(empty, 1u)), step);
+            if empty != 0u {
+                step = brick_end;
+                continue;
+            }
+        }
+        let entry = transfer_entry(transfer_place(pos_texel));
+        var sample_color = entry.rgb;
+        var sample_alpha = entry.a;
+        if u.shaded != 0u && sample_alpha > 0.001 {
+            sample_color = lit(entry.rgb, entry.a, facing(gradient(pos_texel), ray));
+        }
+        if u.has_labels != 0u {
+            let pos_label = u.label_origin + u.label_from_texel_x * pos_texel.x + u.label_from_texel_y * pos_texel.y
+                + u.label_from_texel_z * pos_texel.z;
+            let id = label_at(pos_label);
+            var label = vec4f(0.0);
+            if id != 0u {
+                label = label_color(id);
+            }
+            // One normal for each surface that the ray crosses, not for each sample behind it.
+            if id != entered_label {
+                entered_label = id;
+                if label.a > 0.0 {
+                    label_cosine = label_facing(pos_label, id, ray);
+                }
+            }
+            let label_alpha = label.a * u.label_alpha;
+            let label_rgb = lit(label.rgb * label_alpha, label_alpha, label_cosine);
+            sample_color = label_rgb + sample_color * (1.0 - label_alpha);
+            sample_alpha = label_alpha + sample_alpha * (1.0 - label_alpha);
+        }
+        color += sample_color * (1.0 - alpha);
+        alpha += sample_alpha * (1.0 - alpha);
+        step += 1.0;
+    }
+    if alpha >= u.stop_alpha {
+        // What lay behind was not followed: let nothing shine through either.
+        return vec4f(color / alpha, 1.0);
+    }
+    return vec4f(color, alpha);
+}

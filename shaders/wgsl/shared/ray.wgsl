@@ -1,0 +1,92 @@
+// What the ray-casting passes share: uniforms, the ray of a pixel, and the walk over bricks.
+struct RaycastUniforms {
+    eye_texel: vec3f,
+    step_mm: f32,
+    forward_world: vec3f,
+    // texel · gain + bias = place in the transfer function, 0…1
+    value_gain: f32,
+    // To the right edge and the upper edge of the view, at distance 1.
+    right_world: vec3f,
+    value_bias: f32,
+    up_world: vec3f,
+    // Opacity of a label over one step.
+    label_alpha: f32,
+    // Columns of the linear map from world mm to texels.
+    texel_from_world_x: vec3f,
+    ambient: f32,
+    texel_from_world_y: vec3f,
+    diffuse: f32,
+    texel_from_world_z: vec3f,
+    specular: f32,
+    // The volume's far corner; the near one is at -½.
+    box_max_texel: vec3f,
+    shininess: f32,
+    last_texel: vec3f,
+    // 1 / the gradient (texel units per mm) from which on shading counts in full
+    gradient_gain: f32,
+    inverse_dims: vec3f,
+    jitter: f32,
+    // Affine from texels of the image to voxels of the label map.
+    label_from_texel_x: vec3f,
+    shaded: u32,
+    label_from_texel_y: vec3f,
+    has_labels: u32,
+    label_from_texel_z: vec3f,
+    stop_alpha: f32,
+    label_origin: vec3f,
+    padding: f32,
+}
+
+const BRICK: f32 = 8.0;
+
+struct Ray {
+    // World mm to texels along the ray: the parameter of every ray is millimetres.
+    dir_texel: vec3f,
+    inverse_dir: vec3f,
+    start: f32,
+    num_steps: f32,
+}
+
+fn ray_of(uv: vec2f, pixel: vec2f) -> Ray {
+    let dir_world = normalize(u.forward_world + u.right_world * (uv.x * 2.0 - 1.0) + u.up_world * (1.0 - uv.y * 2.0));
+    let map = mat3x3f(u.texel_from_world_x, u.texel_from_world_y, u.texel_from_world_z);
+    var dir = map * dir_world;
+    // A component of 0 would make the slabs below 0 · infinity.
+    dir = select(dir, vec3f(1e-6), abs(dir) < vec3f(1e-6));
+    let inverse = 1.0 / dir;
+    let span = ray_box(inverse);
+    // Interleaved gradient noise hides the rings that equal starts leave on smooth surfaces.
+    let noise = fract(52.9829189 * fract(dot(pixel, vec2f(0.06711056, 0.00583715))));
+    let start = span.x + u.step_mm * mix(0.5, noise, u.jitter);
+    return Ray(dir, inverse, start, ceil((span.y - start) / u.step_mm));
+}
+
+// Distances at which the ray enters and leaves the volume; leaving before entering means it misses.
+fn ray_box(inverse_dir: vec3f) -> vec2f {
+    let a = (vec3f(-0.5) - u.eye_texel) * inverse_dir;
+    let b = (u.box_max_texel - u.eye_texel) * inverse_dir;
+    let near = min(a, b);
+    let far = max(a, b);
+    return vec2f(max(max(near.x, near.y), max(near.z, 0.0)), min(far.x, min(far.y, far.z)));
+}
+
+fn brick_at(pos_texel: vec3f) -> vec3i {
+    return vec3i(clamp(pos_texel, vec3f(0.0), u.last_texel) / BRICK);
+}
+
+// First step outside the cube of bricks within `reach` − 1 of `brick`. Always at least one step on.
+fn step_after(ray: Ray, brick: vec3i, reach: f32, step: f32) -> f32 {
+    let corner = select(vec3f(brick) + (1.0 - reach), vec3f(brick) + reach, ray.dir_texel > vec3f(0.0)) * BRICK;
+    let exit = (corner - u.eye_texel) * ray.inverse_dir;
+    return max(step + 1.0, ceil((min(exit.x, min(exit.y, exit.z)) - ray.start) / u.step_mm));
+}
+
+// Place of a sampled value in the transfer function, 0…1.
+fn transfer_place(pos_texel: vec3f) -> f32 {
+    let texel = textureSampleLevel(volume_texture, volume_sampler, (pos_texel + 0.5) * u.inverse_dims, 0.0).r;
+    return clamp(texel * u.value_gain + u.value_bias, 0.0, 1.0);
+}
+
+fn transfer_entry(place: f32) -> vec4f {
+    return textureLoad(transfer_texture, vec2u(u32(place * 1023.0 + 0.5), 0u), 0);
+}

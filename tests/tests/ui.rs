@@ -1,0 +1,103 @@
+//! The window by its labels, without pictures of it: what a user reads is there, and what is pressed does something.
+
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable;
+use voco_engine_api::{EngineEvent, JobId, Model, Outcome, Phase, PretrainConfig, StepReport};
+use voco_ui::{Outbox, Request, Session, Shell, TrainingJob, TrainingSource, ViewSettings};
+
+#[derive(Default)]
+struct Window {
+    shell: Shell,
+    session: Session,
+    settings: ViewSettings,
+    outbox: Outbox,
+}
+
+fn harness(window: Window) -> Harness<'static, Window> {
+    Harness::builder()
+        .with_size([1600.0, 1000.0])
+        .build_ui_state(|ui, w| w.shell.show(ui, &mut w.session, &mut w.settings, &mut w.outbox), window)
+}
+
+fn report(step: u64) -> StepReport {
+    StepReport {
+        step,
+        loss: 0.9,
+        intra: 0.6,
+        inter: 0.2,
+        reg: 0.1,
+        intra_clean: 0.4,
+        lr: 1e-3,
+        top1_accuracy: 0.5,
+        seconds: 1.0,
+    }
+}
+
+#[test]
+fn an_empty_window_says_what_to_do() {
+    let mut harness = harness(Window::default());
+    harness.get_by_label("Drop a CT or MR volume here");
+    harness.get_by_label("Open the sample CT").click();
+    harness.run();
+    assert_eq!(harness.state_mut().outbox.take(), [Request::OpenSample]);
+}
+
+#[test]
+fn training_asks_for_data_first_and_starts_on_a_folder() {
+    let mut harness = harness(Window::default());
+    harness.get_by_label("▶ Start pre-training").click();
+    harness.run();
+    assert!(harness.state_mut().outbox.is_empty(), "nothing to train on, nothing started");
+    let folder = std::path::PathBuf::from("scans");
+    harness.state_mut().session.training.setup.source = TrainingSource::Folder(folder.clone());
+    harness.run();
+    harness.get_by_label("▶ Start pre-training").click();
+    harness.run();
+    let requests = harness.state_mut().outbox.take();
+    let [Request::StartTraining(setup)] = requests.as_slice() else { panic!("{requests:?}") };
+    assert_eq!(setup.source, TrainingSource::Folder(folder));
+    assert_eq!(setup.config.model, Model::UnetTiny, "the CPU's network is the default");
+}
+
+#[test]
+fn a_run_can_be_followed_paused_and_stopped() {
+    let mut window = Window::default();
+    let job = JobId(1);
+    window.session.training.job =
+        Some(TrainingJob::new(job, PretrainConfig::preset(Model::UnetTiny, 10), "run".into()));
+    window.session.training.apply(&EngineEvent::Started { job, device: "cpu".into() });
+    window.session.training.apply(&EngineEvent::Phase { job, phase: Phase::Training });
+    for step in 1..=5 {
+        window.session.training.apply(&EngineEvent::Step { job, report: report(step) });
+    }
+    let mut harness = harness(window);
+    harness.get_by_label("unet-tiny, training on cpu");
+    harness.get_by_label("50 %");
+    harness.get_by_label("⏸ Pause").click();
+    harness.run();
+    assert_eq!(harness.state_mut().outbox.take(), [Request::PauseTraining]);
+    harness.state_mut().session.training.apply(&EngineEvent::Phase { job, phase: Phase::Paused });
+    harness.run();
+    harness.get_by_label("▶ Resume").click();
+    harness.run();
+    harness.get_by_label("⏹ Stop").click();
+    harness.run();
+    assert_eq!(harness.state_mut().outbox.take(), [Request::ResumeTraining, Request::StopTraining]);
+    harness.state_mut().session.training.apply(&EngineEvent::Ended { job, outcome: Outcome::Cancelled });
+    harness.run();
+    harness.get_by_label("Stopped; what it had learned is saved.");
+    harness.get_by_label("▶ Start pre-training");
+}
+
+#[test]
+fn keys_do_what_the_help_sheet_says() {
+    let mut harness = harness(Window::default());
+    harness.key_press(egui::Key::F1);
+    harness.run();
+    harness.get_by_label("Fill the window with a view, and back");
+    harness.key_press(egui::Key::G);
+    harness.key_press(egui::Key::X);
+    harness.run();
+    let settings = &harness.state().settings;
+    assert!(settings.show_grid && !settings.show_crosshair, "G shows the base crops, X hides the crosshair");
+}
