@@ -4,19 +4,18 @@ use bytemuck::{Pod, Zeroable};
 
 /// A struct as the shader sees it; the build stops if size, place or number of members differ.
 macro_rules! uniforms {
-    ($(#[$doc:meta])* $name:ident in $($layout:ident)|+ { $($field:ident: $ty:ty,)* }) => {
+    ($(#[$doc:meta])* $name:ident in $layout:ident { $($field:ident: $ty:ty,)* }) => {
         $(#[$doc])*
         #[repr(C)]
         #[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
         pub(crate) struct $name { $(pub $field: $ty,)* }
-        $(
-            const _: () = {
-                use voco_shaders::$layout::$name as layout;
-                assert!(size_of::<$name>() == layout::SIZE);
-                assert!([$(stringify!($field)),*].len() == layout::NUM_MEMBERS);
-                $(assert!(offset_of!($name, $field) == layout::offset::$field);)*
-            };
-        )+
+
+        const _: () = {
+            use voco_shaders::$layout::$name as layout;
+            assert!(size_of::<$name>() == layout::SIZE);
+            assert!([$(stringify!($field)),*].len() == layout::NUM_MEMBERS);
+            $(assert!(offset_of!($name, $field) == layout::offset::$field);)*
+        };
     };
 }
 
@@ -41,8 +40,8 @@ uniforms! {
 }
 
 uniforms! {
-    /// See `shared/ray.wgsl`.
-    RaycastUniforms in raycast | mip {
+    /// See `shared/ray.wgsl`, which `raycast.wgsl` and `mip.wgsl` share.
+    RaycastUniforms in raycast {
         eye_texel: [f32; 3],
         step_mm: f32,
         forward_world: [f32; 3],

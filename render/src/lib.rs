@@ -19,6 +19,9 @@ mod slice_view;
 mod transfer_function;
 mod view_state;
 
+#[cfg(test)]
+mod gpu_tests;
+
 pub use camera::VolumeCamera;
 pub use context::RenderContext;
 pub use error::RenderError;

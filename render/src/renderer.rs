@@ -1,6 +1,8 @@
 mod slice;
 mod volume;
 
+pub(crate) use volume::VolumeScene;
+
 use crate::{
     LabelTexture, Line, RenderContext, SliceLook, SliceView, TransferFunction, ViewState, VolumeCamera, VolumeTexture,
     gpu_data::{LineInstance, LineUniforms},
@@ -111,7 +113,7 @@ impl Renderer {
     ) {
         state.content = Content::Volume;
         let labels = labels.filter(|_| label_opacity > 0.0);
-        let scene = volume::VolumeScene { volume, labels, camera, size_px, transfer, quality, label_opacity };
+        let scene = VolumeScene { volume, labels, camera, size_px, transfer, quality, label_opacity };
         self.volume_part(ctx, encoder, &mut state.volume, &scene);
         set_lines(ctx, state, size_px, &lines::in_volume(lines, camera, size_px));
     }

@@ -45,13 +45,13 @@ fn an_empty_window_says_what_to_do() {
 #[test]
 fn training_asks_for_data_first_and_starts_on_a_folder() {
     let mut harness = harness(Window::default());
-    harness.get_by_label("▶ Start pre-training").click();
+    harness.get_by_label("Start pre-training").click();
     harness.run();
     assert!(harness.state_mut().outbox.is_empty(), "nothing to train on, nothing started");
     let folder = std::path::PathBuf::from("scans");
     harness.state_mut().session.training.setup.source = TrainingSource::Folder(folder.clone());
     harness.run();
-    harness.get_by_label("▶ Start pre-training").click();
+    harness.get_by_label("Start pre-training").click();
     harness.run();
     let requests = harness.state_mut().outbox.take();
     let [Request::StartTraining(setup)] = requests.as_slice() else { panic!("{requests:?}") };
@@ -73,20 +73,20 @@ fn a_run_can_be_followed_paused_and_stopped() {
     let mut harness = harness(window);
     harness.get_by_label("unet-tiny, training on cpu");
     harness.get_by_label("50 %");
-    harness.get_by_label("⏸ Pause").click();
+    harness.get_by_label("Pause").click();
     harness.run();
     assert_eq!(harness.state_mut().outbox.take(), [Request::PauseTraining]);
     harness.state_mut().session.training.apply(&EngineEvent::Phase { job, phase: Phase::Paused });
     harness.run();
-    harness.get_by_label("▶ Resume").click();
+    harness.get_by_label("Resume").click();
     harness.run();
-    harness.get_by_label("⏹ Stop").click();
+    harness.get_by_label("Stop").click();
     harness.run();
     assert_eq!(harness.state_mut().outbox.take(), [Request::ResumeTraining, Request::StopTraining]);
     harness.state_mut().session.training.apply(&EngineEvent::Ended { job, outcome: Outcome::Cancelled });
     harness.run();
     harness.get_by_label("Stopped; what it had learned is saved.");
-    harness.get_by_label("▶ Start pre-training");
+    harness.get_by_label("Start pre-training");
 }
 
 #[test]

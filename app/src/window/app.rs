@@ -84,7 +84,7 @@ impl eframe::App for App {
         self.drain_engine();
         self.take_task_results();
         self.take_dialog_answers();
-        let dropped: Vec<PathBuf> = ctx.input(|i| i.raw.dropped_files.iter().filter_map(|f| f.path.clone()).collect());
+        let dropped: Vec<PathBuf> = ctx.input(|i| i.raw.dropped_files.iter().map(|f| f.path().to_path_buf()).collect());
         if !dropped.is_empty() {
             self.outbox.ask(Request::Open(dropped));
         }

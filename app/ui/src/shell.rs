@@ -243,7 +243,7 @@ fn status_ui(ui: &mut Ui, session: &mut Session, settings: &ViewSettings) {
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             ui.label(RichText::new(&session.adapter_name).small().weak()).on_hover_text("Graphics adapter");
             if let Some((text, is_error)) = notice {
-                if ui.small_button("✖").on_hover_text("Dismiss").clicked() {
+                if ui.small_button("×").on_hover_text("Dismiss").clicked() {
                     session.notices.clear();
                 }
                 let color = if is_error { theme::ERROR } else { theme::ON_PICTURE };

@@ -14,7 +14,7 @@ use crate::{
 /// Opacity from which on a ray is not followed.
 const STOP_ALPHA: f32 = 0.98;
 
-pub(super) struct VolumeScene<'a> {
+pub(crate) struct VolumeScene<'a> {
     pub volume: &'a VolumeTexture,
     pub labels: Option<&'a LabelTexture>,
     pub camera: &'a VolumeCamera,
@@ -25,13 +25,14 @@ pub(super) struct VolumeScene<'a> {
 }
 
 impl Renderer {
-    pub(super) fn volume_part(
+    /// Casts rays if the scene is not the one shown; false if it is, or if there is no memory to.
+    pub(crate) fn volume_part(
         &self,
         ctx: &RenderContext,
         encoder: &mut wgpu::CommandEncoder,
         part: &mut VolumePart,
         scene: &VolumeScene<'_>,
-    ) {
+    ) -> bool {
         let textures = texture_ids(Some(scene.volume), scene.labels);
         let shown = Shown {
             textures,
@@ -44,7 +45,7 @@ impl Renderer {
             deterministic: ctx.is_deterministic(),
         };
         if part.shown.as_ref() == Some(&shown) {
-            return;
+            return false;
         }
         let table = scene.transfer.table(scene.step_mm());
         write_table(ctx, &part.transfer, &table);
@@ -52,12 +53,12 @@ impl Renderer {
         if part.bricks.as_ref().is_none_or(|b| b.made_for.as_ref() != Some(&key))
             && !write_bricks(ctx, part, scene, &table, key)
         {
-            return;
+            return false;
         }
         ctx.queue.write_buffer(&part.uniforms, 0, bytemuck::bytes_of(&scene.uniforms(ctx)));
         self.bind(ctx, part, scene);
         self.resize(ctx, part, scene);
-        let (Some((_, group)), Some(picture)) = (&part.group, &part.picture) else { return };
+        let (Some((_, group)), Some(picture)) = (&part.group, &part.picture) else { return false };
         let mut pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
             label: Some("raycast"),
             color_attachments: &[Some(wgpu::RenderPassColorAttachment {
@@ -79,6 +80,7 @@ impl Renderer {
         pass.draw(0..3, 0..1);
         drop(pass);
         part.shown = Some(shown);
+        true
     }
 
     fn bind(&self, ctx: &RenderContext, part: &mut VolumePart, scene: &VolumeScene<'_>) {
@@ -126,7 +128,7 @@ impl Renderer {
 }
 
 impl VolumeScene<'_> {
-    fn step_mm(&self) -> f64 {
+    pub(crate) fn step_mm(&self) -> f64 {
         f64::from(self.quality.step_voxels.clamp(0.05, 10.0)) * self.volume.grid.min_spacing_mm()
     }
 
@@ -140,7 +142,7 @@ impl VolumeScene<'_> {
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the shader counts in f32")]
-    fn uniforms(&self, ctx: &RenderContext) -> RaycastUniforms {
+    pub(crate) fn uniforms(&self, ctx: &RenderContext) -> RaycastUniforms {
         let grid = &self.volume.grid;
         let texel_from_world = grid.texel_from_world();
         let linear = texel_from_world.matrix3.as_mat3();

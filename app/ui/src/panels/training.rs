@@ -27,7 +27,7 @@ pub(crate) fn training_ui(ui: &mut Ui, session: &mut Session, outbox: &mut Outbo
     }
     let Some(job) = &session.training.job else { return };
     for warning in &job.warnings {
-        ui.label(RichText::new(format!("⚠ {warning}")).small().color(theme::WARNING));
+        ui.label(RichText::new(format!("{warning}")).small().color(theme::WARNING));
     }
     if !job.steps.is_empty() {
         numbers_ui(ui, job);
@@ -132,7 +132,7 @@ fn setup_ui(ui: &mut Ui, setup: &mut TrainingSetup, num_open: usize, outbox: &mu
         (setup.source == TrainingSource::OpenVolumes && num_open == 0)
             .then(|| "Open volumes or choose a folder first.".into())
     });
-    let start = ui.add_enabled(problem.is_none(), Button::new(RichText::new("▶ Start pre-training").strong()));
+    let start = ui.add_enabled(problem.is_none(), Button::new(RichText::new("Start pre-training").strong()));
     if start.on_disabled_hover_text(problem.unwrap_or_default()).clicked() {
         outbox.ask(Request::StartTraining(Box::new(setup.clone())));
     }
@@ -166,13 +166,13 @@ fn running_ui(ui: &mut Ui, job: &TrainingJob, outbox: &mut Outbox) {
     ui.add(ProgressBar::new(share).text(format!("{done} of {total}{left}")));
     ui.horizontal(|ui| {
         if job.phase == Some(Phase::Paused) {
-            if ui.button("▶ Resume").clicked() {
+            if ui.button("Resume").clicked() {
                 outbox.ask(Request::ResumeTraining);
             }
-        } else if ui.button("⏸ Pause").on_hover_text("After the present step").clicked() {
+        } else if ui.button("Pause").on_hover_text("After the present step").clicked() {
             outbox.ask(Request::PauseTraining);
         }
-        if ui.button("⏹ Stop").on_hover_text("Save and end the run").clicked() {
+        if ui.button("Stop").on_hover_text("Save and end the run").clicked() {
             outbox.ask(Request::StopTraining);
         }
         if ui.button("Save").on_hover_text("Write a checkpoint now").clicked() {

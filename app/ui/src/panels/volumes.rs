@@ -21,7 +21,7 @@ pub(crate) fn volumes_ui(ui: &mut Ui, session: &mut Session, settings: &mut View
     for volume in &session.volumes {
         let is_active = Some(volume.id) == session.active;
         ui.horizontal(|ui| {
-            if ui.small_button("✖").on_hover_text("Close").clicked() {
+            if ui.small_button("×").on_hover_text("Close").clicked() {
                 outbox.ask(Request::Close(volume.id));
             }
             let [x, y, z] = volume.volume.dims();
@@ -40,7 +40,7 @@ pub(crate) fn volumes_ui(ui: &mut Ui, session: &mut Session, settings: &mut View
         });
         if is_active {
             for warning in &volume.warnings {
-                ui.label(RichText::new(format!("⚠ {warning}")).small().color(theme::WARNING));
+                ui.label(RichText::new(format!("{warning}")).small().color(theme::WARNING));
             }
         }
     }
@@ -52,7 +52,7 @@ pub(crate) fn volumes_ui(ui: &mut Ui, session: &mut Session, settings: &mut View
     }
     for loading in &session.loading {
         ui.horizontal(|ui| {
-            if ui.small_button("✖").on_hover_text("Stop opening this file").clicked() {
+            if ui.small_button("×").on_hover_text("Stop opening this file").clicked() {
                 outbox.ask(Request::CancelLoading(loading.task));
             }
             ui.add(egui::ProgressBar::new(loading.progress).text(&loading.name).desired_width(ui.available_width()));

@@ -1,0 +1,110 @@
+use glam::{DMat3, DVec3};
+use voco_shaders::cpu::nearest_label;
+use voco_volume::{Geometry, LabelTable, Rescale, SlicePlane, Volume, Voxels};
+
+use super::{Gpu, LOOK, Noise, oblique, pixels, view_of, volume_of};
+use crate::{LabelTexture, Quality, RenderError, SliceLook, TransferFunction, VolumeCamera};
+
+const SIZE: [u32; 2] = [64, 50];
+
+fn label_volume(greatest: u16) -> (Volume, Vec<u16>) {
+    let geometry = Geometry::new([9, 7, 6], oblique(DVec3::new(2.0, 2.5, 4.0))).unwrap();
+    let mut noise = Noise(3);
+    let ids: Vec<u16> = (0..geometry.num_voxels()).map(|_| (noise.next() * 6.0) as u16 * greatest / 5).collect();
+    let volume = Volume::new(geometry, Voxels::U16(ids.clone().into()), Rescale::IDENTITY).unwrap();
+    (volume, ids)
+}
+
+#[test]
+fn overlays_show_exactly_the_voxel_that_holds_the_pixel() {
+    let Some(mut gpu) = Gpu::new() else { return };
+    // 5 fits R8Uint, 60000 needs R16Uint.
+    for greatest in [5, 60_000] {
+        let (volume, ids) = label_volume(greatest);
+        let mut table = LabelTable::from_ids(ids.iter().copied(), |_| None);
+        table.set_visible(greatest, false);
+        let texture = LabelTexture::upload(&gpu.ctx, &volume, &table).unwrap();
+        for plane in SlicePlane::ALL {
+            let view = view_of(volume.geometry(), plane, SIZE);
+            let rgba = gpu
+                .renderer
+                .render_slice_to_rgba(&gpu.ctx, &mut gpu.state, None, Some(&texture), &view, &LOOK, &[])
+                .unwrap();
+            for (n, at) in pixels(SIZE) {
+                let pos = volume.geometry().voxel_from_world().transform_point3(view.world_from_pixel(at));
+                if ((pos + 0.5) - (pos + 0.5).round()).abs().min_element() < 1e-3 {
+                    continue;
+                }
+                let id = nearest_label(&ids, volume.dims(), pos.as_vec3());
+                let expected = table.get(id).filter(|e| e.visible).map_or([0; 3], |e| e.color);
+                assert_eq!(rgba[n..n + 3], expected, "id {id} at {at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn outlines_are_a_pixel_wide_and_leave_the_inside_free() {
+    let Some(mut gpu) = Gpu::new() else { return };
+    let geometry = Geometry::new([20, 20, 3], glam::DAffine3::IDENTITY).unwrap();
+    let volume = volume_of(geometry, |[i, j, _]| i16::from((5..15).contains(&i) && (5..15).contains(&j)));
+    let table = LabelTable::from_ids([1], |_| None);
+    let texture = LabelTexture::upload(&gpu.ctx, &volume, &table).unwrap();
+    let mut view = view_of(&geometry, SlicePlane::Axial, [80, 80]);
+    view.center_mm_on_picture = glam::DVec2::ZERO;
+    let look = SliceLook { label_outline: true, ..LOOK };
+    let rgba =
+        gpu.renderer.render_slice_to_rgba(&gpu.ctx, &mut gpu.state, None, Some(&texture), &view, &look, &[]).unwrap();
+    let drawn = rgba.chunks(4).filter(|p| p[..3] != [0; 3]).count();
+    assert_eq!(drawn, 4 * 39, "the rim of a square of 40 pixels");
+}
+
+#[test]
+fn values_that_are_no_labels_are_refused() {
+    let Some(gpu) = Gpu::new() else { return };
+    let geometry = Geometry::new([2, 1, 1], glam::DAffine3::IDENTITY).unwrap();
+    for bad in [-1.0, 0.5, f64::NAN, 65_536.0] {
+        let volume = Volume::new(geometry, Voxels::F64(vec![0.0, bad].into()), Rescale::IDENTITY).unwrap();
+        let refused = LabelTexture::upload(&gpu.ctx, &volume, &LabelTable::default());
+        assert!(matches!(refused, Err(RenderError::NotLabels(_))), "{bad}");
+    }
+}
+
+#[test]
+fn labels_in_3d_show_in_their_colour_where_the_image_is_clear() {
+    let Some(mut gpu) = Gpu::new() else { return };
+    let geometry = Geometry::new([48; 3], glam::DAffine3::IDENTITY).unwrap();
+    let image = volume_of(geometry, |_| -1000);
+    let (_, texture) = gpu.upload(&image, None);
+    // On a coarser grid of its own: a ball of 12 mm around (24, 24, 24).
+    let coarse = glam::DAffine3::from_mat3_translation(DMat3::from_diagonal(DVec3::splat(2.0)), DVec3::splat(0.5));
+    let grid = Geometry::new([24; 3], coarse).unwrap();
+    let ball = volume_of(grid, |at| {
+        let at = coarse.transform_point3(DVec3::from_array(at.map(|c| c as f64)));
+        i16::from(at.distance(DVec3::splat(24.0)) < 12.0) * 3
+    });
+    let mut table = LabelTable::from_ids([3], |_| None);
+    let labels = LabelTexture::upload(&gpu.ctx, &ball, &table).unwrap();
+    let camera = VolumeCamera { target_mm: DVec3::splat(24.0), ..VolumeCamera::fit(&geometry) };
+    let bone = &TransferFunction::presets()[0];
+    let draw = |gpu: &mut Gpu| {
+        gpu.renderer
+            .render_volume_to_rgba(
+                &gpu.ctx, &mut gpu.state, &texture, Some(&labels), &camera, [64, 64], bone, Quality::RESTING, 1.0, &[],
+            )
+            .unwrap()
+    };
+    let rgba = draw(&mut gpu);
+    let seen = rgba.chunks(4).filter(|p| p[..3].iter().any(|&c| c > 20)).count();
+    let pixels_per_mm = 64.0 / (2.0 * camera.distance_mm * (camera.fov_y / 2.0).tan());
+    let expected = std::f64::consts::PI * (12.0 * pixels_per_mm).powi(2);
+    assert!((seen as f64 / expected - 1.0).abs() < 0.15, "{seen} pixels of a ball of {expected}");
+    let middle = &rgba[(32 * 64 + 32) * 4..][..3];
+    let color = table.get(3).unwrap().color;
+    for (seen, full) in middle.iter().zip(color) {
+        assert!((f32::from(*seen) / f32::from(full)) > 0.8, "{middle:?} of {color:?}");
+    }
+    table.set_visible(3, false);
+    labels.set_colors(&gpu.ctx, &table);
+    assert!(draw(&mut gpu).chunks(4).all(|p| p == [0, 0, 0, 255]));
+}
