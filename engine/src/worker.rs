@@ -66,10 +66,10 @@ pub(crate) fn run(commands: &Receiver<EngineCommand>, outlet: &Outlet) {
             Some(EngineCommand::Pause(id)) => set_paused(running.as_mut(), id, true, outlet),
             Some(EngineCommand::Resume(id)) => set_paused(running.as_mut(), id, false, outlet),
             Some(EngineCommand::Checkpoint(id)) => {
-                if let Some(r) = running.as_mut().filter(|r| r.id == id) {
-                    if let Err(outcome) = guarded(|| r.job.checkpoint(outlet)) {
-                        end(running.take(), outcome, outlet);
-                    }
+                if let Some(r) = running.as_mut().filter(|r| r.id == id)
+                    && let Err(outcome) = guarded(|| r.job.checkpoint(outlet))
+                {
+                    end(running.take(), outcome, outlet);
                 }
             }
             Some(EngineCommand::Shutdown) => break,
@@ -102,7 +102,7 @@ pub(crate) fn run(commands: &Receiver<EngineCommand>, outlet: &Outlet) {
 fn start(id: JobId, spec: JobSpec, cancel: CancelFlag, outlet: &Outlet) -> Option<Running> {
     let made = guarded(|| match spec {
         JobSpec::Pretrain { config, data, out, resume, init } => {
-            PretrainJob::new(id, config, data, out, resume, init).map(|job| Box::new(job) as Box<dyn Job>)
+            PretrainJob::new(id, config, data, &out, resume, init).map(|job| Box::new(job) as Box<dyn Job>)
         }
     });
     match made {

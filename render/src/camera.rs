@@ -26,7 +26,7 @@ impl VolumeCamera {
         let bounds = geometry.world_bounds();
         let camera = Self::default();
         // The ball around the bounds would leave wide margins; the corners of a body's box are empty.
-        let radius = bounds.size().length() * 0.5 * 0.82;
+        let radius = bounds.size().length() * 0.5 * 0.74;
         let distance_mm = radius / (camera.fov_y * 0.5).sin();
         Self { target_mm: geometry.center_mm(), distance_mm, ..camera }
     }

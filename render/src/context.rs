@@ -39,7 +39,7 @@ impl RenderContext {
         Self { device, queue, info, first_error, deterministic: false }
     }
 
-    /// A device of its own on the best adapter there is, software included; pictures are deterministic.
+    /// A device of its own on the best adapter there is, software included.
     ///
     /// # Errors
     /// If there is no adapter, or it cannot be opened.
@@ -60,7 +60,7 @@ impl RenderContext {
         };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
             .map_err(|e| RenderError::NoDevice { adapter: adapter.get_info().name, reason: e.to_string() })?;
-        Ok(Self::from_wgpu(&adapter, device, queue).with_deterministic(true))
+        Ok(Self::from_wgpu(&adapter, device, queue))
     }
 
     /// What to ask `adapter` for: wgpu's defaults, with textures and buffers as large as it has them.

@@ -37,7 +37,7 @@ impl Quality {
     /// While something turns.
     pub const MOVING: Self = Self { scale: 0.5, step_voxels: 1.5 };
     /// Once it rests.
-    pub const RESTING: Self = Self { scale: 1.0, step_voxels: 0.6 };
+    pub const RESTING: Self = Self { scale: 1.0, step_voxels: 0.75 };
 }
 
 impl Renderer {

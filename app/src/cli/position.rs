@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use glam::DVec3;
 use rand::SeedableRng;
 use serde_json::{Value, json};
 use voco_io::Control;
@@ -105,7 +106,7 @@ fn box_ras(crop: Crop, frame: &Geometry) -> [[f64; 3]; 2] {
 }
 
 fn corners(crop: Crop, frame: &Geometry) -> Vec<[f64; 3]> {
-    crop.world_corners(frame).iter().map(|c| c.to_array()).collect()
+    crop.world_corners(frame).iter().map(DVec3::to_array).collect()
 }
 
 fn box_text(crop: Crop, frame: &Geometry) -> String {

@@ -54,7 +54,7 @@ impl App {
             settings: ViewSettings::default(),
             shell: Shell::default(),
             outbox,
-            tasks: Tasks::new(waker()),
+            tasks: Tasks::new(&waker()),
             engine: EngineHandle::start(waker())?,
             training_cancel: None,
             training_data: Vec::new(),

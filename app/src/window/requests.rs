@@ -79,7 +79,7 @@ impl App {
                 }
                 TaskOutcome::PositionFrame { volume_id, overlay } => {
                     if let Some(volume) = self.session.volumes.iter_mut().find(|v| v.id == volume_id) {
-                        volume.position = Some(overlay);
+                        volume.position = Some(*overlay);
                     }
                 }
                 TaskOutcome::Failed(text) => self.session.notice(text, true),

@@ -39,7 +39,7 @@ pub(super) enum TaskWork {
 pub(super) enum TaskOutcome {
     Image { source: ImageSource, opened: Box<LoadedImage> },
     Labels { volume_id: VolumeId, labels: Box<OpenLabels>, note: Option<String> },
-    PositionFrame { volume_id: VolumeId, overlay: voco_ui::PositionOverlay },
+    PositionFrame { volume_id: VolumeId, overlay: Box<voco_ui::PositionOverlay> },
     Failed(String),
     Cancelled,
 }
@@ -58,13 +58,13 @@ pub(super) struct LoadedImage {
 }
 
 impl Tasks {
-    pub fn new(wake: Arc<dyn Fn() + Send + Sync>) -> Self {
+    pub fn new(wake: &Arc<dyn Fn() + Send + Sync>) -> Self {
         let (jobs, job_receiver) = bounded::<(u64, TaskWork, CancelFlag)>(256);
         let (result_sender, results) = bounded(256);
         let progress = Arc::new(Mutex::new(Vec::new()));
         for n in 0..MAX_THREADS {
             let (jobs, results) = (job_receiver.clone(), result_sender.clone());
-            let (wake, progress) = (Arc::clone(&wake), Arc::clone(&progress));
+            let (wake, progress) = (Arc::clone(wake), Arc::clone(&progress));
             let body = move || {
                 for (task, work, cancel) in jobs {
                     let report = |share: f32| {
@@ -91,9 +91,9 @@ impl Tasks {
     pub fn start(&mut self, work: TaskWork) -> Result<(u64, CancelFlag), String> {
         let (task, cancel) = (self.next, CancelFlag::default());
         self.next += 1;
-        self.jobs
-            .try_send((task, work, cancel.clone()))
-            .map_err(|_| "Too much is being opened at once; try again in a moment.".to_owned())?;
+        if self.jobs.try_send((task, work, cancel.clone())).is_err() {
+            return Err("Too much is being opened at once; try again in a moment.".into());
+        }
         self.cancels.push((task, cancel.clone()));
         Ok((task, cancel))
     }
@@ -198,6 +198,7 @@ fn position_frame(volume_id: VolumeId, volume: &Volume, recipe: Recipe, seed: u6
         let crops = (0..2).map(|_| voco_engine::draw_crop(frame.position_grid, &mut random)).collect();
         let overlay =
             voco_ui::PositionOverlay { recipe, frame: *frame.geometry(), grid: frame.position_grid, crops, seed };
+        let overlay = Box::new(overlay);
         Ok(TaskOutcome::PositionFrame { volume_id, overlay })
     });
     frame.unwrap_or_else(|e| TaskOutcome::Failed(format!("The grid cannot be drawn: {e}.")))

@@ -20,7 +20,7 @@ impl Default for Shell {
         let panes = ViewKind::ALL.map(|kind| tiles.insert_pane(kind)).to_vec();
         let root = tiles.insert_grid_tile(panes);
         Self {
-            tree: Tree::new(egui::Id::new("views"), root, tiles),
+            tree: Tree::new(egui::Id::unique("views"), root, tiles),
             opacity_before_hiding: 0.35,
             labels_changed: false,
         }
@@ -151,7 +151,7 @@ fn view_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, kind
     }
 }
 
-fn menu_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
+fn menu_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
     egui::MenuBar::new().ui(ui, |ui| {
         ui.menu_button("File", |ui| {
             let mut item = |ui: &mut Ui, text: &str, request: Request| {
@@ -294,7 +294,7 @@ fn help_window(ui: &Ui, settings: &mut ViewSettings) {
 fn drop_hint(ui: &Ui) {
     let count = ui.input(|i| i.raw.hovered_files.len());
     if count > 0 {
-        let painter = ui.ctx().layer_painter(egui::LayerId::new(egui::Order::Foreground, egui::Id::new("drop")));
+        let painter = ui.ctx().layer_painter(egui::LayerId::new(egui::Order::Foreground, egui::Id::unique("drop")));
         let rect = ui.ctx().content_rect();
         painter.rect_filled(rect, 0, egui::Color32::from_black_alpha(170));
         let text = format!("Drop to open {count} file{}", if count == 1 { "" } else { "s" });

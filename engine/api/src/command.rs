@@ -50,6 +50,7 @@ pub enum JobSpec {
 
 /// One volume to train on.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "a run has a few of them; a volume is a few hundred bytes and an Arc")]
 pub enum DataItem {
     /// To be read.
     File(PathBuf),

@@ -61,8 +61,8 @@ pub enum Problem {
     #[error("{0} of memory are needed for its voxels and are not free; close other volumes or programs")]
     Memory(String),
     /// The second file of a pair is missing.
-    #[error("its voxel file {0} is missing; put the .img file beside the .hdr file")]
-    MissingPair(String),
+    #[error("its voxel file {0} cannot be read ({1}); put the .img file beside the .hdr file")]
+    MissingPair(String, String),
     /// The geometry makes no sense.
     #[error(transparent)]
     Volume(#[from] voco_volume::VolumeError),

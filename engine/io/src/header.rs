@@ -81,14 +81,6 @@ impl Header {
         if magic != b"n+2\0" && magic != b"ni2\0" {
             return Err(Problem::NotNifti("the magic number is missing"));
         }
-        fn at<const N: usize>(bytes: &[u8], offset: usize, big: bool) -> [u8; N] {
-            let mut out = [0; N];
-            out.copy_from_slice(&bytes[offset..offset + N]);
-            if big != cfg!(target_endian = "big") {
-                out.reverse();
-            }
-            out
-        }
         let i16_at = |o| i16::from_ne_bytes(at(bytes, o, is_big_endian));
         let i32_at = |o| i32::from_ne_bytes(at(bytes, o, is_big_endian));
         let i64_at = |o| i64::from_ne_bytes(at(bytes, o, is_big_endian));
@@ -235,4 +227,14 @@ impl Header {
     fn zooms(&self) -> DVec3 {
         DVec3::new(self.pixdim[1], self.pixdim[2], self.pixdim[3]).abs()
     }
+}
+
+/// The bytes of a number at `offset`, in this machine's order.
+fn at<const N: usize>(bytes: &[u8], offset: usize, big: bool) -> [u8; N] {
+    let mut out = [0; N];
+    out.copy_from_slice(&bytes[offset..offset + N]);
+    if big != cfg!(target_endian = "big") {
+        out.reverse();
+    }
+    out
 }

@@ -153,10 +153,11 @@ fn read_from(
     let mut position = head.len() as u64;
     let offset = header.voxel_offset()?;
     if header.is_pair {
-        let Some(path) = voxel_path else { return Err(Problem::MissingPair("(.img)".into())) };
-        let source = Source::open(path).map_err(|_| {
-            Problem::MissingPair(path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned()))
-        })?;
+        let Some(path) = voxel_path else {
+            return Err(Problem::MissingPair("(.img)".into(), "only the header was given".into()));
+        };
+        let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+        let source = Source::open(path).map_err(|e| Problem::MissingPair(name, e.to_string()))?;
         (reader, capacity) = source.inflated()?;
         position = 0;
     } else if offset < position {
@@ -284,9 +285,9 @@ fn read_values<T, const N: usize>(
         reader.read_exact(bytes).map_err(gzip_or_io)?;
         // The first piece has been delivered, so the claim is plausible: take the rest at once rather than by doubling.
         let rest = count - values.len();
-        values
-            .try_reserve_exact(if values.is_empty() { now } else { rest })
-            .map_err(|_| Problem::Memory(human_bytes(count as u128 * N as u128)))?;
+        if values.try_reserve_exact(if values.is_empty() { now } else { rest }).is_err() {
+            return Err(Problem::Memory(human_bytes(count as u128 * N as u128)));
+        }
         let (chunks, _) = bytes.as_chunks::<N>();
         values.extend(chunks.iter().map(|&c| convert(c)));
         (control.progress)(values.len() as f32 / count as f32);

@@ -17,7 +17,9 @@ pub(crate) fn augment(crop: &mut [f32], edge: usize, shift_chance: f64, random: 
     }
     if random.random_bool(shift_chance) {
         let shift: f32 = random.random_range(-0.1..0.1);
-        crop.iter_mut().for_each(|v| *v += shift);
+        for v in crop.iter_mut() {
+            *v += shift;
+        }
     }
 }
 

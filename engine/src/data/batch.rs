@@ -45,11 +45,6 @@ pub(crate) struct Batch {
 }
 
 impl BatchPlan {
-    /// Number of crops in a batch.
-    pub fn num_crops(&self) -> usize {
-        self.volumes_per_step * (self.crops_per_volume + self.recipe.position_grid().num_bases())
-    }
-
     /// The batch of a step; the same whenever it is asked for.
     pub fn draw(&self, step: u64) -> Batch {
         let mut random = rng(self.seed, step, 0);

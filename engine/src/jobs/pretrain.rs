@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -56,7 +56,7 @@ impl PretrainJob {
         id: JobId,
         config: PretrainConfig,
         data: Vec<DataItem>,
-        out: PathBuf,
+        out: &Path,
         resume: bool,
         init: Option<PathBuf>,
     ) -> Result<Self, EngineFailure> {
@@ -68,7 +68,7 @@ impl PretrainJob {
         }
         let (device, device_name, _) = device::resolve(config.device)?;
         let device = device.autodiff();
-        let folder = RunFolder::open(&out)?;
+        let folder = RunFolder::open(out)?;
         let mut model = model_config(&config).init(&device, config.seed);
         let mut optimizer = AdamW::new(optimizer_settings(&config));
         let (mut step, mut hits) = (0, VecDeque::new());

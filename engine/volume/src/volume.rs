@@ -63,7 +63,7 @@ impl Volume {
             clippy::cast_sign_loss,
             reason = "checked against the dims just above"
         )]
-        inside.then(|| [voxel.x as usize, voxel.y as usize, voxel.z as usize])
+        inside.then_some([voxel.x as usize, voxel.y as usize, voxel.z as usize])
     }
 
     /// All real values as f32, i fastest.

@@ -90,7 +90,16 @@ fn labels_in_3d_show_in_their_colour_where_the_image_is_clear() {
     let draw = |gpu: &mut Gpu| {
         gpu.renderer
             .render_volume_to_rgba(
-                &gpu.ctx, &mut gpu.state, &texture, Some(&labels), &camera, [64, 64], bone, Quality::RESTING, 1.0, &[],
+                &gpu.ctx,
+                &mut gpu.state,
+                &texture,
+                Some(&labels),
+                &camera,
+                [64, 64],
+                bone,
+                Quality::RESTING,
+                1.0,
+                &[],
             )
             .unwrap()
     };

@@ -60,7 +60,10 @@ impl Noise {
 
 fn oblique(spacing: DVec3) -> DAffine3 {
     let turn = DQuat::from_rotation_x(0.35) * DQuat::from_rotation_y(-0.2) * DQuat::from_rotation_z(0.5);
-    DAffine3::from_mat3_translation(DMat3::from_quat(turn) * DMat3::from_diagonal(spacing), DVec3::new(-40.0, 12.0, 300.0))
+    DAffine3::from_mat3_translation(
+        DMat3::from_quat(turn) * DMat3::from_diagonal(spacing),
+        DVec3::new(-40.0, 12.0, 300.0),
+    )
 }
 
 fn volume_of(geometry: Geometry, value: impl FnMut([usize; 3]) -> i16) -> Volume {
@@ -79,8 +82,7 @@ fn view_of(geometry: &Geometry, plane: SlicePlane, size_px: [u32; 2]) -> SliceVi
     view
 }
 
-const LOOK: SliceLook =
-    SliceLook { window_width: 2000.0, window_level: 0.0, label_opacity: 1.0, label_outline: false };
+const LOOK: SliceLook = SliceLook { window_width: 2000.0, window_level: 0.0, label_opacity: 1.0, label_outline: false };
 
 /// Every pixel with the middle of it.
 fn pixels(size: [u32; 2]) -> impl Iterator<Item = (usize, DVec2)> {

@@ -30,7 +30,12 @@ fn camera(volume: &Volume) -> VolumeCamera {
 }
 
 /// The same picture by the twin: premultiplied colour on black.
-fn twin(prepared: &PreparedVolume, u: &RaycastUniforms, table: &[[f32; 4]], transfer: &TransferFunction) -> Vec<[f32; 4]> {
+fn twin(
+    prepared: &PreparedVolume,
+    u: &RaycastUniforms,
+    table: &[[f32; 4]],
+    transfer: &TransferFunction,
+) -> Vec<[f32; 4]> {
     let data: Vec<f32> = prepared.texels().iter().map(|t| t.to_f32()).collect();
     let texels = Texels { data: &data, dims: prepared.dims() };
     let texel_from_world = Mat3::from_cols(
@@ -79,9 +84,7 @@ fn compare(gpu: &mut Gpu, volume: &Volume, transfer: &TransferFunction) -> (f32,
     let expected = twin(&prepared, &scene.uniforms(&gpu.ctx), &transfer.table(scene.step_mm()), transfer);
     let rgba = gpu
         .renderer
-        .render_volume_to_rgba(
-            &gpu.ctx, &mut gpu.state, &texture, None, &camera, SIZE, transfer, QUALITY, 0.0, &[],
-        )
+        .render_volume_to_rgba(&gpu.ctx, &mut gpu.state, &texture, None, &camera, SIZE, transfer, QUALITY, 0.0, &[])
         .unwrap();
     let mut differing = 0;
     let mut sum = 0.0;
@@ -91,7 +94,7 @@ fn compare(gpu: &mut Gpu, volume: &Volume, transfer: &TransferFunction) -> (f32,
         differing += i32::from(difference > 4.0);
         sum += difference;
     }
-    assert!(rgba.chunks(4).any(|p| p[0] > 25), "something must be seen");
+    assert!(rgba.chunks(4).any(|p| p[2] > 8), "something must be seen");
     (differing as f32 / expected.len() as f32, sum / expected.len() as f32)
 }
 
@@ -127,7 +130,7 @@ fn the_maximum_of_a_phantom_is_found_wherever_it_lies() {
         let world = geometry.world_from_voxel().transform_point3(DVec3::from_array(spot.map(|c| c as f64)));
         let (at, _) = camera.pixel_from_world(world, SIZE).unwrap();
         let (x, y) = (at.x as usize, at.y as usize);
-        assert!(rgba[(y * SIZE[0] as usize + x) * 4] > 250, "{spot:?} at {at}");
+        assert!(rgba[(y * SIZE[0] as usize + x) * 4] > 200, "{spot:?} at {at}");
         assert!(rgba.chunks(4).filter(|p| p[0] > 128).count() < 80, "{spot:?}: only the spot is bright");
     }
 }

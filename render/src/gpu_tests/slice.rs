@@ -84,8 +84,10 @@ fn targets_that_encode_by_themselves_get_the_same_picture() {
         color: [250, 120, 30, 255],
         width_px: 3.0,
     };
-    let plain =
-        gpu.renderer.render_slice_to_rgba(&gpu.ctx, &mut gpu.state, Some(&texture), None, &view, &LOOK, &[line]).unwrap();
+    let plain = gpu
+        .renderer
+        .render_slice_to_rgba(&gpu.ctx, &mut gpu.state, Some(&texture), None, &view, &LOOK, &[line])
+        .unwrap();
     let middle = (20 * SIZE[0] as usize + 30) * 4;
     assert_eq!(plain[middle..middle + 4], [250, 120, 30, 255]);
     for format in [wgpu::TextureFormat::Rgba8UnormSrgb, wgpu::TextureFormat::Bgra8Unorm] {

@@ -63,8 +63,10 @@ pub fn composite(texels: Texels<'_>, ray: &Ray, projection: &Projection<'_>) -> 
         }
         let [r, g, b, a] = entry(projection, place(texels, projection, pos_texel));
         let mut sample = Vec3::new(r, g, b);
-        if let Some(lighting) = projection.lighting.filter(|_| a > 0.001) {
-            let cosine = facing(texels.gradient(pos_texel), ray.dir_texel, &lighting);
+        if let Some(lighting) = projection.lighting {
+            let counts = a * (1.0 - alpha) > 0.004;
+            let gradient = || texels.gradient(pos_texel);
+            let cosine = if counts { facing(gradient(), ray.dir_texel, &lighting) } else { 0.5 };
             let highlight = lighting.specular * cosine.powf(lighting.shininess) * a;
             sample = (sample * (lighting.ambient + lighting.diffuse * cosine) + highlight).min(Vec3::splat(a));
         }

@@ -3,7 +3,7 @@ use egui::Ui;
 /// Mouse and keys.
 pub(crate) fn help_ui(ui: &mut Ui) {
     let rows = [
-        ("Wheel, ↑ ↓, Page up/down", "Next and previous slice"),
+        ("Wheel, arrows, Page up/down", "Next and previous slice"),
         ("Left drag", "Moves the crosshair (or the window, as chosen)"),
         ("Ctrl + left drag", "Window and level: right wider, up higher level"),
         ("Right drag, Ctrl + wheel", "Zoom"),

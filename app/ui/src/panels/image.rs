@@ -9,25 +9,25 @@ pub(crate) fn image_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSe
     let Window { width, level } = &mut volume.window;
     ui.horizontal(|ui| {
         let range = (stats.max - stats.min).max(1.0);
-        ui.label("Width");
-        ui.add(DragValue::new(width).speed(range / 500.0).range(1e-3..=1e9).max_decimals(1));
-        ui.label("Level");
-        ui.add(DragValue::new(level).speed(range / 500.0).max_decimals(1));
+        let name = ui.label("Width").id;
+        ui.add(DragValue::new(width).speed(range / 500.0).range(1e-3..=1e9).max_decimals(1)).labelled_by(name);
+        let name = ui.label("Level").id;
+        ui.add(DragValue::new(level).speed(range / 500.0).max_decimals(1)).labelled_by(name);
     });
     let current = WindowPreset::ALL.iter().find(|p| p.window == volume.window);
     ui.horizontal(|ui| {
-        ComboBox::from_id_salt("window preset").selected_text(current.map_or("Window presets", |p| p.name)).show_ui(
-            ui,
-            |ui| {
-                for (n, preset) in WindowPreset::ALL.iter().enumerate() {
-                    let Window { width, level } = preset.window;
-                    let text = format!("{}  {}   W {width:.0} L {level:.0}", n + 1, preset.name);
-                    if ui.selectable_label(preset.window == volume.window, text).clicked() {
-                        volume.window = preset.window;
-                    }
+        let name = ui.label("Preset").id;
+        let text = current.map_or("Choose…", |p| p.name);
+        let list = ComboBox::from_id_salt("window preset").selected_text(text).show_ui(ui, |ui| {
+            for (n, preset) in WindowPreset::ALL.iter().enumerate() {
+                let Window { width, level } = preset.window;
+                let text = format!("{}  {}   W {width:.0} L {level:.0}", n + 1, preset.name);
+                if ui.selectable_label(preset.window == volume.window, text).clicked() {
+                    volume.window = preset.window;
                 }
-            },
-        );
+            }
+        });
+        list.response.labelled_by(name);
         if ui.button("Reset").on_hover_text("Back to the window that the volume opened with").clicked() {
             volume.window = Window::default_for(&stats);
         }
@@ -40,16 +40,17 @@ pub(crate) fn image_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSe
             .on_hover_text("Drag changes window and level; Ctrl+drag moves the crosshair (W)");
     });
     ui.horizontal(|ui| {
-        ui.label("3D");
+        let label = ui.label("3D").id;
         let presets = &settings.transfer_functions;
         let name = presets.get(settings.transfer_function).map_or("", |t| t.name.as_str());
-        ComboBox::from_id_salt("3d preset").selected_text(name).show_ui(ui, |ui| {
+        let list = ComboBox::from_id_salt("3d preset").selected_text(name).show_ui(ui, |ui| {
             for (n, preset) in presets.iter().enumerate() {
                 if ui.selectable_value(&mut settings.transfer_function, n, preset.name.as_str()).clicked() {
                     settings.transfer_shift = 0.0;
                 }
             }
         });
+        list.response.labelled_by(label);
         let camera = settings.camera.clone();
         for (text, tip, view) in [
             ("A", "From the front", camera.clone().anterior()),

@@ -1,4 +1,4 @@
-use egui::{Align2, ComboBox, FontId, RichText, Sense, Ui, WidgetInfo, WidgetType};
+use egui::{Align2, ComboBox, FontId, RichText, Role, Sense, Ui, WidgetInfo};
 use voco_engine_api::{CropPrediction, PositionPreview};
 use voco_volume::{CropStyle, Recipe};
 
@@ -17,12 +17,13 @@ pub(crate) fn position_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSet
         ui.checkbox(&mut settings.show_crops, "Random crops");
     });
     ui.horizontal(|ui| {
-        ui.label("Recipe");
-        ComboBox::from_id_salt("recipe").selected_text(settings.recipe.name()).show_ui(ui, |ui| {
+        let name = ui.label("Recipe").id;
+        let list = ComboBox::from_id_salt("recipe").selected_text(settings.recipe.name()).show_ui(ui, |ui| {
             for recipe in Recipe::ALL {
                 ui.selectable_value(&mut settings.recipe, recipe, recipe.name());
             }
         });
+        list.response.labelled_by(name);
         let draw = ui.add_enabled(settings.show_grid, egui::Button::new("Draw again"));
         if draw.on_hover_text("Other random crops").clicked() {
             settings.crop_seed += 1;
@@ -76,7 +77,7 @@ pub(crate) fn prediction_ui(ui: &mut Ui, preview: &PositionPreview, crop: &CropP
 
 fn map(ui: &mut Ui, title: &str, n: usize, values: &[f32], color: egui::Color32, width: f32) {
     let (rect, response) = ui.allocate_exact_size(egui::vec2(width, width), Sense::hover());
-    response.widget_info(|| WidgetInfo::labeled(WidgetType::Image, true, title));
+    response.widget_info(|| WidgetInfo::labeled(Role::Image, true, title));
     let cell = width / n as f32;
     for (k, &value) in values.iter().enumerate().take(n * n) {
         // i grows to the patient's right, which is at the left of the screen; j grows to the front, at the top.

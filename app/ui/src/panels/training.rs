@@ -27,7 +27,7 @@ pub(crate) fn training_ui(ui: &mut Ui, session: &mut Session, outbox: &mut Outbo
     }
     let Some(job) = &session.training.job else { return };
     for warning in &job.warnings {
-        ui.label(RichText::new(format!("{warning}")).small().color(theme::WARNING));
+        ui.label(RichText::new(warning).small().color(theme::WARNING));
     }
     if !job.steps.is_empty() {
         numbers_ui(ui, job);
@@ -74,47 +74,33 @@ fn setup_ui(ui: &mut Ui, setup: &mut TrainingSetup, num_open: usize, outbox: &mu
         });
         ui.end_row();
         let config = &mut setup.config;
-        ui.label("Network");
         let mut model = config.model;
-        ComboBox::from_id_salt("network").selected_text(model_text(model)).show_ui(ui, |ui| {
-            for m in Model::ALL {
-                ui.selectable_value(&mut model, m, model_text(m));
-            }
-        });
+        let name = ui.label("Network").id;
+        choice(ui, name, &mut model, &Model::ALL, |m| model_text(m).to_owned());
         ui.end_row();
-        ui.label("Recipe");
-        ComboBox::from_id_salt("training recipe").selected_text(config.recipe.name()).show_ui(ui, |ui| {
-            for recipe in Recipe::ALL {
-                ui.selectable_value(&mut config.recipe, recipe, recipe.name());
-            }
-        });
+        let name = ui.label("Recipe").id;
+        choice(ui, name, &mut config.recipe, &Recipe::ALL, |r| r.name().to_owned());
         ui.end_row();
-        ui.label("Steps");
+        let name = ui.label("Steps").id;
         let mut steps = config.steps;
-        ui.add(DragValue::new(&mut steps).range(1..=2_000_000).speed(10));
+        ui.add(DragValue::new(&mut steps).range(1..=2_000_000).speed(10)).labelled_by(name);
         ui.end_row();
         if (model, steps) != (config.model, config.steps) {
             // Rates and warm-up follow the model and the length; what the user chose otherwise stays.
             let kept = config.clone();
-            *config = PretrainConfig {
-                recipe: kept.recipe,
-                seed: kept.seed,
-                device: kept.device,
-                ..PretrainConfig::preset(model, steps)
-            };
+            let preset = PretrainConfig::preset(model, steps);
+            *config = PretrainConfig { recipe: kept.recipe, seed: kept.seed, device: kept.device, ..preset };
         }
-        ui.label("Learning rate");
-        ui.add(DragValue::new(&mut config.learning_rate).speed(1e-5).range(1e-7..=1.0).max_decimals(7));
+        let name = ui.label("Learning rate").id;
+        let rate = DragValue::new(&mut config.learning_rate).speed(1e-5).range(1e-7..=1.0).max_decimals(7);
+        ui.add(rate).labelled_by(name);
         ui.end_row();
-        ui.label("Seed");
-        ui.add(DragValue::new(&mut config.seed));
+        let name = ui.label("Seed").id;
+        ui.add(DragValue::new(&mut config.seed)).labelled_by(name);
         ui.end_row();
-        ui.label("Device");
-        ComboBox::from_id_salt("device").selected_text(config.device.to_string()).show_ui(ui, |ui| {
-            for device in [DeviceChoice::Auto, DeviceChoice::Cpu, DeviceChoice::Gpu(0)] {
-                ui.selectable_value(&mut config.device, device, device.to_string());
-            }
-        });
+        let name = ui.label("Device").id;
+        let devices = [DeviceChoice::Auto, DeviceChoice::Cpu, DeviceChoice::Gpu(0)];
+        choice(ui, name, &mut config.device, &devices, |d| d.to_string());
         ui.end_row();
         ui.label("Run folder");
         let name = setup.out.as_ref().map_or("New, in the data folder".into(), |p| {
@@ -136,6 +122,16 @@ fn setup_ui(ui: &mut Ui, setup: &mut TrainingSetup, num_open: usize, outbox: &mu
     if start.on_disabled_hover_text(problem.unwrap_or_default()).clicked() {
         outbox.ask(Request::StartTraining(Box::new(setup.clone())));
     }
+}
+
+/// A drop-down list, named by the label before it.
+fn choice<T: Copy + PartialEq>(ui: &mut Ui, name: egui::Id, value: &mut T, all: &[T], text: impl Fn(T) -> String) {
+    let list = ComboBox::from_id_salt(name).selected_text(text(*value)).show_ui(ui, |ui| {
+        for &one in all {
+            ui.selectable_value(value, one, text(one));
+        }
+    });
+    list.response.labelled_by(name);
 }
 
 fn model_text(model: Model) -> &'static str {
@@ -240,7 +236,7 @@ fn smoothed(steps: &[StepReport], f: fn(&StepReport) -> f64) -> Vec<[f64; 2]> {
     (0..steps.len())
         .step_by(stride)
         .map(|n| {
-            let around = &steps[n.saturating_sub(radius)..(n + 1)];
+            let around = &steps[n.saturating_sub(radius)..=n];
             [steps[n].step as f64, around.iter().map(f).sum::<f64>() / around.len() as f64]
         })
         .collect()

@@ -40,7 +40,7 @@ pub(crate) fn volumes_ui(ui: &mut Ui, session: &mut Session, settings: &mut View
         });
         if is_active {
             for warning in &volume.warnings {
-                ui.label(RichText::new(format!("{warning}")).small().color(theme::WARNING));
+                ui.label(RichText::new(warning).small().color(theme::WARNING));
             }
         }
     }

@@ -1,6 +1,4 @@
-use egui::{
-    Color32, Key, Modifiers, PointerButton, Pos2, Rect, Response, Sense, Stroke, Ui, Vec2, WidgetInfo, WidgetType,
-};
+use egui::{Color32, Key, Modifiers, PointerButton, Pos2, Rect, Response, Role, Sense, Stroke, Ui, Vec2, WidgetInfo};
 use glam::{DVec2, DVec3};
 use voco_render::{SliceLook, SliceView};
 use voco_volume::{SliceFrame, SlicePlane};
@@ -43,7 +41,7 @@ impl SlicePort {
 pub(crate) fn slice_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, plane: SlicePlane) {
     let kind = ViewKind::Slice(plane);
     let (rect, response) = ui.allocate_exact_size(ui.available_size(), Sense::click_and_drag());
-    response.widget_info(|| WidgetInfo::labeled(WidgetType::Image, true, format!("{} view", kind.title())));
+    response.widget_info(|| WidgetInfo::labeled(Role::Image, true, format!("{} view", kind.title())));
     ui.painter().rect_filled(rect, 0, theme::VIEW_BACKGROUND);
     let Some(volume) = session.active() else { return };
     let geometry = *volume.volume.geometry();

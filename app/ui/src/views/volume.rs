@@ -1,4 +1,4 @@
-use egui::{PointerButton, Sense, Ui, WidgetInfo, WidgetType};
+use egui::{PointerButton, Role, Sense, Ui, WidgetInfo};
 use glam::DVec2;
 use voco_render::Quality;
 
@@ -13,7 +13,7 @@ const REST_SECS: f64 = 0.15;
 pub(crate) fn volume_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSettings) {
     let kind = ViewKind::Volume;
     let (rect, response) = ui.allocate_exact_size(ui.available_size(), Sense::click_and_drag());
-    response.widget_info(|| WidgetInfo::labeled(WidgetType::Image, true, "3D view"));
+    response.widget_info(|| WidgetInfo::labeled(Role::Image, true, "3D view"));
     ui.painter().rect_filled(rect, 0, theme::VIEW_BACKGROUND);
     let Some(volume) = session.active() else { return };
     let now = ui.input(|i| i.time);
