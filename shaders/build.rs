@@ -76,12 +76,12 @@ fn layout(ty: &naga::Type, out: &mut String) -> Result<(), Box<dyn Error>> {
         return Err("a uniform must be a struct".into());
     };
     let name = ty.name.as_deref().ok_or("a uniform's struct must have a name")?;
-    writeln!(out, "/// Layout of `{name}`.\n#[allow(non_snake_case, reason = \"the name is the shader's\")]")?;
+    writeln!(out, "/// Layout of `{name}`.\n#[expect(non_snake_case, reason = \"the name is the shader's\")]")?;
     writeln!(out, "pub mod {name} {{\n/// Bytes in all.\npub const SIZE: usize = {span};")?;
     writeln!(out, "/// How many members.\npub const NUM_MEMBERS: usize = {};", members.len())?;
     writeln!(
         out,
-        "/// Byte offset of each member.\n#[allow(non_upper_case_globals, reason = \"the shader's names\")]"
+        "/// Byte offset of each member.\n#[expect(non_upper_case_globals, reason = \"the shader's names\")]"
     )?;
     writeln!(out, "pub mod offset {{")?;
     for member in members {

@@ -26,7 +26,7 @@ impl VolumeCamera {
         let bounds = geometry.world_bounds();
         let camera = Self::default();
         // The ball around the bounds would leave wide margins; the corners of a body's box are empty.
-        let radius = bounds.size().length() * 0.5 * 0.74;
+        let radius = bounds.size().length() * 0.5 * 0.78;
         let distance_mm = radius / (camera.fov_y * 0.5).sin();
         Self { target_mm: geometry.center_mm(), distance_mm, ..camera }
     }
@@ -83,13 +83,13 @@ impl VolumeCamera {
 
     /// Pixel position (from the upper left corner) and distance along the view of a patient point; none behind the eye.
     pub fn pixel_from_world(&self, point_mm: DVec3, size_px: [u32; 2]) -> Option<(DVec2, f64)> {
-        let p = self.from_world(point_mm);
+        let p = self.to_camera(point_mm);
         (-p.z >= NEAR_MM).then(|| (self.project(p, size_px), -p.z))
     }
 
     /// Both ends of a segment in pixels, the part behind the eye cut off; none if all of it is.
     pub(crate) fn segment(&self, a_mm: DVec3, b_mm: DVec3, size_px: [u32; 2]) -> Option<(DVec2, DVec2)> {
-        let (mut a, mut b) = (self.from_world(a_mm), self.from_world(b_mm));
+        let (mut a, mut b) = (self.to_camera(a_mm), self.to_camera(b_mm));
         let (near_a, near_b) = (-a.z - NEAR_MM, -b.z - NEAR_MM);
         if near_a < 0.0 && near_b < 0.0 {
             return None;
@@ -101,7 +101,7 @@ impl VolumeCamera {
         Some((self.project(a, size_px), self.project(b, size_px)))
     }
 
-    fn from_world(&self, point_mm: DVec3) -> DVec3 {
+    fn to_camera(&self, point_mm: DVec3) -> DVec3 {
         self.orientation.inverse() * (point_mm - self.eye_mm())
     }
 

@@ -49,9 +49,8 @@ impl RenderContext {
             power_preference: wgpu::PowerPreference::HighPerformance,
             ..Default::default()
         };
-        let adapter = match pollster::block_on(instance.request_adapter(&options)) {
-            Ok(adapter) => adapter,
-            Err(_no_adapter) => return Err(RenderError::NoAdapter),
+        let Ok(adapter) = pollster::block_on(instance.request_adapter(&options)) else {
+            return Err(RenderError::NoAdapter);
         };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("voco headless"),

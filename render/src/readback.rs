@@ -105,7 +105,9 @@ impl Renderer {
         })?;
         let mut rgba = read(ctx, &buffer, bytes_per_row, width)?;
         if swaps_red_and_blue {
-            rgba.chunks_exact_mut(4).for_each(|pixel| pixel.swap(0, 2));
+            for pixel in rgba.chunks_exact_mut(4) {
+                pixel.swap(0, 2);
+            }
         }
         Ok(rgba)
     }

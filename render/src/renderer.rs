@@ -38,6 +38,16 @@ impl Quality {
     pub const MOVING: Self = Self { scale: 0.5, step_voxels: 1.5 };
     /// Once it rests.
     pub const RESTING: Self = Self { scale: 1.0, step_voxels: 0.75 };
+
+    /// Coarser on an adapter that is a program on the CPU: a picture there takes several times as long, and other work
+    /// waits for it.
+    #[must_use]
+    pub fn suited_to(self, ctx: &RenderContext) -> Self {
+        if !ctx.is_software() {
+            return self;
+        }
+        Self { scale: self.scale * 0.7, step_voxels: self.step_voxels * 1.3 }
+    }
 }
 
 impl Renderer {

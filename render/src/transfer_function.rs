@@ -50,7 +50,9 @@ impl TransferFunction {
     #[must_use]
     pub fn shifted(&self, by: f64) -> Self {
         let mut shifted = self.clone();
-        shifted.points.iter_mut().for_each(|point| point.0 += by);
+        for point in &mut shifted.points {
+            point.0 += by;
+        }
         shifted
     }
 
@@ -60,7 +62,9 @@ impl TransferFunction {
         let mut fitted = self.clone();
         if self.is_relative {
             let range = if max > min { max - min } else { 1.0 };
-            fitted.points.iter_mut().for_each(|point| point.0 = min + point.0 * range);
+            for point in &mut fitted.points {
+                point.0 = min + point.0 * range;
+            }
             #[expect(clippy::cast_possible_truncation, reason = "a lighting weight needs no more than f32")]
             let full_gradient = (f64::from(self.lighting.full_gradient) * range) as f32;
             fitted.lighting.full_gradient = full_gradient;

@@ -21,6 +21,7 @@ impl Gpu {
     fn new() -> Option<Self> {
         match RenderContext::headless() {
             Ok(ctx) => {
+                let ctx = ctx.with_deterministic(true);
                 let renderer = Renderer::new(&ctx, RenderContext::OFFSCREEN_FORMAT);
                 let state = ViewState::new(&ctx, &renderer);
                 Some(Self { ctx, renderer, state })

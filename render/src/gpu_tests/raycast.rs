@@ -11,7 +11,7 @@ use crate::{
 const SIZE: [u32; 2] = [72, 56];
 const QUALITY: Quality = Quality { scale: 1.0, step_voxels: 0.7 };
 
-/// Soft noise in air, a ball of 300 HU in it, a denser rod; clear bricks around.
+/// Soft noise in air, a ball in it, a denser rod, a slab like lung below; clear bricks around.
 fn phantom() -> Volume {
     let geometry = Geometry::new([40, 36, 30], oblique(DVec3::new(1.0, 1.2, -1.5))).unwrap();
     let mut noise = Noise(11);
@@ -19,7 +19,8 @@ fn phantom() -> Volume {
         let at = DVec3::new(i as f64 - 20.0, (j as f64 - 17.0) * 1.2, (k as f64 - 14.0) * 1.5);
         let ball = 350.0 - (at.length() - 11.0).clamp(-1.0, 1.0) * 675.0;
         let rod = if (at - DVec3::new(5.0, 3.0, 0.0)).truncate().length() < 3.0 { 1200.0 } else { -1000.0 };
-        (ball.max(rod) + noise.next() * 20.0).round() as i16
+        let lung = if k < 7 { -700.0 } else { -1000.0 };
+        (ball.max(rod).max(lung) + noise.next() * 20.0).round() as i16
     })
 }
 

@@ -212,7 +212,9 @@ fn write_bricks(
             if let Some(labels) = scene.labels {
                 with_labels.resize(bricks.ranges.len(), false);
                 let texel_from_label = scene.volume.grid.texel_from_world() * labels.grid.texel_from_world().inverse();
-                labels.visible_bricks().for_each(|b| bricks.mark(&mut with_labels, b, texel_from_label));
+                for brick in labels.visible_bricks() {
+                    bricks.mark(&mut with_labels, brick, texel_from_label);
+                }
             }
             bricks.distances(table, gain, bias, &with_labels)
         }
