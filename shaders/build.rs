@@ -1,5 +1,4 @@
 //! Expands, parses and validates every shader and writes what Rust must know of it: source, bindings, struct layouts.
-#![expect(clippy::print_stdout, reason = "how a build script talks to cargo")]
 
 #[path = "src/compile/preprocess.rs"]
 mod preprocess;

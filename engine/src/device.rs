@@ -53,8 +53,10 @@ pub fn resolve(choice: DeviceChoice) -> Result<(Device, String, String), EngineF
 
 /// Adapters with the selector by which burn finds the same one: its number among those of its kind.
 fn adapters() -> Vec<(wgpu::AdapterInfo, DeviceKind)> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     // The interfaces that burn's wgpu backend chooses from; OpenGL would list the same GPUs again.
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = wgpu::Backends::PRIMARY;
+    let instance = wgpu::Instance::new(descriptor);
     let all = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
     let mut seen = std::collections::HashMap::new();
     let mut out: Vec<(wgpu::AdapterInfo, DeviceKind)> = Vec::new();

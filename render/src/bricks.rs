@@ -90,7 +90,7 @@ impl Bricks {
 /// Bricks along one axis that a texel belongs to: its own, and the one before if it is that one's overlap.
 fn owners(texel: usize, num_bricks: usize) -> std::ops::RangeInclusive<usize> {
     let own = (texel / BRICK).min(num_bricks - 1);
-    let first = if texel % BRICK == 0 { own.saturating_sub(1) } else { own };
+    let first = if texel.is_multiple_of(BRICK) { own.saturating_sub(1) } else { own };
     first..=own
 }
 

@@ -44,14 +44,17 @@ impl RenderContext {
     /// # Errors
     /// If there is no adapter, or it cannot be opened.
     pub fn headless() -> Result<Self, RenderError> {
-        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
-        let options = wgpu::RequestAdapterOptions {
-            power_preference: wgpu::PowerPreference::HighPerformance,
-            ..Default::default()
-        };
-        let Ok(adapter) = pollster::block_on(instance.request_adapter(&options)) else {
-            return Err(RenderError::NoAdapter);
-        };
+        // OpenGL last: it looks for a display, and says so on standard error where there is none.
+        let adapter = [wgpu::Backends::PRIMARY, wgpu::Backends::GL].into_iter().find_map(|backends| {
+            let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+            descriptor.backends &= backends;
+            let options = wgpu::RequestAdapterOptions {
+                power_preference: wgpu::PowerPreference::HighPerformance,
+                ..Default::default()
+            };
+            pollster::block_on(wgpu::Instance::new(descriptor).request_adapter(&options)).ok()
+        });
+        let adapter = adapter.ok_or(RenderError::NoAdapter)?;
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("voco headless"),
             required_limits: Self::wanted_limits(&adapter),

@@ -75,7 +75,7 @@ impl Pipelines {
                 &lines_layout,
                 target_format,
                 over,
-                &[line_buffer()],
+                &[Some(line_buffer())],
                 true,
             ),
             slice_layout,
@@ -144,17 +144,17 @@ fn pipeline(ctx: &RenderContext, spec: &Spec<'_>) -> RenderPipeline {
     })
 }
 
-fn line_buffer() -> Option<wgpu::VertexBufferLayout<'static>> {
+fn line_buffer() -> wgpu::VertexBufferLayout<'static> {
     const ATTRIBUTES: [wgpu::VertexAttribute; 3] = [
         attribute(0, wgpu::VertexFormat::Float32x4, offset_of!(LineInstance, ends_px)),
         attribute(1, wgpu::VertexFormat::Unorm8x4, offset_of!(LineInstance, color)),
         attribute(2, wgpu::VertexFormat::Float32, offset_of!(LineInstance, width_px)),
     ];
-    Some(wgpu::VertexBufferLayout {
+    wgpu::VertexBufferLayout {
         array_stride: size_of::<LineInstance>() as u64,
         step_mode: wgpu::VertexStepMode::Instance,
         attributes: &ATTRIBUTES,
-    })
+    }
 }
 
 const fn attribute(shader_location: u32, format: wgpu::VertexFormat, offset: usize) -> wgpu::VertexAttribute {

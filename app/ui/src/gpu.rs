@@ -98,7 +98,7 @@ impl CallbackTrait for VolumeCallback {
                 &self.camera,
                 self.size_px,
                 &self.transfer,
-                self.quality,
+                self.quality.suited_to(&gpu.context),
                 self.label_opacity,
                 &[],
             );

@@ -11,6 +11,8 @@ pub const ON_PICTURE: Color32 = Color32::from_rgb(225, 225, 215);
 pub const ON_PICTURE_WEAK: Color32 = Color32::from_rgb(160, 160, 155);
 /// Base crops.
 pub const GRID: Color32 = Color32::from_rgb(96, 165, 250);
+/// Numbers of base crops.
+pub const GRID_TEXT: Color32 = Color32::from_rgb(147, 197, 253);
 /// True places and overlaps.
 pub const TRUTH: Color32 = Color32::from_rgb(74, 222, 128);
 /// Predicted places and overlaps.
@@ -18,7 +20,7 @@ pub const PREDICTION: Color32 = Color32::from_rgb(251, 146, 60);
 /// Losses other than the position loss.
 pub const LOSS: Color32 = Color32::from_rgb(148, 163, 184);
 /// Reference lines.
-pub const REFERENCE: Color32 = Color32::from_rgb(120, 120, 120);
+pub const REFERENCE: Color32 = Color32::from_rgb(150, 150, 150);
 /// Faults.
 pub const ERROR: Color32 = Color32::from_rgb(248, 113, 113);
 /// Warnings on pictures and in panels.
@@ -68,6 +70,7 @@ pub fn apply(ctx: &egui::Context) {
     }
     ctx.set_visuals_of(egui::Theme::Dark, visuals);
     ctx.all_styles_mut(|style| {
+        style.text_styles.insert(egui::TextStyle::Small, egui::FontId::proportional(11.0));
         style.spacing.item_spacing = egui::vec2(8.0, 6.0);
         style.spacing.button_padding = egui::vec2(8.0, 3.0);
         style.spacing.slider_width = 130.0;

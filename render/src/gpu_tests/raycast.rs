@@ -17,7 +17,7 @@ fn phantom() -> Volume {
     let mut noise = Noise(11);
     volume_of(geometry, |[i, j, k]| {
         let at = DVec3::new(i as f64 - 20.0, (j as f64 - 17.0) * 1.2, (k as f64 - 14.0) * 1.5);
-        let ball = 350.0 - (at.length() - 11.0).clamp(-1.0, 1.0) * 675.0;
+        let ball = -350.0 - (at.length() - 11.0).clamp(-1.0, 1.0) * 650.0;
         let rod = if (at - DVec3::new(5.0, 3.0, 0.0)).truncate().length() < 3.0 { 1200.0 } else { -1000.0 };
         let lung = if k < 7 { -700.0 } else { -1000.0 };
         (ball.max(rod).max(lung) + noise.next() * 20.0).round() as i16
@@ -95,7 +95,7 @@ fn compare(gpu: &mut Gpu, volume: &Volume, transfer: &TransferFunction) -> (f32,
         differing += i32::from(difference > 4.0);
         sum += difference;
     }
-    assert!(rgba.chunks(4).any(|p| p[2] > 8), "something must be seen");
+    assert!(rgba.chunks(4).any(|p| p[2] > 8), "{}: something must be seen", transfer.name);
     (differing as f32 / expected.len() as f32, sum / expected.len() as f32)
 }
 

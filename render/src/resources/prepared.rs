@@ -105,10 +105,10 @@ impl Coding {
         }
         if range <= 2.0 * EXACT {
             let scale = if has_whole_steps { 1.0 } else { range / (2.0 * EXACT) };
-            let middle = (min + max) / 2.0;
+            let middle = f64::midpoint(min, max);
             return Self { scale, offset: if has_whole_steps { middle.round() } else { middle } };
         }
-        let is_ct = min <= -500.0 && min >= -EXACT;
+        let is_ct = (-EXACT..=-500.0).contains(&min);
         // CT with metal: −1024…3072 HU stay exact, what is denser gets coarser. Others: the mean is where the tissue is.
         let offset = if is_ct { EXACT / 2.0 } else { stats.mean.clamp(min, max).round() };
         let scale = ((max - offset).max(offset - min) / GREATEST).max(1.0);

@@ -22,6 +22,8 @@ pub struct Session {
     pub recent: Vec<PathBuf>,
     /// Things said to the user, newest last.
     pub notices: Vec<Notice>,
+    /// The frame asked for last, so that it is asked for once.
+    pub position_asked: Option<(VolumeId, Recipe, u64)>,
     /// Pre-training.
     pub training: TrainingState,
     /// The graphics adapter, for the status bar.

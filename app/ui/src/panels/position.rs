@@ -5,12 +5,11 @@ use voco_volume::{CropStyle, Recipe};
 use crate::{Outbox, Request, Session, ViewSettings, theme};
 
 /// The VoCo grid of the volume on show: recipe, base crops, random crops.
-pub(crate) fn position_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
+pub(crate) fn position_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
     let Some(volume) = session.active() else {
         ui.weak("Open a volume to see where its crops lie.");
         return;
     };
-    let before = (settings.recipe, settings.crop_seed, settings.show_grid);
     ui.horizontal(|ui| {
         ui.checkbox(&mut settings.show_grid, "Base crops")
             .on_hover_text("Draw the grid of base crops on the patient (G)");
@@ -35,11 +34,11 @@ pub(crate) fn position_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSet
         CropStyle::RandomWindow => "a random window of the body",
     };
     ui.label(RichText::new(format!("{n}×{n} base crops tile {style}.")).small().weak());
-    let is_current =
-        volume.position.as_ref().is_some_and(|p| p.recipe == settings.recipe && p.seed == settings.crop_seed);
-    let changed = before != (settings.recipe, settings.crop_seed, settings.show_grid);
-    if settings.show_grid && !is_current && (changed || volume.position.is_none()) {
-        outbox.ask(Request::FindPositionFrame { volume: volume.id, recipe: settings.recipe, seed: settings.crop_seed });
+    let wanted = (volume.id, settings.recipe, settings.crop_seed);
+    let is_current = volume.position.as_ref().is_some_and(|p| (p.recipe, p.seed) == (wanted.1, wanted.2));
+    if settings.show_grid && !is_current && session.position_asked != Some(wanted) {
+        outbox.ask(Request::FindPositionFrame { volume: wanted.0, recipe: wanted.1, seed: wanted.2 });
+        session.position_asked = Some(wanted);
     }
 }
 

@@ -1,5 +1,5 @@
 use egui::{Button, ComboBox, DragValue, ProgressBar, RichText, Ui};
-use egui_plot::{HLine, Legend, Line, Plot, PlotPoints};
+use egui_plot::{HLine, Line, Plot, PlotPoints};
 use voco_engine_api::{DeviceChoice, Model, Phase, PretrainConfig, StepReport};
 use voco_volume::Recipe;
 
@@ -208,23 +208,40 @@ fn curves_ui(ui: &mut Ui, steps: &[StepReport]) {
     let plot = |id: &str| {
         Plot::new(id.to_owned())
             .height(150.0)
-            .legend(Legend::default())
+            .y_axis_min_width(28.0)
             .allow_scroll(false)
             .allow_zoom(false)
             .allow_drag(false)
             .include_y(0.0)
     };
-    ui.label(RichText::new("Losses").small().weak());
+    // The key stands above: inside, it would hide the curves of a narrow panel.
+    let key = |ui: &mut Ui, title: &str, names: &[(&str, egui::Color32)]| {
+        ui.horizontal_wrapped(|ui| {
+            ui.spacing_mut().item_spacing.x = 6.0;
+            ui.label(RichText::new(title).small().strong());
+            for (name, color) in names {
+                ui.label(RichText::new(*name).small().color(*color));
+            }
+        });
+    };
+    let names = [
+        ("total", theme::LOSS),
+        ("position", theme::PREDICTION),
+        ("inter", theme::GRID),
+        ("regularisation", theme::ERROR),
+        ("best constant 0.506", theme::REFERENCE),
+    ];
+    key(ui, "Losses", &names);
     plot("losses").show(ui, |plot| {
-        plot.hline(HLine::new("best constant 0.506", CONSTANT_PREDICTOR_INTRA).color(theme::REFERENCE));
+        plot.hline(HLine::new("best constant", CONSTANT_PREDICTOR_INTRA).color(theme::REFERENCE));
         plot.line(Line::new("total", curve(|r| r.loss)).color(theme::LOSS));
         plot.line(Line::new("position", curve(|r| r.intra_clean)).color(theme::PREDICTION).width(2.0));
         plot.line(Line::new("inter", curve(|r| r.inter)).color(theme::GRID));
         plot.line(Line::new("regularisation", curve(|r| r.reg)).color(theme::ERROR));
     });
-    ui.label(RichText::new("Top-1 position accuracy, %").small().weak());
+    key(ui, "Top-1 accuracy, %", &[("accuracy", theme::TRUTH), ("chance 25 %", theme::REFERENCE)]);
     plot("accuracy").include_y(100.0).show(ui, |plot| {
-        plot.hline(HLine::new("chance 25 %", CHANCE_TOP1 * 100.0).color(theme::REFERENCE));
+        plot.hline(HLine::new("chance", CHANCE_TOP1 * 100.0).color(theme::REFERENCE));
         plot.line(Line::new("accuracy", curve(|r| r.top1_accuracy * 100.0)).color(theme::TRUTH).width(2.0));
     });
 }

@@ -19,6 +19,7 @@ struct Marked {
     fill: Option<Color32>,
     is_dashed: bool,
     text: Option<String>,
+    text_color: Color32,
 }
 
 /// On a slice: where the boxes meet it.
@@ -32,7 +33,7 @@ pub(crate) fn on_slice(painter: &Painter, session: &Session, settings: &ViewSett
         outline_shapes(painter, &points, &marked);
         if let Some(text) = &marked.text {
             let center = points.iter().fold(egui::Vec2::ZERO, |a, p| a + p.to_vec2()) / points.len() as f32;
-            overlay::text(painter, center.to_pos2(), Align2::CENTER_CENTER, text, 12.0, marked.color);
+            overlay::text(painter, center.to_pos2(), Align2::CENTER_CENTER, text, 13.0, marked.text_color);
         }
     }
 }
@@ -55,12 +56,6 @@ pub(crate) fn in_volume(
                 painter.extend(Shape::dashed_line(&[a, b], stroke, 6.0, 4.0));
             } else {
                 painter.line_segment([a, b], stroke);
-            }
-        }
-        if let Some(text) = &marked.text {
-            let center = marked.corners.iter().sum::<DVec3>() / 8.0;
-            if let Some(at) = screen_from_world(center) {
-                overlay::text(painter, at, Align2::CENTER_CENTER, text, 12.0, marked.color);
             }
         }
     }
@@ -118,6 +113,7 @@ fn grid(
             fill,
             is_dashed: false,
             text: Some(share.map_or_else(|| k.to_string(), |s| format!("{k}: {:.0} %", s * 100.0))),
+            text_color: if share.is_some() { theme::PREDICTION } else { theme::GRID_TEXT },
         });
     }
 }
@@ -137,11 +133,20 @@ fn prediction(out: &mut Vec<Marked>, preview: &PositionPreview, crop: &CropPredi
         fill: None,
         is_dashed: true,
         text: None,
+        text_color: theme::PREDICTION,
     });
 }
 
 fn plain(crop: Crop, frame: &Geometry, color: Color32, text: Option<String>) -> Marked {
-    Marked { corners: crop.world_corners(frame), color, width: 2.0, fill: None, is_dashed: false, text }
+    Marked {
+        corners: crop.world_corners(frame),
+        color,
+        width: 2.0,
+        fill: None,
+        is_dashed: false,
+        text,
+        text_color: color,
+    }
 }
 
 fn outline_shapes(painter: &Painter, points: &[Pos2], marked: &Marked) {
