@@ -157,7 +157,10 @@ fn read_from(
             return Err(Problem::MissingPair("(.img)".into(), "only the header was given".into()));
         };
         let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-        let source = Source::open(path).map_err(|e| Problem::MissingPair(name, e.to_string()))?;
+        let source = Source::open(path).map_err(|problem| match problem {
+            Problem::Io(e) => Problem::MissingPair(name, e.kind().to_string()),
+            other => other,
+        })?;
         (reader, capacity) = source.inflated()?;
         position = 0;
     } else if offset < position {

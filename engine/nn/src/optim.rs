@@ -78,7 +78,7 @@ impl AdamW {
             ];
             for (name, moment) in moments {
                 if let Some(moment) = moment {
-                    let bytes = f32_bytes(moment.to_data());
+                    let bytes = f32_bytes(&moment.to_data());
                     entries.push((format!("{key}.{name}"), Dtype::F32, bytes.len() / 4, bytes));
                 }
             }

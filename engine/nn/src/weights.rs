@@ -131,7 +131,7 @@ pub(crate) fn f32_values(key: &str, view: &TensorView<'_>) -> Result<Vec<f32>, N
 }
 
 /// Little-endian bytes of an f32 tensor.
-pub(crate) fn f32_bytes(data: TensorData) -> Vec<u8> {
+pub(crate) fn f32_bytes(data: &TensorData) -> Vec<u8> {
     data.iter::<f32>().flat_map(f32::to_le_bytes).collect()
 }
 

@@ -159,7 +159,7 @@ pub fn inter_volume(pair: &Projections) -> Tensor<1> {
     positive + negative
 }
 
-/// Mean over pairs a<b of ReLU(cos(b_a, stopgrad b_b))², then over volumes:
+/// Mean over pairs a<b of `ReLU(cos(b_a, stopgrad b_b))²`, then over volumes:
 /// `[B, K, P]` with K ≥ 2 → `[1]`. The last base gets no gradient, as published.
 pub fn regularization(bases: Tensor<3>) -> Tensor<1> {
     let [volumes, count, _] = bases.dims();

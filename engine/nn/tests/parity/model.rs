@@ -16,7 +16,7 @@ pub fn head_model(data: &Fixture) -> VocoModel {
     (config.hidden, config.output) = (64, 64);
     let model = config.init(&Device::flex().autodiff(), 1);
     let (model, report) = import_tensors(model, data.below("init.")).unwrap();
-    assert_eq!(report.matched.len(), 12);
+    assert_eq!(report.matched.len(), 12, "all tensors of two projectors");
     model
 }
 
@@ -26,12 +26,11 @@ pub fn named_gradients<M: Module>(model: &M, gradients: &GradientsParams) -> BTr
     struct Replace<'a>(&'a GradientsParams);
     impl burn::module::ModuleMapper for Replace<'_> {
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            match self.0.get::<D>(param.id) {
-                Some(gradient) => Param::initialized(param.id, gradient),
-                None => {
-                    let none = param.val().without_autodiff() * f32::NAN;
-                    Param::initialized(param.id, none)
-                }
+            if let Some(gradient) = self.0.get::<D>(param.id) {
+                Param::initialized(param.id, gradient)
+            } else {
+                let none = param.val().without_autodiff() * f32::NAN;
+                Param::initialized(param.id, none)
             }
         }
     }

@@ -15,10 +15,11 @@ fn encoder(order: MergeOrder) -> Option<SwinEncoder> {
     // A bare encoder has no `backbone.` in front, a file key gets one.
     let wrapped = Wrapped { backbone: model };
     let (wrapped, report) = import_tensors(wrapped, data.tensors).unwrap();
-    assert_eq!(report.missing, Vec::<String>::new());
-    assert_eq!(report.mismatched, Vec::new());
+    assert_eq!(report.missing, Vec::<String>::new(), "the file has all of the encoder");
+    assert_eq!(report.mismatched, Vec::new(), "shapes agree");
     assert_eq!(report.matched.len(), 137, "126 of swinViT and 11 of the encoders");
-    assert!(report.unexpected.iter().all(|key| key.starts_with("decoder") || key.starts_with("out")));
+    let is_decoder = |key: &String| key.starts_with("decoder") || key.starts_with("out");
+    assert!(report.unexpected.iter().all(is_decoder), "only the decoder is left over: {:?}", report.unexpected);
     Some(wrapped.backbone)
 }
 
