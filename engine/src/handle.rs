@@ -5,6 +5,7 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use voco_engine_api::{CancelFlag, EngineCommand, EngineEvent, JobId, JobSpec, PositionPreview, Slot};
 
+use crate::priority::lower_beside_window;
 use crate::worker;
 
 /// The way to the engine thread. Dropping it shuts the engine down and waits for it.
@@ -28,8 +29,10 @@ impl EngineHandle {
         let (event_sender, events) = bounded(1024);
         let preview = Slot::default();
         let outlet = worker::Outlet::new(event_sender, wake, preview.clone());
-        let thread =
-            std::thread::Builder::new().name("engine".into()).spawn(move || worker::run(&command_receiver, &outlet))?;
+        let thread = std::thread::Builder::new().name("engine".into()).spawn(move || {
+            lower_beside_window();
+            worker::run(&command_receiver, &outlet);
+        })?;
         Ok(Self {
             commands: Some(commands),
             events,

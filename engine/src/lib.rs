@@ -8,8 +8,10 @@ mod data;
 mod device;
 mod handle;
 mod jobs;
+mod priority;
 mod worker;
 
 pub use data::{draw_crop, draw_window};
 pub use device::{devices, resolve as resolve_device};
 pub use handle::EngineHandle;
+pub use priority::yield_to_window;

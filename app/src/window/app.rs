@@ -71,7 +71,7 @@ impl App {
             if matches!(event, EngineEvent::Preview { .. })
                 && let Some(job) = &mut self.session.training.job
             {
-                job.preview = self.engine.preview().get();
+                job.previews.extend(self.engine.preview().get());
             }
             self.session.training.apply(event);
         }

@@ -13,6 +13,7 @@ use voco_render::RenderContext;
 
 /// Opens the window with the files named, or the sample.
 pub(crate) fn run(files: Vec<PathBuf>, sample: bool) -> anyhow::Result<()> {
+    voco_engine::yield_to_window();
     let mut options = eframe::NativeOptions {
         viewport: egui::ViewportBuilder::default()
             .with_title("VoCo Workbench")

@@ -12,7 +12,7 @@ mod views;
 
 pub use boxes::{box_edges, box_section};
 pub use document::{
-    LeftDrag, Loading, Notice, OpenLabels, OpenVolume, PositionOverlay, Session, TrainingJob, TrainingSetup,
+    LeftDrag, Loading, Notice, OpenLabels, OpenVolume, PositionOverlay, Previews, Session, TrainingJob, TrainingSetup,
     TrainingSource, TrainingState, ViewKind, ViewSettings, VolumeId, Window, WindowPreset,
 };
 pub use gpu::{GpuViews, install as install_gpu};

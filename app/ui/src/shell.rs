@@ -62,7 +62,7 @@ impl Shell {
     }
 
     fn keys(&mut self, ui: &Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
-        if ui.ctx().egui_wants_keyboard_input() {
+        if ui.ctx().text_edit_focused() {
             return;
         }
         let pressed = |key| ui.input_mut(|i| i.consume_key(Modifiers::NONE, key));

@@ -3,6 +3,7 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, bounded};
 
 use super::{Batch, BatchPlan};
+use crate::priority::lower_beside_window;
 
 /// Draws the batches of the coming steps on a thread of its own, at most two ahead.
 pub(crate) struct Loader {
@@ -15,6 +16,7 @@ impl Loader {
     pub fn start(plan: BatchPlan, first_step: u64) -> std::io::Result<Self> {
         let (sender, batches) = bounded(2);
         let thread = std::thread::Builder::new().name("loader-0".into()).spawn(move || {
+            lower_beside_window();
             let mut step = first_step;
             while sender.send(plan.draw(step)).is_ok() {
                 step += 1;

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -61,14 +62,42 @@ pub struct TrainingJob {
     pub device: String,
     /// All steps so far.
     pub steps: Vec<StepReport>,
-    /// The latest predictions.
-    pub preview: Option<Arc<PositionPreview>>,
+    /// The latest predictions of each volume.
+    pub previews: Previews,
     /// Step of the last checkpoint.
     pub saved_at: Option<u64>,
     /// How it ended, for people.
     pub ended: Option<(String, bool)>,
     /// What it warned of.
     pub warnings: Vec<String>,
+}
+
+/// The latest predictions of each volume of a run, so that the volume on show keeps its own while others are trained on.
+#[derive(Default)]
+pub struct Previews {
+    by_volume: BTreeMap<String, Arc<PositionPreview>>,
+    latest: Option<Arc<PositionPreview>>,
+}
+
+impl Previews {
+    /// Of the volume of this name.
+    pub fn of(&self, volume_name: &str) -> Option<&Arc<PositionPreview>> {
+        self.by_volume.get(volume_name)
+    }
+
+    /// Of whichever volume came last.
+    pub fn latest(&self) -> Option<&Arc<PositionPreview>> {
+        self.latest.as_ref()
+    }
+}
+
+impl Extend<Arc<PositionPreview>> for Previews {
+    fn extend<T: IntoIterator<Item = Arc<PositionPreview>>>(&mut self, previews: T) {
+        for preview in previews {
+            self.by_volume.insert(preview.volume_name.clone(), Arc::clone(&preview));
+            self.latest = Some(preview);
+        }
+    }
 }
 
 impl TrainingJob {
@@ -82,7 +111,7 @@ impl TrainingJob {
             progress: None,
             device: String::new(),
             steps: Vec::new(),
-            preview: None,
+            previews: Previews::default(),
             saved_at: None,
             ended: None,
             warnings: Vec::new(),

@@ -2,7 +2,7 @@ use egui::{Align2, ComboBox, FontId, RichText, Role, Sense, Ui, WidgetInfo};
 use voco_engine_api::{CropPrediction, PositionPreview};
 use voco_volume::{CropStyle, Recipe};
 
-use crate::{Outbox, Request, Session, ViewSettings, theme};
+use crate::{Outbox, PositionOverlay, Request, Session, ViewSettings, theme};
 
 /// The VoCo grid of the volume on show: recipe, base crops, random crops.
 pub(crate) fn position_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
@@ -40,6 +40,24 @@ pub(crate) fn position_ui(ui: &mut Ui, session: &mut Session, settings: &mut Vie
         outbox.ask(Request::FindPositionFrame { volume: wanted.0, recipe: wanted.1, seed: wanted.2 });
         session.position_asked = Some(wanted);
     }
+    if let Some(overlay) = session.active().and_then(|v| v.position.as_ref()).filter(|_| settings.show_grid) {
+        crops_ui(ui, overlay);
+    }
+}
+
+/// The true overlap of each random crop with the base crops.
+fn crops_ui(ui: &mut Ui, overlay: &PositionOverlay) {
+    let width = ((ui.available_width() - 12.0) / 2.0).min(120.0);
+    ui.horizontal(|ui| {
+        for (n, &crop) in overlay.crops.iter().enumerate() {
+            let target: Vec<f32> = overlay.grid.target(crop).iter().map(|&t| t as f32).collect();
+            let title = format!("Crop {}, overlap in %", n + 1);
+            ui.vertical(|ui| {
+                ui.label(RichText::new(&title).small().color(theme::TRUTH));
+                map(ui, &title, overlay.grid.n, &target, theme::TRUTH, width);
+            });
+        }
+    });
 }
 
 /// True overlap beside the predicted one, as seen on an axial slice: patient right at the left, front at the top.

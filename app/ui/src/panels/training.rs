@@ -33,16 +33,16 @@ pub(crate) fn training_ui(ui: &mut Ui, session: &mut Session, outbox: &mut Outbo
         numbers_ui(ui, job);
         curves_ui(ui, &job.steps);
     }
-    if let Some(preview) = &job.preview
+    // Of the volume on show, if the run has it; else of the one it is at.
+    let shown = session.active().and_then(|v| job.previews.of(&v.name));
+    if let Some(preview) = shown.or(job.previews.latest())
         && let Some(crop) = preview.crops.first()
     {
         ui.separator();
-        let is_shown = session.active().is_some_and(|v| v.name == preview.volume_name);
         ui.horizontal(|ui| {
             ui.label(RichText::new(format!("Step {}: {}", preview.step, preview.volume_name)).small().weak());
-            if !is_shown
-                && ui.small_button("Show").on_hover_text("Show this volume, to see the crop on the patient").clicked()
-            {
+            let show = "Show this volume, to see the crop on the patient";
+            if shown.is_none() && ui.small_button("Show").on_hover_text(show).clicked() {
                 outbox.ask(Request::ShowTrainingVolume(preview.volume_index));
             }
         });

@@ -20,6 +20,15 @@ struct Marked {
     is_dashed: bool,
     text: Option<String>,
     text_color: Color32,
+    text_place: TextPlace,
+}
+
+/// Where a box's text stands; crops that overlap have theirs at different corners.
+#[derive(Clone, Copy)]
+enum TextPlace {
+    Center,
+    TopLeft,
+    BottomRight,
 }
 
 /// On a slice: where the boxes meet it.
@@ -32,8 +41,14 @@ pub(crate) fn on_slice(painter: &Painter, session: &Session, settings: &ViewSett
         }
         outline_shapes(painter, &points, &marked);
         if let Some(text) = &marked.text {
-            let center = points.iter().fold(egui::Vec2::ZERO, |a, p| a + p.to_vec2()) / points.len() as f32;
-            overlay::text(painter, center.to_pos2(), Align2::CENTER_CENTER, text, 13.0, marked.text_color);
+            let bounds = egui::Rect::from_points(&points);
+            let inside = bounds.shrink(4.0);
+            let (at, anchor) = match marked.text_place {
+                TextPlace::Center => (bounds.center(), Align2::CENTER_CENTER),
+                TextPlace::TopLeft => (inside.left_top(), Align2::LEFT_TOP),
+                TextPlace::BottomRight => (inside.right_bottom(), Align2::RIGHT_BOTTOM),
+            };
+            overlay::text(painter, at, anchor, text, 13.0, marked.text_color);
         }
     }
 }
@@ -76,10 +91,11 @@ fn marked(session: &Session, settings: &ViewSettings) -> Vec<Marked> {
         grid(&mut out, settings, overlay.grid, &overlay.frame, None);
         if settings.show_grid && settings.show_crops {
             for (n, &crop) in overlay.crops.iter().enumerate() {
-                let target = overlay.grid.target(crop);
-                let best = (0..target.len()).max_by(|&a, &b| target[a].total_cmp(&target[b])).unwrap_or(0);
-                let text = format!("crop {}: {:.0} % in {best}", n + 1, target[best] * 100.0);
-                out.push(plain(crop, &overlay.frame, theme::TRUTH, Some(text)));
+                let mut marked = plain(crop, &overlay.frame, theme::TRUTH, Some(format!("crop {}", n + 1)));
+                if n % 2 == 1 {
+                    marked.text_place = TextPlace::BottomRight;
+                }
+                out.push(marked);
             }
         }
     }
@@ -88,8 +104,7 @@ fn marked(session: &Session, settings: &ViewSettings) -> Vec<Marked> {
 
 /// The predictions for this volume, if a run is at it.
 pub(crate) fn live_preview<'a>(session: &'a Session, volume: &OpenVolume) -> Option<&'a PositionPreview> {
-    let job = session.training.job.as_ref()?;
-    job.preview.as_deref().filter(|p| p.volume_name == volume.name)
+    session.training.job.as_ref()?.previews.of(&volume.name).map(|p| &**p)
 }
 
 fn grid(
@@ -114,6 +129,7 @@ fn grid(
             is_dashed: false,
             text: Some(share.map_or_else(|| k.to_string(), |s| format!("{k}: {:.0} %", s * 100.0))),
             text_color: if share.is_some() { theme::PREDICTION } else { theme::GRID_TEXT },
+            text_place: TextPlace::Center,
         });
     }
 }
@@ -134,19 +150,14 @@ fn prediction(out: &mut Vec<Marked>, preview: &PositionPreview, crop: &CropPredi
         is_dashed: true,
         text: None,
         text_color: theme::PREDICTION,
+        text_place: TextPlace::Center,
     });
 }
 
 fn plain(crop: Crop, frame: &Geometry, color: Color32, text: Option<String>) -> Marked {
-    Marked {
-        corners: crop.world_corners(frame),
-        color,
-        width: 2.0,
-        fill: None,
-        is_dashed: false,
-        text,
-        text_color: color,
-    }
+    let corners = crop.world_corners(frame);
+    let (text_color, text_place) = (color, TextPlace::TopLeft);
+    Marked { corners, color, width: 2.0, fill: None, is_dashed: false, text, text_color, text_place }
 }
 
 fn outline_shapes(painter: &Painter, points: &[Pos2], marked: &Marked) {
