@@ -10,6 +10,10 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let args = cli::Args::parse();
+    if let Some(word) = args.unknown_word() {
+        cli::say(&format!("error: there is no command and no file '{word}'; 'voco --help' lists the commands"));
+        return ExitCode::from(2);
+    }
     let level = if args.verbose { tracing::Level::DEBUG } else { tracing::Level::WARN };
     tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false).init();
     let result = match args.command {

@@ -27,6 +27,15 @@ pub(crate) struct Args {
     pub command: Option<Command>,
 }
 
+impl Args {
+    /// A first word that is neither a command nor a file, and does not look like a path: wrong usage.
+    pub(crate) fn unknown_word(&self) -> Option<&str> {
+        let word = self.files.first().filter(|_| self.command.is_none())?.to_str()?;
+        let is_word = word.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+        (is_word && !std::path::Path::new(word).exists()).then_some(word)
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Header and statistics of a volume or label map.

@@ -126,7 +126,7 @@ fn save(args: &RenderArgs, rgba: &[u8]) -> anyhow::Result<()> {
         file.persist(&args.output)?;
         Ok(())
     };
-    write().map_err(|e| anyhow::anyhow!("{name}: the picture cannot be written ({e}); choose another place"))
+    write().map_err(|e| anyhow::anyhow!("{name}: the picture cannot be written ({}); choose another place", e.kind()))
 }
 
 impl<'a> Scene<'a> {

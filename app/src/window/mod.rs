@@ -38,9 +38,11 @@ pub(crate) fn run(files: Vec<PathBuf>, sample: bool) -> anyhow::Result<()> {
         Box::new(move |creation| Ok(Box::new(app::App::new(creation, files, sample)?))),
     )
     .map_err(|e| {
+        // Its text names source files of the windowing library, which help nobody outside.
+        tracing::debug!("eframe: {e}");
         anyhow::anyhow!(
-            "the window cannot be opened ({e}); a display (X11 or Wayland) and a Vulkan, Metal or DirectX 12 driver are needed, \
-             and 'voco --help' lists what works without one"
+            "the window cannot be opened; it needs a display (X11 or Wayland on Linux) and a Vulkan, Metal or DirectX 12 driver, \
+             and 'voco --help' lists what works without"
         )
     })
 }

@@ -109,6 +109,20 @@ struct Source<'a> {
     num_bytes: u64,
 }
 
+/// A file's bytes without compression.
+struct Inflated<'a> {
+    reader: Box<dyn Read + 'a>,
+    /// No more than this can come, whatever the header says.
+    most_bytes: u128,
+    is_gzip: bool,
+}
+
+impl Inflated<'_> {
+    fn describe(&self, bytes: u128) -> String {
+        if self.is_gzip { format!("at most {}", human_bytes(bytes)) } else { human_bytes(bytes) }
+    }
+}
+
 impl Source<'static> {
     fn open(path: &Path) -> Result<Self, Problem> {
         let file = File::open(path)?;
@@ -121,17 +135,17 @@ impl Source<'static> {
 }
 
 impl<'a> Source<'a> {
-    /// The stream without compression, and the most bytes that it can give.
-    fn inflated(mut self) -> Result<(Box<dyn Read + 'a>, u128), Problem> {
+    fn inflated(mut self) -> Result<Inflated<'a>, Problem> {
         let mut magic = Vec::new();
         self.reader.by_ref().take(2).read_to_end(&mut magic)?;
         let is_gzip = magic == [0x1f, 0x8b];
         let whole = std::io::Cursor::new(magic).chain(self.reader);
         let num_bytes = u128::from(self.num_bytes);
         if is_gzip {
-            Ok((Box::new(BufReader::with_capacity(1 << 18, MultiGzDecoder::new(whole))), num_bytes * MAX_INFLATE))
+            let reader = Box::new(BufReader::with_capacity(1 << 18, MultiGzDecoder::new(whole)));
+            Ok(Inflated { reader, most_bytes: num_bytes * MAX_INFLATE, is_gzip })
         } else {
-            Ok((Box::new(whole), num_bytes))
+            Ok(Inflated { reader: Box::new(whole), most_bytes: num_bytes, is_gzip })
         }
     }
 }
@@ -142,9 +156,9 @@ fn read_from(
     control: Control<'_>,
     each: &mut dyn FnMut(Opened) -> bool,
 ) -> Result<(), Problem> {
-    let (mut reader, mut capacity) = source.inflated()?;
+    let mut stream = source.inflated()?;
     let mut head = Vec::new();
-    reader.by_ref().take(LEN_2 as u64).read_to_end(&mut head).map_err(gzip_or_io)?;
+    stream.reader.by_ref().take(LEN_2 as u64).read_to_end(&mut head).map_err(gzip_or_io)?;
     if head.is_empty() {
         return Err(Problem::NotNifti("it is empty"));
     }
@@ -161,20 +175,20 @@ fn read_from(
             Problem::Io(e) => Problem::MissingPair(name, e.kind().to_string()),
             other => other,
         })?;
-        (reader, capacity) = source.inflated()?;
+        stream = source.inflated()?;
         position = 0;
     } else if offset < position {
         // Version 1: the bytes read past its shorter header are already voxels (or the extension flag).
         let rest = head.split_off(usize::try_from(offset).unwrap_or(head.len()).min(head.len()));
-        reader = Box::new(std::io::Cursor::new(rest).chain(reader));
+        stream.reader = Box::new(std::io::Cursor::new(rest).chain(stream.reader));
         position = offset;
     }
     let decoder = Decoder::of(header.datatype)?;
     let bytes_per_volume = dims.iter().map(|&d| d as u128).product::<u128>() * decoder.num_bytes as u128;
     let claimed = bytes_per_volume * num_components as u128;
-    let present = capacity.saturating_sub(u128::from(offset));
+    let present = stream.most_bytes.saturating_sub(u128::from(offset));
     if claimed > present {
-        return Err(Problem::TooFewBytes { claimed: human_bytes(claimed), present: at_most(present, capacity) });
+        return Err(Problem::TooFewBytes { claimed: human_bytes(claimed), present: stream.describe(present) });
     }
     let mut warnings = Vec::new();
     let affine = header.world_from_voxel(dims, &mut warnings)?;
@@ -182,22 +196,18 @@ fn read_from(
     if num_components > 1 {
         warnings.push(format!("The file holds {num_components} volumes; the first is shown."));
     }
-    std::io::copy(&mut reader.by_ref().take(offset - position), &mut std::io::sink()).map_err(gzip_or_io)?;
+    std::io::copy(&mut stream.reader.by_ref().take(offset - position), &mut std::io::sink()).map_err(gzip_or_io)?;
     let kind = NiftiKind { version: header.version, is_pair: header.is_pair };
     for n in 0..num_components {
         let share = |done: f32| (control.progress)((n as f32 + done) / num_components as f32);
         let part = Control { progress: &share, is_cancelled: control.is_cancelled };
-        let voxels = (decoder.read)(&mut reader, geometry.num_voxels(), header.is_big_endian, part)?;
+        let voxels = (decoder.read)(&mut stream.reader, geometry.num_voxels(), header.is_big_endian, part)?;
         let volume = Volume::new(geometry, voxels, header.rescale())?;
         if !each(Opened { volume, num_components, kind, warnings: warnings.clone() }) {
             break;
         }
     }
     Ok(())
-}
-
-fn at_most(present: u128, capacity: u128) -> String {
-    if capacity > present * 2 { format!("at most {}", human_bytes(present)) } else { human_bytes(present) }
 }
 
 /// Header and voxel file of a pair; the same file twice for a single one.
