@@ -91,6 +91,8 @@ pub struct ViewSettings {
     pub crop_seed: u64,
     /// The help sheet is open.
     pub show_help: bool,
+    /// Part of a slice that the wheel has turned so far.
+    pub wheel_rest: f32,
     /// The pointer's place in the patient, while it is over a slice.
     pub hover_mm: Option<DVec3>,
 }
@@ -117,6 +119,7 @@ impl Default for ViewSettings {
             recipe: Recipe::AbdomenUnlabelled,
             crop_seed: 1,
             show_help: false,
+            wheel_rest: 0.0,
             hover_mm: None,
         }
     }

@@ -1,4 +1,7 @@
-use egui::{Color32, Key, Modifiers, PointerButton, Pos2, Rect, Response, Role, Sense, Stroke, Ui, Vec2, WidgetInfo};
+use egui::{
+    Color32, Key, Modifiers, MouseWheelUnit, PointerButton, Pos2, Rect, Response, Role, Sense, Stroke, Ui, Vec2,
+    WidgetInfo,
+};
 use glam::{DVec2, DVec3};
 use voco_render::{SliceLook, SliceView};
 use voco_volume::{SliceFrame, SlicePlane};
@@ -140,11 +143,13 @@ fn respond(ui: &Ui, response: &Response, session: &mut Session, settings: &mut V
     }
     if let Some(at) = response.hover_pos() {
         settings.hover_mm = Some(port.world_from_screen(at));
-        let (scroll, pinch) = ui.input(|i| (wheel_steps(i), i.zoom_delta()));
+        let (turned, pinch) = ui.input(|i| (wheel_slices(i), i.zoom_delta()));
         if pinch != 1.0 {
             zoom(settings, port, 1.0 / f64::from(pinch), Some(at));
-        } else if scroll != 0 {
-            step(session, settings, port, scroll);
+        } else if turned != 0.0 {
+            let total = settings.wheel_rest + turned;
+            settings.wheel_rest = total.fract();
+            step(session, settings, port, total.trunc() as i64);
         }
         let keys = ui.input_mut(|i| {
             let mut steps = 0;
@@ -159,14 +164,19 @@ fn respond(ui: &Ui, response: &Response, session: &mut Session, settings: &mut V
     }
 }
 
-/// Whole slices that the wheel has turned in this frame; wheel up goes towards the head, the front, the right.
-fn wheel_steps(input: &egui::InputState) -> i64 {
-    input.events.iter().fold(0, |sum, event| match event {
-        egui::Event::MouseWheel { delta: Vec2 { y, .. }, modifiers, .. } if !modifiers.ctrl && *y != 0.0 => {
-            // A touchpad sends many small deltas, a wheel whole notches: at least one slice for each event.
-            #[expect(clippy::cast_possible_truncation, reason = "a wheel turns a few notches")]
-            let notches = y.round() as i64;
-            sum + if notches == 0 { y.signum() as i64 } else { notches.clamp(-10, 10) }
+/// Slices that the wheel has turned in this frame; wheel up goes towards the head, the front, the right.
+///
+/// A wheel sends whole notches, a touchpad many small distances: those add up.
+fn wheel_slices(input: &egui::InputState) -> f32 {
+    const POINTS_PER_SLICE: f32 = 25.0;
+    input.events.iter().fold(0.0, |sum, event| match event {
+        egui::Event::MouseWheel { unit, delta: Vec2 { y, .. }, modifiers, .. } if !modifiers.ctrl => {
+            let slices = match unit {
+                MouseWheelUnit::Line => y.clamp(-10.0, 10.0),
+                MouseWheelUnit::Point => y / POINTS_PER_SLICE,
+                MouseWheelUnit::Page => y * 10.0,
+            };
+            sum + slices
         }
         _ => sum,
     })
