@@ -87,6 +87,17 @@ fn a_run_can_be_followed_paused_and_stopped() {
     harness.run();
     harness.get_by_label("Stopped; what it had learned is saved.");
     harness.get_by_label("Start pre-training");
+    assert!(harness.query_by_label("Go on").is_none(), "nothing was saved, so there is nothing to go on from");
+    harness.state_mut().session.training.apply(&EngineEvent::CheckpointSaved { job, path: "run".into(), step: 5 });
+    harness.run();
+    harness.get_by_label("Go on").click();
+    harness.run();
+    let requests = harness.state_mut().outbox.take();
+    let [Request::StartTraining(setup)] = requests.as_slice() else { panic!("{requests:?}") };
+    assert!(
+        setup.resume && setup.out.as_deref() == Some(std::path::Path::new("run")),
+        "the same run goes on: {setup:?}"
+    );
 }
 
 #[test]

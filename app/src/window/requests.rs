@@ -205,9 +205,15 @@ impl App {
             Ok((id, cancel)) => {
                 self.training_cancel = Some(cancel);
                 self.training_data = items;
-                // So that "go on" finds this run again.
-                self.session.training.setup.out = Some(out.clone());
-                self.session.training.job = Some(TrainingJob::new(id, setup.config, out));
+                let mut job = TrainingJob::new(id, setup.config, out);
+                if let Some(before) = self.session.training.job.take().filter(|b| setup.resume && b.out == job.out) {
+                    // The same run goes on: its curves up to the checkpoint stay.
+                    let saved_at = before.saved_at.unwrap_or(0);
+                    job.steps = before.steps;
+                    job.steps.retain(|s| s.step <= saved_at);
+                    job.previews = before.previews;
+                }
+                self.session.training.job = Some(job);
                 self.settings.show_grid = true;
             }
             Err(text) => self.session.notice(text, true),

@@ -20,9 +20,8 @@ pub(crate) fn training_ui(ui: &mut Ui, session: &mut Session, outbox: &mut Outbo
         }
     } else {
         setup_ui(ui, &mut session.training.setup, num_open, outbox);
-        if let Some((text, is_error)) = session.training.job.as_ref().and_then(|j| j.ended.as_ref()) {
-            let color = if *is_error { theme::ERROR } else { theme::TRUTH };
-            ui.label(RichText::new(text).color(color));
+        if let Some(job) = &session.training.job {
+            ended_ui(ui, job, &session.training.setup.source, outbox);
         }
     }
     let Some(job) = &session.training.job else { return };
@@ -178,6 +177,19 @@ fn running_ui(ui: &mut Ui, job: &TrainingJob, outbox: &mut Outbox) {
             ui.label(RichText::new(format!("saved at {step}")).small().weak());
         }
     });
+}
+
+/// How the last run ended, and a way to go on with it if it was not at its end.
+fn ended_ui(ui: &mut Ui, job: &TrainingJob, source: &TrainingSource, outbox: &mut Outbox) {
+    let Some((text, is_error)) = &job.ended else { return };
+    let color = if *is_error { theme::ERROR } else { theme::TRUTH };
+    ui.label(RichText::new(text).color(color));
+    let can_go_on = job.saved_at.is_some_and(|step| step < job.config.steps);
+    if can_go_on && ui.button("Go on").on_hover_text("Continue this run from its last checkpoint").clicked() {
+        let (source, config) = (source.clone(), job.config.clone());
+        let setup = TrainingSetup { source, config, out: Some(job.out.clone()), resume: true };
+        outbox.ask(Request::StartTraining(Box::new(setup)));
+    }
 }
 
 fn numbers_ui(ui: &mut Ui, job: &TrainingJob) {
