@@ -22,8 +22,8 @@ pub(crate) struct RunState {
     pub config: PretrainConfig,
     /// Latest top-1 hits, oldest first.
     pub hits: Vec<bool>,
-    /// Names of the volumes, without folders.
-    pub volumes: Vec<String>,
+    /// Fingerprints of the volumes; their names might name patients.
+    pub volumes: Vec<u64>,
 }
 
 /// A checkpoint as read.
@@ -36,8 +36,15 @@ pub(crate) struct Checkpoint {
 impl RunFolder {
     /// Opens or makes the folder.
     pub fn open(path: &Path) -> Result<Self, EngineFailure> {
-        fs::create_dir_all(path.join("checkpoints"))
-            .map_err(|e| EngineFailure::Io(format!("The run's folder cannot be made ({e}); choose another")))?;
+        fs::create_dir_all(path.join("checkpoints")).map_err(|e| {
+            EngineFailure::Io(format!("The run's folder cannot be made ({}); choose another", e.kind()))
+        })?;
+        // What a kill left half-written.
+        for entry in fs::read_dir(path.join("checkpoints")).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(".writing-") {
+                fs::remove_dir_all(entry.path()).ok();
+            }
+        }
         Ok(Self { path: path.to_owned() })
     }
 
@@ -75,6 +82,10 @@ impl RunFolder {
     pub fn save(&self, state: &RunState, weights: &[u8], optimizer: &[u8]) -> Result<PathBuf, EngineFailure> {
         let folder = self.path.join("checkpoints");
         let target = folder.join(format!("step-{:07}", state.step));
+        if target.exists() {
+            // Saved at this very step before; the run has not moved since.
+            return Ok(target);
+        }
         let save = || -> io::Result<()> {
             let temporary = tempfile::Builder::new().prefix(".writing-").tempdir_in(&folder)?;
             let text = serde_json::to_vec_pretty(state)?;
@@ -84,9 +95,6 @@ impl RunFolder {
                 let mut file = File::create(temporary.path().join(name))?;
                 file.write_all(bytes)?;
                 file.sync_all()?;
-            }
-            if target.exists() {
-                fs::remove_dir_all(&target)?;
             }
             fs::rename(temporary.keep(), &target)?;
             sync_folder(&folder)
@@ -109,9 +117,7 @@ impl RunFolder {
                 Err(e) => why = format!("step {step}: {e}"),
             }
         }
-        Err(EngineFailure::BadInput(format!(
-            "The run has no checkpoint to go on from ({why}); start it without --resume"
-        )))
+        Err(EngineFailure::BadInput(format!("The run has no checkpoint to go on from ({why}); start it anew")))
     }
 
     fn steps(&self) -> impl DoubleEndedIterator<Item = u64> {
@@ -125,6 +131,11 @@ impl RunFolder {
     }
 }
 
+/// The settings of the run in a folder, if there is one.
+pub fn run_config(folder: &Path) -> Option<PretrainConfig> {
+    serde_json::from_slice(&fs::read(folder.join("config.json")).ok()?).ok()
+}
+
 /// The weights of a checkpoint: a .safetensors file, a checkpoint's folder, or a run's folder (its last one).
 pub(crate) fn read_weights(path: &Path) -> Result<Vec<u8>, EngineFailure> {
     let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
@@ -132,7 +143,7 @@ pub(crate) fn read_weights(path: &Path) -> Result<Vec<u8>, EngineFailure> {
         return RunFolder { path: path.to_owned() }.load_last().map(|c| c.weights);
     }
     let file = if path.is_dir() { path.join("model.safetensors") } else { path.to_owned() };
-    fs::read(file).map_err(|e| EngineFailure::Io(format!("{name}: the checkpoint cannot be read ({e})")))
+    fs::read(file).map_err(|e| EngineFailure::Io(format!("{name}: the checkpoint cannot be read ({})", e.kind())))
 }
 
 fn load(folder: &Path) -> io::Result<Checkpoint> {
@@ -158,5 +169,6 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 
 #[expect(clippy::needless_pass_by_value, reason = "used as map_err's function")]
 fn cannot_save(error: io::Error) -> EngineFailure {
-    EngineFailure::Io(format!("The run cannot be saved ({error}); free disk space or choose another folder"))
+    // The kind only: some errors carry the whole path.
+    EngineFailure::Io(format!("The run cannot be saved ({}); free disk space or choose another folder", error.kind()))
 }

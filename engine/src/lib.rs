@@ -11,6 +11,7 @@ mod jobs;
 mod priority;
 mod worker;
 
+pub use checkpoint::run_config;
 pub use data::{draw_crop, draw_window};
 pub use device::{devices, resolve as resolve_device};
 pub use handle::EngineHandle;

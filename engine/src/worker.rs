@@ -45,7 +45,7 @@ pub(crate) fn run(commands: &Receiver<EngineCommand>, outlet: &Outlet) {
     let mut waiting: VecDeque<(JobId, JobSpec, CancelFlag)> = VecDeque::new();
     let mut running: Option<Running> = None;
     loop {
-        let idle = running.as_ref().is_none_or(|r| r.is_paused && !r.cancel.is_cancelled()) && waiting.is_empty();
+        let idle = running.as_ref().map_or(waiting.is_empty(), |r| r.is_paused && !r.cancel.is_cancelled());
         let command = if idle {
             // Woken now and then while paused, as cancelling sets a flag and sends nothing.
             let timeout = std::time::Duration::from_millis(100);
@@ -66,10 +66,15 @@ pub(crate) fn run(commands: &Receiver<EngineCommand>, outlet: &Outlet) {
             Some(EngineCommand::Pause(id)) => set_paused(running.as_mut(), id, true, outlet),
             Some(EngineCommand::Resume(id)) => set_paused(running.as_mut(), id, false, outlet),
             Some(EngineCommand::Checkpoint(id)) => {
-                if let Some(r) = running.as_mut().filter(|r| r.id == id)
-                    && let Err(outcome) = guarded(|| r.job.checkpoint(outlet))
-                {
-                    end(running.take(), outcome, outlet);
+                if let Some(r) = running.as_mut().filter(|r| r.id == id) {
+                    match guarded(|| r.job.checkpoint(outlet)) {
+                        Ok(()) => {}
+                        // The run goes on: what it holds in memory is worth more than the file that could not be written.
+                        Err(Outcome::Failed(failure @ EngineFailure::Io(_))) => {
+                            outlet.send(EngineEvent::Warning { job: id, text: failure.to_string() });
+                        }
+                        Err(outcome) => end(running.take(), outcome, outlet),
+                    }
                 }
             }
             Some(EngineCommand::Shutdown) => break,

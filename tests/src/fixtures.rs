@@ -18,11 +18,15 @@ pub fn committed_json(name: &str) -> Value {
 }
 
 /// A file of the shared folder beside the checkout; `None`, with a word on standard error, where there is none.
+///
+/// # Panics
+/// If there is none and `VOCO_REQUIRE_SHARED` is 1.
 pub fn shared(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared").join(name);
     if path.exists() {
         return Some(path);
     }
+    assert!(std::env::var("VOCO_REQUIRE_SHARED").as_deref() != Ok("1"), "{name} is required beside this checkout");
     skipped(&format!("{name} is not beside this checkout"));
     None
 }

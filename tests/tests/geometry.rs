@@ -51,7 +51,8 @@ fn views_are_radiological_in_every_axis_order() {
                 if is_axis_order {
                     assert_eq!(*edge, expected.to_string(), "{name} {plane:?}");
                 } else {
-                    assert!(!edge.is_empty() && edge.len() <= 3, "{name} {plane:?}: {edge}");
+                    // The first letter is the edge's own, or, on a strongly turned grid, at least the letter is among them.
+                    assert!(edge.contains(expected), "{name} {plane:?}: {edge} has {expected}");
                 }
             }
             // Every slice number gives a place whose slice number it is.

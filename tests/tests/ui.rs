@@ -64,7 +64,7 @@ fn a_run_can_be_followed_paused_and_stopped() {
     let mut window = Window::default();
     let job = JobId(1);
     window.session.training.job =
-        Some(TrainingJob::new(job, PretrainConfig::preset(Model::UnetTiny, 10), "run".into()));
+        Some(TrainingJob::new(job, PretrainConfig::preset(Model::UnetTiny, 10), "run".into(), Vec::new()));
     window.session.training.apply(&EngineEvent::Started { job, device: "cpu".into() });
     window.session.training.apply(&EngineEvent::Phase { job, phase: Phase::Training });
     for step in 1..=5 {
@@ -85,7 +85,7 @@ fn a_run_can_be_followed_paused_and_stopped() {
     assert_eq!(harness.state_mut().outbox.take(), [Request::ResumeTraining, Request::StopTraining]);
     harness.state_mut().session.training.apply(&EngineEvent::Ended { job, outcome: Outcome::Cancelled });
     harness.run();
-    harness.get_by_label("Stopped; what it had learned is saved.");
+    harness.get_by_label("Stopped before anything was learned.");
     harness.get_by_label("Start pre-training");
     assert!(harness.query_by_label("Go on").is_none(), "nothing was saved, so there is nothing to go on from");
     harness.state_mut().session.training.apply(&EngineEvent::CheckpointSaved { job, path: "run".into(), step: 5 });

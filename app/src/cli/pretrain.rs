@@ -83,13 +83,17 @@ pub(crate) fn run(args: &PretrainArgs) -> anyhow::Result<()> {
     let spec = JobSpec::Pretrain { config, data, out: args.out.clone(), resume: args.resume, init: args.init.clone() };
     let (_, cancel) = engine.start_job(spec).map_err(anyhow::Error::msg)?;
     ctrlc::set_handler(move || cancel.cancel())?;
+    let mut saved = false;
     for event in engine.events() {
         match event {
             EngineEvent::Started { device, .. } if !device.is_empty() => super::say(&format!("computing on {device}")),
             EngineEvent::Phase { phase: Phase::Preparing, .. } => super::say("reading and preprocessing…"),
             EngineEvent::Progress { done, total, .. } => super::say(&format!("  {done} of {total} volumes")),
             EngineEvent::Step { report, .. } => super::print(&serde_json::to_string(&report)?),
-            EngineEvent::CheckpointSaved { step, .. } => super::say(&format!("checkpoint at step {step}")),
+            EngineEvent::CheckpointSaved { step, .. } => {
+                saved = true;
+                super::say(&format!("checkpoint at step {step}"));
+            }
             EngineEvent::Warning { text, .. } => super::say(&format!("warning: {text}")),
             EngineEvent::Ended { outcome, .. } => {
                 if let Some(bytes) = peak_memory_bytes() {
@@ -97,7 +101,8 @@ pub(crate) fn run(args: &PretrainArgs) -> anyhow::Result<()> {
                 }
                 return match outcome {
                     Outcome::Done => Ok(()),
-                    Outcome::Cancelled => Err(anyhow::anyhow!("stopped; go on with --resume")),
+                    Outcome::Cancelled if saved => Err(anyhow::anyhow!("stopped; go on with --resume")),
+                    Outcome::Cancelled => Err(anyhow::anyhow!("stopped before anything was learned")),
                     Outcome::Failed(failure) => Err(failure.into()),
                 };
             }

@@ -18,11 +18,9 @@ pub(super) struct App {
     pub tasks: Tasks,
     pub engine: EngineHandle,
     pub training_cancel: Option<CancelFlag>,
-    /// What the present run trains on, to show a volume of it.
-    pub training_data: Vec<super::requests::TrainingItem>,
     pub render: RenderContext,
     pub recent: RecentFiles,
-    pub next_volume: u64,
+    pub told_of_render_error: bool,
     pub dialogs: super::dialogs::Dialogs,
 }
 
@@ -57,10 +55,9 @@ impl App {
             tasks: Tasks::new(&waker()),
             engine: EngineHandle::start(waker())?,
             training_cancel: None,
-            training_data: Vec::new(),
             render,
             recent,
-            next_volume: 1,
+            told_of_render_error: false,
             dialogs: super::dialogs::Dialogs::new(waker()),
         })
     }
@@ -82,6 +79,13 @@ impl eframe::App for App {
     /// Runs also while the window is hidden, so that the engine's queue is always drained.
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
         self.drain_engine();
+        if let Some(error) = self.render.first_error()
+            && !std::mem::replace(&mut self.told_of_render_error, true)
+        {
+            tracing::error!("graphics: {error}");
+            self.session
+                .notice("The graphics driver reported an error: pictures may be wrong; start the program again.", true);
+        }
         self.take_task_results();
         self.take_dialog_answers();
         let dropped: Vec<PathBuf> = ctx.input(|i| i.raw.dropped_files.iter().map(|f| f.path().to_path_buf()).collect());

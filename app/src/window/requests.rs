@@ -1,18 +1,14 @@
 use std::path::{Path, PathBuf};
 
 use voco_engine_api::{DataItem, EngineCommand, JobSpec};
-use voco_ui::{Loading, OpenVolume, Request, TrainingJob, TrainingSetup, TrainingSource, VolumeId, Window};
+use voco_ui::{
+    Loading, OpenVolume, Request, TrainedVolume, TrainingJob, TrainingSetup, TrainingSource, VolumeId, Window,
+};
 
 use super::app::App;
 use super::dialogs::Asked;
 use super::tasks::{ImageSource, LoadedImage, TaskOutcome, TaskWork};
 use crate::sample;
-
-/// A volume of the present run: open already, or a file.
-pub(super) enum TrainingItem {
-    Open(VolumeId),
-    File(PathBuf),
-}
 
 impl App {
     /// Does what a panel asked for.
@@ -23,13 +19,19 @@ impl App {
             Request::TrainingFolderDialog => self.dialogs.ask(Asked::TrainingFolder),
             Request::RunFolderDialog => self.dialogs.ask(Asked::RunFolder),
             Request::Open(paths) => self.open(paths),
-            Request::OpenSample => self.open_image(ImageSource::Sample),
+            Request::OpenSample => self.open_image(ImageSource::Sample, Some(ImageSource::Sample)),
             Request::CancelLoading(task) => {
                 self.session.loading.iter().filter(|l| l.task == task).for_each(|l| l.cancel.cancel());
             }
             Request::Close(id) => self.close(id),
             Request::FindPositionFrame { volume, recipe, seed } => {
-                let Some(open) = self.session.volumes.iter().find(|v| v.id == volume) else { return };
+                let Some(open) = self.session.volumes.iter_mut().find(|v| v.id == volume) else { return };
+                if let Some(known) = open.position.as_mut().filter(|p| p.recipe == recipe && is_whole_body(recipe)) {
+                    // The frame is the same for every seed: only the crops are drawn anew.
+                    known.crops = super::tasks::draw_crops(known.grid, seed);
+                    known.seed = seed;
+                    return;
+                }
                 let work = TaskWork::PositionFrame { volume_id: volume, volume: open.volume.clone(), recipe, seed };
                 if let Err(text) = self.tasks.start(work) {
                     self.session.notice(text, true);
@@ -56,7 +58,15 @@ impl App {
                 Asked::Images => self.open(paths),
                 Asked::Labels => self.open_labels(&paths.swap_remove(0)),
                 Asked::TrainingFolder => setup.source = TrainingSource::Folder(paths.swap_remove(0)),
-                Asked::RunFolder => setup.out = Some(paths.swap_remove(0)),
+                Asked::RunFolder => {
+                    let folder = paths.swap_remove(0);
+                    if let Some(config) = voco_engine::run_config(&folder) {
+                        // A run is in it: the panel shows its settings, and going on is what one wants.
+                        setup.config = config;
+                        setup.resume = true;
+                    }
+                    setup.out = Some(folder);
+                }
             }
         }
     }
@@ -68,7 +78,7 @@ impl App {
         for result in self.tasks.results() {
             self.session.loading.retain(|l| l.task != result.task);
             match result.outcome {
-                TaskOutcome::Image { source, opened } => self.add_volume(source, *opened),
+                TaskOutcome::Image { source, opened } => self.add_volume(result.task, source, *opened),
                 TaskOutcome::Labels { volume_id, labels, note } => {
                     if let Some(volume) = self.session.volumes.iter_mut().find(|v| v.id == volume_id) {
                         volume.labels = Some(*labels);
@@ -78,9 +88,16 @@ impl App {
                     }
                 }
                 TaskOutcome::PositionFrame { volume_id, overlay } => {
-                    if let Some(volume) = self.session.volumes.iter_mut().find(|v| v.id == volume_id) {
+                    // An older answer than the last question would draw another recipe's grid.
+                    let wanted = self.session.position_asked == Some((volume_id, overlay.recipe, overlay.seed));
+                    if let Some(volume) = self.session.volumes.iter_mut().find(|v| wanted && v.id == volume_id) {
                         volume.position = Some(*overlay);
                     }
+                }
+                TaskOutcome::TrainingFolder { setup, paths } => {
+                    let (data, volumes) =
+                        paths.into_iter().map(|p| (DataItem::File(p.clone()), TrainedVolume::File(p))).unzip();
+                    self.start_training_on(*setup, data, volumes);
                 }
                 TaskOutcome::Failed(text) => self.session.notice(text, true),
                 TaskOutcome::Cancelled => {}
@@ -88,26 +105,33 @@ impl App {
         }
     }
 
-    /// Images are opened; label maps (by name) go over the volume on show, if there is one.
+    /// Images are opened; label maps (by name) go over the image of their name, or else the last one, or the volume on show.
     fn open(&mut self, paths: Vec<PathBuf>) {
-        let (labels, images): (Vec<_>, Vec<_>) = paths.into_iter().partition(|p| voco_io::is_label_name(p));
-        let only_labels = images.is_empty() && self.session.active.is_some();
-        for path in images {
-            self.open_image(ImageSource::File(path));
-        }
-        for path in labels {
-            if only_labels {
-                self.open_labels(&path);
-            } else {
-                self.open_image(ImageSource::File(path));
+        let (labels, mut images): (Vec<_>, Vec<_>) = paths.into_iter().partition(|p| voco_io::is_label_name(p));
+        if images.is_empty() {
+            // Alone, with nothing to lie over, a label map is looked at as an image.
+            match self.session.active {
+                Some(_) => labels.iter().for_each(|path| self.open_labels(path)),
+                None => labels.into_iter().for_each(|path| self.open_image(ImageSource::File(path), None)),
             }
+            return;
+        }
+        let last = images.len() - 1;
+        let mut over = vec![None; images.len()];
+        for label in labels {
+            let stem = voco_io::labelled_stem(&label);
+            let image = images.iter().position(|i| voco_io::image_stem(i) == stem).unwrap_or(last);
+            over[image] = Some(ImageSource::File(label));
+        }
+        for (image, labels) in images.drain(..).zip(over) {
+            self.open_image(ImageSource::File(image), labels);
         }
     }
 
-    fn open_image(&mut self, source: ImageSource) {
-        let (name, labels) = match &source {
-            ImageSource::Sample => (sample::NAME.to_owned(), Some(ImageSource::Sample)),
-            ImageSource::File(path) => (file_name(path), None),
+    fn open_image(&mut self, source: ImageSource, labels: Option<ImageSource>) {
+        let name = match &source {
+            ImageSource::Sample => sample::NAME.to_owned(),
+            ImageSource::File(path) => file_name(path),
         };
         let work =
             TaskWork::Image { source, render: self.render.clone(), labels, names: sample::total_segmentator_names() };
@@ -135,9 +159,9 @@ impl App {
         }
     }
 
-    fn add_volume(&mut self, source: ImageSource, loaded: LoadedImage) {
-        let id = VolumeId(self.next_volume);
-        self.next_volume += 1;
+    /// Volumes stand in the order in which they were asked for, whichever was read first, and the last one is shown.
+    fn add_volume(&mut self, task: u64, source: ImageSource, loaded: LoadedImage) {
+        let id = VolumeId(task);
         let (name, path) = match source {
             ImageSource::Sample => (sample::NAME.to_owned(), None),
             ImageSource::File(path) => {
@@ -146,6 +170,9 @@ impl App {
                 (file_name(&path), Some(path))
             }
         };
+        for note in loaded.notes {
+            self.session.notice(note, true);
+        }
         let volume = OpenVolume {
             id,
             name,
@@ -158,9 +185,11 @@ impl App {
             labels: loaded.labels,
             position: None,
         };
-        self.settings.reset_for(&volume);
-        self.session.volumes.push(volume);
-        self.session.active = Some(id);
+        let place = self.session.volumes.partition_point(|v| v.id.0 < id.0);
+        self.session.volumes.insert(place, volume);
+        if self.session.active.is_none_or(|active| active.0 < id.0) {
+            self.show(id);
+        }
     }
 
     fn close(&mut self, id: VolumeId) {
@@ -173,48 +202,45 @@ impl App {
         }
     }
 
+    /// Lists the folder on a task first, as it may lie on a slow network.
     fn start_training(&mut self, setup: TrainingSetup) {
-        let (data, items): (Vec<DataItem>, Vec<TrainingItem>) = match &setup.source {
-            TrainingSource::OpenVolumes => self
-                .session
-                .volumes
-                .iter()
-                .map(|v| (DataItem::Open { name: v.name.clone(), volume: v.volume.clone() }, TrainingItem::Open(v.id)))
-                .unzip(),
-            TrainingSource::Folder(folder) => match voco_io::list_images(folder) {
-                Ok(paths) => paths.into_iter().map(|p| (DataItem::File(p.clone()), TrainingItem::File(p))).unzip(),
-                Err(e) => {
-                    return self.session.notice(format!("The folder cannot be read ({e}); choose another."), true);
+        match &setup.source {
+            TrainingSource::OpenVolumes => {
+                let open = self.session.volumes.iter();
+                let item = |v: &OpenVolume| DataItem::Open { name: v.name.clone(), volume: v.volume.clone() };
+                let (data, volumes) = open.map(|v| (item(v), TrainedVolume::Open(v.id))).unzip();
+                self.start_training_on(setup, data, volumes);
+            }
+            TrainingSource::Folder(_) => {
+                if let Err(text) = self.tasks.start(TaskWork::ListTrainingFolder(Box::new(setup))) {
+                    self.session.notice(text, true);
                 }
-            },
-        };
+            }
+        }
+    }
+
+    fn start_training_on(&mut self, setup: TrainingSetup, data: Vec<DataItem>, volumes: Vec<TrainedVolume>) {
         if data.is_empty() {
             return self.session.notice("There are no volumes in that folder (.nii, .nii.gz or .hdr).", true);
         }
         let Some(out) = setup.out.clone().or_else(new_run_folder) else {
             return self.session.notice("Choose a folder for the run first.", true);
         };
-        let spec = JobSpec::Pretrain {
-            config: setup.config.clone(),
-            data,
-            out: out.clone(),
-            resume: setup.resume,
-            init: None,
-        };
+        let (config, resume) = (setup.config.clone(), setup.resume);
+        let spec = JobSpec::Pretrain { config, data, out: out.clone(), resume, init: None };
         match self.engine.start_job(spec) {
             Ok((id, cancel)) => {
                 self.training_cancel = Some(cancel);
-                self.training_data = items;
-                let mut job = TrainingJob::new(id, setup.config, out);
-                if let Some(before) = self.session.training.job.take().filter(|b| setup.resume && b.out == job.out) {
+                let mut job = TrainingJob::new(id, setup.config, out, volumes);
+                if let Some(before) = self.session.training.job.take().filter(|b| resume && b.out == job.out) {
                     // The same run goes on: its curves up to the checkpoint stay.
                     let saved_at = before.saved_at.unwrap_or(0);
                     job.steps = before.steps;
                     job.steps.retain(|s| s.step <= saved_at);
-                    job.previews = before.previews;
                 }
                 self.session.training.job = Some(job);
                 self.settings.show_grid = true;
+                self.settings.show_predictions = true;
             }
             Err(text) => self.session.notice(text, true),
         }
@@ -228,13 +254,14 @@ impl App {
     }
 
     fn show_training_volume(&mut self, index: usize) {
-        match self.training_data.get(index) {
-            Some(TrainingItem::Open(id)) => self.show(*id),
-            Some(TrainingItem::File(path)) => {
-                let open = self.session.volumes.iter().find(|v| v.path.as_ref() == Some(path)).map(|v| v.id);
+        let job = self.session.training.job.as_ref();
+        match job.and_then(|j| j.volumes.get(index)).cloned() {
+            Some(TrainedVolume::Open(id)) => self.show(id),
+            Some(TrainedVolume::File(path)) => {
+                let open = self.session.volumes.iter().find(|v| v.path.as_ref() == Some(&path)).map(|v| v.id);
                 match open {
                     Some(id) => self.show(id),
-                    None => self.open_image(ImageSource::File(path.clone())),
+                    None => self.open_image(ImageSource::File(path), None),
                 }
             }
             None => {}
@@ -247,6 +274,10 @@ impl App {
             self.settings.reset_for(volume);
         }
     }
+}
+
+fn is_whole_body(recipe: voco_volume::Recipe) -> bool {
+    recipe.crop_style() == voco_volume::CropStyle::WholeBody
 }
 
 fn file_name(path: &Path) -> String {

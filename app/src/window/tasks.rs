@@ -6,7 +6,8 @@ use parking_lot::Mutex;
 use voco_engine_api::CancelFlag;
 use voco_io::{Control, LabelNames, OpenError, Opened};
 use voco_render::{LabelTexture, PreparedVolume, RenderContext, UploadLimits, VolumeTexture};
-use voco_ui::{OpenLabels, VolumeId};
+use voco_ui::{OpenLabels, TrainingSetup, TrainingSource, VolumeId};
+use voco_volume::position::{Crop, PositionGrid};
 use voco_volume::{Geometry, Recipe, Stats, Volume, preprocess};
 
 /// Most tasks at a time; more wait for a thread to be free.
@@ -33,6 +34,7 @@ pub(super) enum TaskWork {
     Image { source: ImageSource, render: RenderContext, labels: Option<ImageSource>, names: LabelNames },
     Labels { path: PathBuf, image: Geometry, volume_id: VolumeId, render: RenderContext, names: LabelNames },
     PositionFrame { volume_id: VolumeId, volume: Volume, recipe: Recipe, seed: u64 },
+    ListTrainingFolder(Box<TrainingSetup>),
 }
 
 /// What came of a task.
@@ -40,6 +42,7 @@ pub(super) enum TaskOutcome {
     Image { source: ImageSource, opened: Box<LoadedImage> },
     Labels { volume_id: VolumeId, labels: Box<OpenLabels>, note: Option<String> },
     PositionFrame { volume_id: VolumeId, overlay: Box<voco_ui::PositionOverlay> },
+    TrainingFolder { setup: Box<TrainingSetup>, paths: Vec<PathBuf> },
     Failed(String),
     Cancelled,
 }
@@ -55,6 +58,8 @@ pub(super) struct LoadedImage {
     pub stats: Stats,
     pub texture: Arc<VolumeTexture>,
     pub labels: Option<OpenLabels>,
+    /// What went wrong with the labels: the image is shown all the same.
+    pub notes: Vec<String>,
 }
 
 impl Tasks {
@@ -137,6 +142,13 @@ fn run(work: TaskWork, cancel: &CancelFlag, report: &dyn Fn(f32)) -> TaskOutcome
                 Err(e) => said(&e).map_or(TaskOutcome::Cancelled, TaskOutcome::Failed),
             }
         }
+        TaskWork::ListTrainingFolder(setup) => {
+            let TrainingSource::Folder(folder) = &setup.source else { return TaskOutcome::Cancelled };
+            match voco_io::list_images(folder) {
+                Ok(paths) => TaskOutcome::TrainingFolder { setup, paths },
+                Err(e) => TaskOutcome::Failed(format!("The folder cannot be read ({}); choose another.", e.kind())),
+            }
+        }
         TaskWork::PositionFrame { volume_id, volume, recipe, seed } => {
             position_frame(volume_id, &volume, recipe, seed, cancel)
         }
@@ -167,11 +179,22 @@ fn image(
     let stats = Stats::of(&opened.volume);
     let prepared = PreparedVolume::new(&opened.volume, &UploadLimits::of(render));
     let texture = Arc::new(VolumeTexture::upload(render, &prepared).map_err(|e| Some(e.to_string()))?);
-    // A label map that cannot be shown does not keep the image from being shown.
-    let labels = labels
-        .and_then(|l| open_source(&l, true, control).ok())
-        .and_then(|l| to_labels("Sample labels".into(), l.volume, names, render).ok());
-    Ok(LoadedImage { opened, stats, texture, labels })
+    let (mut notes, mut open_labels) = (Vec::new(), None);
+    if let Some(source) = labels {
+        let name = match &source {
+            ImageSource::Sample => "Sample labels".to_owned(),
+            ImageSource::File(path) => path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned()),
+        };
+        let opened_labels = open_source(&source, true, control).map_err(|e| said(&e))?;
+        if !opened_labels.volume.geometry().is_same_grid(opened.volume.geometry(), 0.5) {
+            notes.push(grid_note(&name, opened_labels.volume.geometry(), opened.volume.geometry()));
+        }
+        match to_labels(name, opened_labels.volume, names, render) {
+            Ok(labels) => open_labels = Some(labels),
+            Err(text) => notes.push(text),
+        }
+    }
+    Ok(LoadedImage { opened, stats, texture, labels: open_labels, notes })
 }
 
 fn to_labels(name: String, volume: Volume, names: &LabelNames, render: &RenderContext) -> Result<OpenLabels, String> {
@@ -195,11 +218,18 @@ fn position_frame(volume_id: VolumeId, volume: &Volume, recipe: Recipe, seed: u6
     let frame = preprocess(volume, recipe, &|| cancel.is_cancelled(), &mut |_, _| {}).and_then(|body| {
         let mut random = rand::rngs::StdRng::seed_from_u64(seed);
         let frame = body.frame(voco_engine::draw_window(&body, &mut random))?;
-        let crops = (0..2).map(|_| voco_engine::draw_crop(frame.position_grid, &mut random)).collect();
+        let crops = draw_crops(frame.position_grid, seed);
         let overlay =
             voco_ui::PositionOverlay { recipe, frame: *frame.geometry(), grid: frame.position_grid, crops, seed };
         let overlay = Box::new(overlay);
         Ok(TaskOutcome::PositionFrame { volume_id, overlay })
     });
     frame.unwrap_or_else(|e| TaskOutcome::Failed(format!("The grid cannot be drawn: {e}.")))
+}
+
+/// Two random crops.
+pub(super) fn draw_crops(grid: PositionGrid, seed: u64) -> Vec<Crop> {
+    use rand::SeedableRng;
+    let mut random = rand::rngs::StdRng::seed_from_u64(seed ^ 0x0063_726f_7073);
+    (0..2).map(|_| voco_engine::draw_crop(grid, &mut random)).collect()
 }

@@ -4,7 +4,7 @@ use voco_volume::Stats;
 
 use crate::panels::{self, section};
 use crate::views::{slice_ui, volume_ui};
-use crate::{LeftDrag, Outbox, Request, Session, ViewKind, ViewSettings, Window, WindowPreset, theme};
+use crate::{LeftDrag, Notice, Outbox, Request, Session, ViewKind, ViewSettings, Window, WindowPreset, theme};
 
 /// The whole window: menu, side panels, four views, status bar.
 pub struct Shell {
@@ -43,7 +43,7 @@ impl Shell {
         });
         egui::Panel::right("right").default_size(330.0).min_size(280.0).show(ui, |ui| {
             egui::ScrollArea::vertical().id_salt("right panel").auto_shrink([false, false]).show(ui, |ui| {
-                section(ui, "Pre-training", |ui| panels::training_ui(ui, session, outbox));
+                section(ui, "Pre-training", |ui| panels::training_ui(ui, session, settings, outbox));
             });
         });
         settings.hover_mm = None;
@@ -224,12 +224,13 @@ fn status_ui(ui: &mut Ui, session: &mut Session, settings: &ViewSettings) {
             ui.separator();
             if let Some(voxel @ [i, j, k]) = volume.volume.voxel_at_world(point) {
                 let value = volume.volume.value(voxel).unwrap_or(f64::NAN);
+                let digits = panels::decimals(volume.stats.max - volume.stats.min);
                 let unit = if looks_like_ct(&volume.stats) { " HU" } else { "" };
                 ui.monospace(format!("voxel {i}, {j}, {k}"));
                 ui.separator();
                 ui.monospace(format!(
                     "{}{unit}",
-                    if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.2}") }
+                    if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.digits$}") }
                 ));
                 if let Some((id, name)) = volume.labels.as_ref().and_then(|l| l.at_world(point)) {
                     ui.separator();
@@ -239,18 +240,29 @@ fn status_ui(ui: &mut Ui, session: &mut Session, settings: &ViewSettings) {
                 ui.weak("outside the volume");
             }
         }
-        let notice = session.notices.last().map(|n| (n.text.clone(), n.is_error));
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             ui.label(RichText::new(&session.adapter_name).small().weak()).on_hover_text("Graphics adapter");
-            if let Some((text, is_error)) = notice {
-                if ui.small_button("×").on_hover_text("Dismiss").clicked() {
-                    session.notices.clear();
-                }
-                let color = if is_error { theme::ERROR } else { theme::ON_PICTURE };
-                ui.add(egui::Label::new(RichText::new(&text).color(color)).truncate()).on_hover_text(text);
-            }
+            notices_ui(ui, session);
         });
     });
+}
+
+/// The last thing said to the user, and how many are below it; all of them on hovering.
+fn notices_ui(ui: &mut Ui, session: &mut Session) {
+    let Some(last) = session.notices.last() else { return };
+    let color = |notice: &Notice| if notice.is_error { theme::ERROR } else { theme::ON_PICTURE };
+    let dismiss = ui.small_button("×").on_hover_text("Dismiss").clicked();
+    let more = session.notices.len() - 1;
+    let text = if more == 0 { last.text.clone() } else { format!("{} (+{more})", last.text) };
+    let label = ui.add(egui::Label::new(RichText::new(text).color(color(last))).truncate());
+    label.on_hover_ui(|ui| {
+        for notice in session.notices.iter().rev() {
+            ui.label(RichText::new(&notice.text).color(color(notice)));
+        }
+    });
+    if dismiss {
+        session.notices.pop();
+    }
 }
 
 fn looks_like_ct(stats: &Stats) -> bool {

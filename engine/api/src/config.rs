@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use voco_volume::Recipe;
 
-use crate::DeviceChoice;
+use crate::{DeviceChoice, EngineFailure};
 
 /// Everything that decides a pre-training run besides the data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,6 +61,23 @@ impl PretrainConfig {
             device: DeviceChoice::Auto,
             checkpoint_every: if is_short { 100 } else { 20_000 },
         }
+    }
+
+    /// The settings with which this run goes on when it is resumed with `now`: its own, on the device of `now`, and longer if
+    /// `now` asks for more steps (the learning rate then follows the longer schedule).
+    ///
+    /// # Errors
+    /// If `now` is for another network or recipe.
+    pub fn resumed(&self, now: &Self) -> Result<Self, EngineFailure> {
+        if (self.model, self.recipe) != (now.model, now.recipe) {
+            return Err(EngineFailure::BadInput(format!(
+                "The run was begun with model {} and recipe {}; go on with the same",
+                self.model.name(),
+                self.recipe.name()
+            )));
+        }
+        let steps = self.steps.max(now.steps);
+        Ok(Self { device: now.device, steps, ..self.clone() })
     }
 
     /// One sentence on what is wrong with the numbers, if anything.

@@ -9,4 +9,4 @@ mod scan;
 
 pub use error::{OpenError, Problem};
 pub use nifti::{Control, NiftiKind, Opened, open, open_bytes, read_components};
-pub use scan::{LabelNames, is_image_name, is_label_name, label_table, list_images};
+pub use scan::{LabelNames, image_stem, is_image_name, is_label_name, label_table, labelled_stem, list_images};

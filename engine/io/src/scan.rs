@@ -39,12 +39,33 @@ pub fn list_images(folder: &Path) -> Result<Vec<PathBuf>, std::io::Error> {
     Ok(out)
 }
 
-/// True for the usual names of label maps (`NAME_label.nii.gz`, `NAME_seg.nii` …).
+/// True for the usual names of label maps (`NAME_label.nii.gz`, `NAME_seg.nii`, `segmentation.nii.gz` …).
 pub fn is_label_name(path: &Path) -> bool {
-    let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().to_lowercase());
-    let stem = name.split('.').next().unwrap_or_default();
-    ["_label", "_labels", "_seg", "_mask", "_segmentation"].iter().any(|end| stem.ends_with(end))
+    let stem = image_stem(path).to_lowercase();
+    LABEL_WORDS
+        .iter()
+        .any(|word| stem == *word || stem.ends_with(&format!("_{word}")) || stem.ends_with(&format!("-{word}")))
 }
+
+/// The image's name that a label map's name is made from: `case1` of `case1_label.nii.gz`.
+pub fn labelled_stem(path: &Path) -> String {
+    let stem = image_stem(path);
+    let lower = stem.to_lowercase();
+    let word = LABEL_WORDS.iter().find(|word| lower.ends_with(**word));
+    let kept = stem.len() - word.map_or(0, |w| w.len());
+    stem.get(..kept).unwrap_or(&stem).trim_end_matches(['_', '-']).to_owned()
+}
+
+/// The name without its endings.
+pub fn image_stem(path: &Path) -> String {
+    let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    let lower = name.to_lowercase();
+    let ending = [".nii.gz", ".hdr.gz", ".img.gz", ".nii", ".hdr", ".img"].into_iter().find(|e| lower.ends_with(e));
+    let kept = name.len() - ending.map_or(0, str::len);
+    name.get(..kept).unwrap_or(&name).to_owned()
+}
+
+const LABEL_WORDS: [&str; 6] = ["label", "labels", "seg", "mask", "segmentation", "segmentations"];
 
 /// The labels that occur in a volume of whole numbers.
 ///

@@ -42,6 +42,8 @@ pub(crate) struct PretrainJob {
     waiting: VecDeque<(usize, DataItem)>,
     num_items: usize,
     prepared: Vec<Prepared>,
+    /// Of the volumes that the run began with, if it is resumed.
+    fingerprints: Option<Vec<u64>>,
     feed: Option<Feed>,
 }
 
@@ -66,30 +68,27 @@ impl PretrainJob {
         if data.is_empty() {
             return Err(EngineFailure::BadInput("There is no volume to train on; open one or choose a folder".into()));
         }
+        let folder = RunFolder::open(out)?;
+        let last = if resume { Some(folder.load_last()?) } else { None };
+        let config = match &last {
+            Some(checkpoint) => checkpoint.state.config.resumed(&config)?,
+            None => config,
+        };
         let (device, device_name, _) = device::resolve(config.device)?;
         let device = device.autodiff();
-        let folder = RunFolder::open(out)?;
         let mut model = model_config(&config).init(&device, config.seed);
         let mut optimizer = AdamW::new(optimizer_settings(&config));
-        let (mut step, mut hits) = (0, VecDeque::new());
-        if resume {
-            let checkpoint = folder.load_last()?;
-            let then = checkpoint.state.config;
-            if (then.model, then.recipe) != (config.model, config.recipe) {
-                return Err(EngineFailure::BadInput(format!(
-                    "The run was begun with model {} and recipe {}; resume it with the same",
-                    then.model.name(),
-                    then.recipe.name()
-                )));
-            }
+        let (mut step, mut hits, mut fingerprints) = (0, VecDeque::new(), None);
+        if let Some(checkpoint) = last {
             (model, _) = weights::from_safetensors(model, &checkpoint.weights).map_err(bad_file)?;
             optimizer =
                 AdamW::from_bytes(optimizer_settings(&config), &checkpoint.optimizer, &device).map_err(bad_file)?;
             step = checkpoint.state.step;
             hits = checkpoint.state.hits.into();
+            fingerprints = Some(checkpoint.state.volumes);
         } else if folder.has_run() {
             return Err(EngineFailure::BadInput(
-                "The folder already holds a run; resume it (--resume) or choose another folder".into(),
+                "The folder already holds a run; go on with that one, or choose another folder".into(),
             ));
         } else if let Some(path) = init {
             (model, _) = weights::from_safetensors(model, &read_weights(&path)?).map_err(bad_file)?;
@@ -110,6 +109,7 @@ impl PretrainJob {
             num_items: data.len(),
             waiting: data.into_iter().enumerate().collect(),
             prepared: Vec::new(),
+            fingerprints,
             feed: None,
         })
     }
@@ -142,6 +142,11 @@ impl PretrainJob {
             outlet.send(EngineEvent::Warning { job, text: text.into() });
         }
         let volumes = Arc::new(std::mem::take(&mut self.prepared));
+        let fingerprints: Vec<u64> = volumes.iter().map(Prepared::fingerprint).collect();
+        if self.fingerprints.replace(fingerprints.clone()).is_some_and(|then| then != fingerprints) {
+            let text = "The volumes are not those that the run began with: it goes on, but not as it would have.";
+            outlet.send(EngineEvent::Warning { job, text: text.into() });
+        }
         let plan = BatchPlan {
             recipe: self.config.recipe,
             volumes_per_step: self.config.volumes_per_step,
@@ -193,8 +198,9 @@ impl PretrainJob {
         if !values.total.is_finite() {
             return Err(EngineFailure::Diverged { step: self.step + 1, value: f64::from(values.total) });
         }
-        let model = self.optimizer.step(lr, model, gradients);
+        // Before the update: afterwards the network has just been fitted to these very crops.
         let (intra_clean, predictions) = inspect(&model, &output, &tensors);
+        let model = self.optimizer.step(lr, model, gradients);
         self.model = Some(model);
         self.step += 1;
         let crops = self.crop_predictions(&batch, &predictions);
@@ -314,14 +320,14 @@ impl Job for PretrainJob {
     }
 
     fn checkpoint(&mut self, outlet: &Outlet) -> Result<(), EngineFailure> {
-        let (Some(model), Some(feed)) = (&self.model, &self.feed) else { return Ok(()) };
+        let (Some(model), true) = (&self.model, self.feed.is_some()) else { return Ok(()) };
         let phase = self.phase();
         outlet.send(EngineEvent::Phase { job: self.id, phase: Phase::Saving });
         let state = RunState {
             step: self.step,
             config: self.config.clone(),
             hits: self.hits.iter().copied().collect(),
-            volumes: feed.volumes.iter().map(|v| v.name.clone()).collect(),
+            volumes: self.fingerprints.clone().unwrap_or_default(),
         };
         let metadata =
             [("model".to_owned(), self.config.model.name().to_owned()), ("step".into(), self.step.to_string())];

@@ -24,6 +24,11 @@ pub enum VolumeError {
     /// Nothing remained after a crop to the foreground.
     #[error("no voxel lies inside the intensity window {0}…{1}, so there is no body to crop to")]
     EmptyForeground(f64, f64),
+    /// Resampling would fill the memory.
+    #[error(
+        "at this recipe's spacing it would have {0} million voxels, more than fit in memory; check the spacing in its header"
+    )]
+    TooLarge(usize),
     /// The work was stopped from outside.
     #[error("cancelled")]
     Cancelled,

@@ -57,6 +57,17 @@ impl PositionGrid {
         (self.n - 1) * self.edge
     }
 
+    /// Top-1 accuracy of whoever always names the likeliest base crop (25 % for 3×3).
+    pub fn chance_top1(self) -> f64 {
+        // Along one axis: how often each cell has the greatest overlap. Both axes are drawn alike and apart.
+        let mut wins = vec![0_usize; self.n];
+        for start in 0..=self.max_start() {
+            wins[(start + self.edge / 2 - 1) / self.edge] += 1;
+        }
+        let best = wins.into_iter().max().unwrap_or(0) as f64 / (self.max_start() + 1) as f64;
+        best * best
+    }
+
     /// Share of the crop that lies in each base crop, n² numbers that sum to 1.
     pub fn target(self, crop: Crop) -> Vec<f64> {
         let overlap = |axis: usize, cell: usize| {

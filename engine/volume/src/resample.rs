@@ -61,13 +61,13 @@ impl Grid {
     ///
     /// # Errors
     /// None for a grid that exists; the geometry is checked again all the same.
-    pub fn to_ras(&self) -> Result<Self, VolumeError> {
+    pub fn to_ras(self) -> Result<Self, VolumeError> {
         let assignment = axis_assignment(self.geometry.directions());
         // source[w] = the source axis that becomes axis w.
         let source: [usize; 3] = std::array::from_fn(|w| assignment.iter().position(|a| a.0 == w).unwrap_or(w));
         let positive = source.map(|s| assignment[s].1);
         if source == [0, 1, 2] && positive == [true; 3] {
-            return Ok(self.clone());
+            return Ok(self);
         }
         let dims = self.dims();
         let out_dims = source.map(|s| dims[s]);
@@ -102,11 +102,11 @@ impl Grid {
     ///
     /// # Errors
     /// If the result would have no sensible size.
-    pub fn to_spacing(&self, spacing_mm: [f64; 3], interpolation: Interpolation) -> Result<Self, VolumeError> {
+    pub fn to_spacing(self, spacing_mm: [f64; 3], interpolation: Interpolation) -> Result<Self, VolumeError> {
         let (dims, old) = (self.dims(), self.geometry.spacing_mm());
         let ratio = DVec3::from_array(spacing_mm) / old;
         if (ratio - DVec3::ONE).abs().max_element() < 1e-9 {
-            return Ok(self.clone());
+            return Ok(self);
         }
         let out_dims: [usize; 3] = std::array::from_fn(|a| {
             let exact = (dims[a] - 1) as f64 / ratio[a] + 1.0;
@@ -146,7 +146,7 @@ impl Grid {
         let (tx, ty, tz) = (taps(0), taps(1), taps(2));
         let (row, slab) = (dims[0], dims[0] * dims[1]);
         let src = &self.data;
-        let mut data = vec![0.0_f32; geometry.num_voxels()];
+        let mut data = zeros(&geometry)?;
         data.par_chunks_mut(out_dims[0] * out_dims[1]).zip(&tz).for_each(|(out_slab, &(z0, z1, wz))| {
             // Blend the two source rows of each pair of slabs once, then interpolate along the row.
             let mut blended = vec![0.0_f32; row];
@@ -178,11 +178,11 @@ impl Grid {
     ///
     /// # Errors
     /// If the result is too large to index.
-    pub fn padded(&self, least: [usize; 3]) -> Result<Self, VolumeError> {
+    pub fn padded(self, least: [usize; 3]) -> Result<Self, VolumeError> {
         let dims = self.dims();
         let out: [usize; 3] = std::array::from_fn(|a| dims[a].max(least[a]));
         let start = std::array::from_fn(|a| -(((out[a] - dims[a]) / 2) as isize));
-        if out == dims { Ok(self.clone()) } else { self.window(start, out) }
+        if out == dims { Ok(self) } else { self.window(start, out) }
     }
 
     /// The box of values above `threshold` as (start, size); `None` if there is none.
@@ -229,7 +229,7 @@ impl Grid {
         let affine = DAffine3::from_mat3_translation(old.matrix3, old.transform_point3(shift));
         let geometry = Geometry::new(size, affine)?;
         let dims = self.dims();
-        let mut data = vec![0.0; geometry.num_voxels()];
+        let mut data = zeros(&geometry)?;
         // Where source and result overlap along x, in result and source indices.
         let from = start[0].max(0) as usize;
         let to = (start[0] + size[0] as isize).clamp(0, dims[0] as isize) as usize;
@@ -249,6 +249,20 @@ impl Grid {
         }
         Self::new(geometry, data)
     }
+}
+
+/// Most values of a grid: 8 GB of them. A header that claims metres per voxel asks for far more.
+const MAX_VALUES: usize = 2_000_000_000;
+
+/// One zero for each voxel, if they fit.
+fn zeros(geometry: &Geometry) -> Result<Vec<f32>, VolumeError> {
+    let count = geometry.num_voxels();
+    let mut data = Vec::new();
+    if count > MAX_VALUES || data.try_reserve_exact(count).is_err() {
+        return Err(VolumeError::TooLarge(count / 1_000_000));
+    }
+    data.resize(count, 0.0);
+    Ok(data)
 }
 
 /// The two neighbours and the weight of the second at source position `x` on an axis of `n` voxels.

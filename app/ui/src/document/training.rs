@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::{OpenVolume, VolumeId};
 use voco_engine_api::{EngineEvent, JobId, Model, Outcome, Phase, PositionPreview, PretrainConfig, StepReport};
 
 /// What a run is to be, as the panel edits it.
@@ -46,6 +47,15 @@ pub struct TrainingState {
     pub job: Option<TrainingJob>,
 }
 
+/// A volume of a run: by what it is, never by its name, which another patient's may share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrainedVolume {
+    /// Open in the window when the run began.
+    Open(VolumeId),
+    /// A file.
+    File(PathBuf),
+}
+
 /// A run.
 pub struct TrainingJob {
     /// Its number.
@@ -54,6 +64,8 @@ pub struct TrainingJob {
     pub config: PretrainConfig,
     /// Where it is saved.
     pub out: PathBuf,
+    /// What it trains on, in the order of the engine's indices.
+    pub volumes: Vec<TrainedVolume>,
     /// What it is busy with; none once it has ended.
     pub phase: Option<Phase>,
     /// Of the present phase: done and total.
@@ -75,14 +87,14 @@ pub struct TrainingJob {
 /// The latest predictions of each volume of a run, so that the volume on show keeps its own while others are trained on.
 #[derive(Default)]
 pub struct Previews {
-    by_volume: BTreeMap<String, Arc<PositionPreview>>,
+    by_volume: BTreeMap<usize, Arc<PositionPreview>>,
     latest: Option<Arc<PositionPreview>>,
 }
 
 impl Previews {
-    /// Of the volume of this name.
-    pub fn of(&self, volume_name: &str) -> Option<&Arc<PositionPreview>> {
-        self.by_volume.get(volume_name)
+    /// Of the volume with this place in the run's data.
+    pub fn of(&self, volume_index: usize) -> Option<&Arc<PositionPreview>> {
+        self.by_volume.get(&volume_index)
     }
 
     /// Of whichever volume came last.
@@ -94,7 +106,7 @@ impl Previews {
 impl Extend<Arc<PositionPreview>> for Previews {
     fn extend<T: IntoIterator<Item = Arc<PositionPreview>>>(&mut self, previews: T) {
         for preview in previews {
-            self.by_volume.insert(preview.volume_name.clone(), Arc::clone(&preview));
+            self.by_volume.insert(preview.volume_index, Arc::clone(&preview));
             self.latest = Some(preview);
         }
     }
@@ -102,11 +114,12 @@ impl Extend<Arc<PositionPreview>> for Previews {
 
 impl TrainingJob {
     /// A run that has just been asked for.
-    pub fn new(id: JobId, config: PretrainConfig, out: PathBuf) -> Self {
+    pub fn new(id: JobId, config: PretrainConfig, out: PathBuf, volumes: Vec<TrainedVolume>) -> Self {
         Self {
             id,
             config,
             out,
+            volumes,
             phase: Some(Phase::Preparing),
             progress: None,
             device: String::new(),
@@ -116,6 +129,15 @@ impl TrainingJob {
             ended: None,
             warnings: Vec::new(),
         }
+    }
+
+    /// The latest predictions for a volume, if the run trains on it.
+    pub fn preview_of(&self, volume: &OpenVolume) -> Option<&Arc<PositionPreview>> {
+        let is_it = |v: &TrainedVolume| match v {
+            TrainedVolume::Open(id) => *id == volume.id,
+            TrainedVolume::File(path) => volume.path.as_ref() == Some(path),
+        };
+        self.volumes.iter().position(is_it).and_then(|index| self.previews.of(index))
     }
 
     /// True until it has ended.
@@ -143,7 +165,10 @@ impl TrainingState {
                 job.progress = None;
                 job.ended = Some(match outcome {
                     Outcome::Done => ("Finished.".into(), false),
-                    Outcome::Cancelled => ("Stopped; what it had learned is saved.".into(), false),
+                    Outcome::Cancelled => match job.saved_at {
+                        Some(step) => (format!("Stopped; saved at step {step}."), false),
+                        None => ("Stopped before anything was learned.".into(), false),
+                    },
                     Outcome::Failed(failure) => (failure.to_string(), true),
                 });
             }

@@ -85,6 +85,8 @@ pub struct ViewSettings {
     pub show_grid: bool,
     /// Random crops and predictions on the patient.
     pub show_crops: bool,
+    /// What the network says of a volume on the patient, instead of the crops drawn by hand.
+    pub show_predictions: bool,
     /// The recipe whose frame is drawn.
     pub recipe: Recipe,
     /// Seed of the random crops drawn.
@@ -116,6 +118,7 @@ impl Default for ViewSettings {
             show_crosshair: true,
             show_grid: false,
             show_crops: true,
+            show_predictions: true,
             recipe: Recipe::AbdomenUnlabelled,
             crop_seed: 1,
             show_help: false,

@@ -8,11 +8,13 @@ pub(crate) fn image_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSe
     let stats = volume.stats;
     let Window { width, level } = &mut volume.window;
     ui.horizontal(|ui| {
-        let range = (stats.max - stats.min).max(1.0);
+        let range = (stats.max - stats.min).abs().max(f64::MIN_POSITIVE);
+        let digits = decimals(range);
         let name = ui.label("Width").id;
-        ui.add(DragValue::new(width).speed(range / 500.0).range(1e-3..=1e9).max_decimals(1)).labelled_by(name);
+        ui.add(DragValue::new(width).speed(range / 500.0).range(range * 1e-4..=range * 1e4).max_decimals(digits))
+            .labelled_by(name);
         let name = ui.label("Level").id;
-        ui.add(DragValue::new(level).speed(range / 500.0).max_decimals(1)).labelled_by(name);
+        ui.add(DragValue::new(level).speed(range / 500.0).max_decimals(digits)).labelled_by(name);
     });
     let current = WindowPreset::ALL.iter().find(|p| p.window == volume.window);
     ui.horizontal(|ui| {
@@ -62,6 +64,15 @@ pub(crate) fn image_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSe
             }
         }
     });
-    let reach = ((stats.max - stats.min) / 4.0).clamp(1.0, 500.0);
-    ui.add(Slider::new(&mut settings.transfer_shift, -reach..=reach).text("3D shift").max_decimals(0));
+    let range = (stats.max - stats.min).abs().max(f64::MIN_POSITIVE);
+    let reach = (range / 4.0).min(500.0);
+    let digits = decimals(range).saturating_sub(1);
+    ui.add(Slider::new(&mut settings.transfer_shift, -reach..=reach).text("3D shift").max_decimals(digits));
+}
+
+/// Decimals that show a ten-thousandth of `range`.
+pub(crate) fn decimals(range: f64) -> usize {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0…12")]
+    let digits = (3.0 - range.log10()).clamp(0.0, 12.0).ceil() as usize;
+    digits
 }

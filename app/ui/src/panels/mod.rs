@@ -6,7 +6,7 @@ mod training;
 mod volumes;
 
 pub(crate) use help::help_ui;
-pub(crate) use image::image_ui;
+pub(crate) use image::{decimals, image_ui};
 pub(crate) use labels::labels_ui;
 pub(crate) use position::position_ui;
 pub(crate) use training::training_ui;

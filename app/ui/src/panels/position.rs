@@ -2,6 +2,7 @@ use egui::{Align2, ComboBox, FontId, RichText, Role, Sense, Ui, WidgetInfo};
 use voco_engine_api::{CropPrediction, PositionPreview};
 use voco_volume::{CropStyle, Recipe};
 
+use crate::views::drawn_preview;
 use crate::{Outbox, PositionOverlay, Request, Session, ViewSettings, theme};
 
 /// The VoCo grid of the volume on show: recipe, base crops, random crops.
@@ -40,7 +41,14 @@ pub(crate) fn position_ui(ui: &mut Ui, session: &mut Session, settings: &mut Vie
         outbox.ask(Request::FindPositionFrame { volume: wanted.0, recipe: wanted.1, seed: wanted.2 });
         session.position_asked = Some(wanted);
     }
-    if let Some(overlay) = session.active().and_then(|v| v.position.as_ref()).filter(|_| settings.show_grid) {
+    let Some(volume) = session.active() else { return };
+    if let Some(preview) = drawn_preview(session, settings, volume) {
+        ui.label(
+            RichText::new(format!("The run's crops are drawn (step {}).", preview.step))
+                .small()
+                .color(theme::PREDICTION),
+        );
+    } else if let Some(overlay) = volume.position.as_ref().filter(|_| settings.show_grid) {
         crops_ui(ui, overlay);
     }
 }

@@ -4,15 +4,10 @@ use voco_engine_api::{DeviceChoice, Model, Phase, PretrainConfig, StepReport};
 use voco_volume::Recipe;
 
 use super::position::prediction_ui;
-use crate::{Outbox, Request, Session, TrainingJob, TrainingSetup, TrainingSource, theme};
-
-/// Intra loss of the best predictor that ignores the picture.
-const CONSTANT_PREDICTOR_INTRA: f64 = 0.506;
-/// Top-1 accuracy of always saying the centre.
-const CHANCE_TOP1: f64 = 0.25;
+use crate::{Outbox, Request, Session, TrainingJob, TrainingSetup, TrainingSource, ViewSettings, theme};
 
 /// Pre-training: set up, follow, pause, stop.
-pub(crate) fn training_ui(ui: &mut Ui, session: &mut Session, outbox: &mut Outbox) {
+pub(crate) fn training_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
     let num_open = session.volumes.len();
     if session.training.is_running() {
         if let Some(job) = &session.training.job {
@@ -30,22 +25,31 @@ pub(crate) fn training_ui(ui: &mut Ui, session: &mut Session, outbox: &mut Outbo
     }
     if !job.steps.is_empty() {
         numbers_ui(ui, job);
-        curves_ui(ui, &job.steps);
     }
     // Of the volume on show, if the run has it; else of the one it is at.
-    let shown = session.active().and_then(|v| job.previews.of(&v.name));
+    let shown = session.active().and_then(|v| job.preview_of(v));
     if let Some(preview) = shown.or(job.previews.latest())
         && let Some(crop) = preview.crops.first()
     {
-        ui.separator();
         ui.horizontal(|ui| {
-            ui.label(RichText::new(format!("Step {}: {}", preview.step, preview.volume_name)).small().weak());
-            let show = "Show this volume, to see the crop on the patient";
-            if shown.is_none() && ui.small_button("Show").on_hover_text(show).clicked() {
+            let text = format!("Step {}: {}", preview.step, preview.volume_name);
+            if shown.is_some() {
+                ui.checkbox(&mut settings.show_predictions, "Draw on the patient")
+                    .on_hover_text("The crop's true place (green), and where the network thinks it lies (orange)");
+            } else if ui
+                .small_button("Show")
+                .on_hover_text("Show this volume, to see the crop on the patient")
+                .clicked()
+            {
                 outbox.ask(Request::ShowTrainingVolume(preview.volume_index));
             }
+            ui.add(egui::Label::new(RichText::new(text).small().weak()).truncate());
         });
         prediction_ui(ui, preview, crop);
+        ui.separator();
+    }
+    if !job.steps.is_empty() {
+        curves_ui(ui, job);
     }
 }
 
@@ -199,13 +203,18 @@ fn numbers_ui(ui: &mut Ui, job: &TrainingJob) {
     egui::Grid::new("training numbers").num_columns(2).spacing([12.0, 3.0]).show(ui, |ui| {
         let verdict = |good: bool| if good { theme::TRUTH } else { theme::WARNING };
         let intra = mean(|r| r.intra_clean);
+        let constant = job.config.recipe.constant_predictor_loss();
         ui.label("Position loss");
-        ui.label(RichText::new(format!("{intra:.3}")).color(verdict(intra < CONSTANT_PREDICTOR_INTRA)))
-            .on_hover_text("Mean of the last 20 steps, without drop-out; a constant answer reaches 0.506");
+        let text = RichText::new(format!("{intra:.3}"));
+        let text = constant.map_or(text.clone(), |c| text.color(verdict(intra < c)));
+        let reach = constant.map_or(String::new(), |c| format!("; a constant answer reaches {c}"));
+        ui.label(text).on_hover_text(format!("Mean of the last 20 steps, without drop-out{reach}"));
         ui.end_row();
         ui.label("Top-1 accuracy");
-        ui.label(RichText::new(format!("{:.0} %", accuracy * 100.0)).color(verdict(accuracy > CHANCE_TOP1)))
-            .on_hover_text("Share of the last 100 or so crops; always saying the centre reaches 25 %");
+        let chance = job.config.recipe.position_grid().chance_top1();
+        ui.label(RichText::new(format!("{:.0} %", accuracy * 100.0)).color(verdict(accuracy > chance))).on_hover_text(
+            format!("Share of the last 100 crops; always naming one base crop reaches {:.0} %", chance * 100.0),
+        );
         ui.end_row();
         ui.label("Step");
         ui.label(format!("{:.2} s", mean(|r| r.seconds)));
@@ -213,13 +222,16 @@ fn numbers_ui(ui: &mut Ui, job: &TrainingJob) {
     });
 }
 
-fn curves_ui(ui: &mut Ui, steps: &[StepReport]) {
+fn curves_ui(ui: &mut Ui, job: &TrainingJob) {
+    let steps = &job.steps;
+    let constant = job.config.recipe.constant_predictor_loss();
+    let chance = job.config.recipe.position_grid().chance_top1() * 100.0;
     let curve = |f: fn(&StepReport) -> f64| -> PlotPoints<'static> {
         smoothed(steps, f).into_iter().collect::<Vec<[f64; 2]>>().into()
     };
     let plot = |id: &str| {
         Plot::new(id.to_owned())
-            .height(150.0)
+            .height(115.0)
             .y_axis_min_width(28.0)
             .allow_scroll(false)
             .allow_zoom(false)
@@ -236,24 +248,24 @@ fn curves_ui(ui: &mut Ui, steps: &[StepReport]) {
             }
         });
     };
-    let names = [
-        ("total", theme::LOSS),
-        ("position", theme::PREDICTION),
-        ("inter", theme::GRID),
-        ("regularisation", theme::ERROR),
-        ("best constant 0.506", theme::REFERENCE),
-    ];
+    let mut names =
+        vec![("total", theme::LOSS), ("position", theme::PREDICTION), ("inter", theme::GRID), ("reg.", theme::ERROR)];
+    let constant_text = constant.map(|c| format!("constant {c}"));
+    names.extend(constant_text.as_deref().map(|text| (text, theme::REFERENCE)));
     key(ui, "Losses", &names);
     plot("losses").show(ui, |plot| {
-        plot.hline(HLine::new("best constant", CONSTANT_PREDICTOR_INTRA).color(theme::REFERENCE));
+        if let Some(constant) = constant {
+            plot.hline(HLine::new("best constant", constant).color(theme::REFERENCE));
+        }
         plot.line(Line::new("total", curve(|r| r.loss)).color(theme::LOSS));
         plot.line(Line::new("position", curve(|r| r.intra_clean)).color(theme::PREDICTION).width(2.0));
         plot.line(Line::new("inter", curve(|r| r.inter)).color(theme::GRID));
         plot.line(Line::new("regularisation", curve(|r| r.reg)).color(theme::ERROR));
     });
-    key(ui, "Top-1 accuracy, %", &[("accuracy", theme::TRUTH), ("chance 25 %", theme::REFERENCE)]);
+    let chance_text = format!("chance {chance:.0} %");
+    key(ui, "Top-1 accuracy, %", &[("accuracy", theme::TRUTH), (&chance_text, theme::REFERENCE)]);
     plot("accuracy").include_y(100.0).show(ui, |plot| {
-        plot.hline(HLine::new("chance", CHANCE_TOP1 * 100.0).color(theme::REFERENCE));
+        plot.hline(HLine::new("chance", chance).color(theme::REFERENCE));
         plot.line(Line::new("accuracy", curve(|r| r.top1_accuracy * 100.0)).color(theme::TRUTH).width(2.0));
     });
 }
@@ -265,8 +277,11 @@ fn smoothed(steps: &[StepReport], f: fn(&StepReport) -> f64) -> Vec<[f64; 2]> {
     (0..steps.len())
         .step_by(stride)
         .map(|n| {
+            // A few dozen values give the mean of a long stretch well enough, and cost the same for any length.
             let around = &steps[n.saturating_sub(radius)..=n];
-            [steps[n].step as f64, around.iter().map(f).sum::<f64>() / around.len() as f64]
+            let every = around.len().div_ceil(32);
+            let (sum, count) = around.iter().rev().step_by(every).fold((0.0, 0.0), |(s, c), r| (s + f(r), c + 1.0));
+            [steps[n].step as f64, sum / count]
         })
         .collect()
 }

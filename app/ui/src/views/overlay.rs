@@ -1,7 +1,9 @@
 use egui::{Align2, Color32, FontId, Painter, Pos2, Rect, Stroke, pos2};
+use glam::DVec3;
 use voco_volume::direction_letters;
 
 use super::slice::{SlicePort, text_color};
+use crate::panels::decimals;
 use crate::{OpenVolume, ViewKind, theme};
 
 /// Text on a picture: readable on black and on white.
@@ -13,14 +15,13 @@ pub(crate) fn text(painter: &Painter, at: Pos2, anchor: Align2, text: &str, size
     painter.text(at, anchor, text, font, text_color(color));
 }
 
-/// The patient's directions at the middle of each edge.
-pub(crate) fn letters(painter: &Painter, port: &SlicePort) {
-    let (rect, frame) = (port.rect, port.frame);
+/// The patient's directions at the middle of each edge, for screen right and screen down.
+pub(crate) fn letters(painter: &Painter, rect: Rect, right: DVec3, down: DVec3) {
     let edges = [
-        (rect.left_center() + egui::vec2(6.0, 0.0), Align2::LEFT_CENTER, -frame.right),
-        (rect.right_center() - egui::vec2(6.0, 0.0), Align2::RIGHT_CENTER, frame.right),
-        (rect.center_top() + egui::vec2(0.0, 5.0), Align2::CENTER_TOP, -frame.down),
-        (rect.center_bottom() - egui::vec2(0.0, 5.0), Align2::CENTER_BOTTOM, frame.down),
+        (rect.left_center() + egui::vec2(6.0, 0.0), Align2::LEFT_CENTER, -right),
+        (rect.right_center() - egui::vec2(6.0, 0.0), Align2::RIGHT_CENTER, right),
+        (rect.center_top() + egui::vec2(0.0, 5.0), Align2::CENTER_TOP, -down),
+        (rect.center_bottom() - egui::vec2(0.0, 5.0), Align2::CENTER_BOTTOM, down),
     ];
     for (at, anchor, direction) in edges {
         text(painter, at, anchor, &direction_letters(direction), 17.0, theme::ON_PICTURE);
@@ -67,7 +68,8 @@ pub(crate) fn corners(
         text(painter, rect.left_top() + egui::vec2(8.0, 25.0), Align2::LEFT_TOP, &line, 12.0, theme::WARNING);
     }
     if let Some((slice, port)) = slice {
-        let window = format!("W {:.0}  L {:.0}", volume.window.width, volume.window.level);
+        let digits = decimals(volume.window.width).saturating_sub(1);
+        let window = format!("W {:.digits$}  L {:.digits$}", volume.window.width, volume.window.level);
         text(
             painter,
             rect.left_bottom() + egui::vec2(8.0, -6.0),

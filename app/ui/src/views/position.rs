@@ -80,7 +80,7 @@ pub(crate) fn in_volume(
 fn marked(session: &Session, settings: &ViewSettings) -> Vec<Marked> {
     let mut out = Vec::new();
     let Some(volume) = session.active() else { return out };
-    if let Some(preview) = live_preview(session, volume) {
+    if let Some(preview) = drawn_preview(session, settings, volume) {
         grid(&mut out, settings, preview.grid, &preview.frame, preview.crops.first());
         if settings.show_crops
             && let Some(crop) = preview.crops.first()
@@ -102,9 +102,14 @@ fn marked(session: &Session, settings: &ViewSettings) -> Vec<Marked> {
     out
 }
 
-/// The predictions for this volume, if a run is at it.
-pub(crate) fn live_preview<'a>(session: &'a Session, volume: &OpenVolume) -> Option<&'a PositionPreview> {
-    session.training.job.as_ref()?.previews.of(&volume.name).map(|p| &**p)
+/// The predictions for this volume, if a run trains on it and they are to be drawn.
+pub(crate) fn drawn_preview<'a>(
+    session: &'a Session,
+    settings: &ViewSettings,
+    volume: &OpenVolume,
+) -> Option<&'a PositionPreview> {
+    let job = session.training.job.as_ref().filter(|_| settings.show_predictions)?;
+    job.preview_of(volume).map(|p| &**p)
 }
 
 fn grid(

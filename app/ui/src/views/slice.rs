@@ -90,7 +90,7 @@ pub(crate) fn slice_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSe
     if settings.show_crosshair {
         crosshair(&painter, settings, &port);
     }
-    overlay::letters(&painter, &port);
+    overlay::letters(&painter, rect, frame.right, frame.down);
     overlay::scale_bar(&painter, rect, mm_per_point);
     overlay::corners(&painter, rect, kind, volume, Some((slice, &port)));
     respond(ui, &response, session, settings, &port);
@@ -193,10 +193,11 @@ fn step(session: &Session, settings: &mut ViewSettings, port: &SlicePort, by: i6
 /// Right wider, up brighter contrast level higher (Slicer's way).
 fn drag_window(session: &mut Session, delta: Vec2) {
     let Some(volume) = session.active_mut() else { return };
-    let gain = (volume.window.width / 400.0).clamp(0.02, 20.0);
-    volume.window.width =
-        (volume.window.width + f64::from(delta.x) * 2.0 * gain).max(volume.window.width * 0.05).max(1e-3);
-    volume.window.level -= f64::from(delta.y) * 2.0 * gain;
+    // In parts of the present width, so that a map of 0…0.003 is as easy to set as one of thousands of HU.
+    let gain = volume.window.width / 200.0;
+    let least = (volume.stats.max - volume.stats.min).abs().max(f64::MIN_POSITIVE) * 1e-4;
+    volume.window.width = (volume.window.width + f64::from(delta.x) * gain).max(volume.window.width * 0.05).max(least);
+    volume.window.level -= f64::from(delta.y) * gain;
 }
 
 fn zoom(settings: &mut ViewSettings, port: &SlicePort, factor: f64, about: Option<Pos2>) {

@@ -1,6 +1,7 @@
-use egui::{PointerButton, Role, Sense, Ui, WidgetInfo};
-use glam::DVec2;
+use egui::{PointerButton, Pos2, Role, Sense, Stroke, Ui, WidgetInfo};
+use glam::{DVec2, DVec3};
 use voco_render::Quality;
+use voco_volume::SlicePlane;
 
 use super::{overlay, position};
 use crate::gpu::VolumeCallback;
@@ -51,6 +52,16 @@ pub(crate) fn volume_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSetti
         Some(rect.left_top() + egui::vec2(at.x as f32, at.y as f32))
     };
     position::in_volume(&painter, session, settings, &screen_from_world);
+    if settings.show_crosshair {
+        crosshair(&painter, settings.cursor_mm, &screen_from_world);
+    }
+    // Perspective bends them a little towards the edges; the letters are those of the middle.
+    overlay::letters(
+        &painter,
+        rect,
+        settings.camera.orientation * DVec3::X,
+        settings.camera.orientation * DVec3::NEG_Y,
+    );
     overlay::corners(&painter, rect, kind, volume, None);
     if let Some(preset) = settings.transfer_functions.get(settings.transfer_function) {
         let at = rect.left_bottom() + egui::vec2(8.0, -6.0);
@@ -58,6 +69,18 @@ pub(crate) fn volume_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSetti
     }
     if response.double_clicked() {
         settings.maximized = if settings.maximized.is_none() { Some(kind) } else { None };
+    }
+}
+
+/// A small cross at the crosshair, each arm in the colour of the plane that it is normal to.
+fn crosshair(painter: &egui::Painter, at_mm: DVec3, screen_from_world: &dyn Fn(DVec3) -> Option<Pos2>) {
+    const ARM_MM: f64 = 15.0;
+    let arms = [(DVec3::X, SlicePlane::Sagittal), (DVec3::Y, SlicePlane::Coronal), (DVec3::Z, SlicePlane::Axial)];
+    for (axis, plane) in arms {
+        let ends = [at_mm - axis * ARM_MM, at_mm + axis * ARM_MM].map(screen_from_world);
+        if let [Some(a), Some(b)] = ends {
+            painter.line_segment([a, b], Stroke::new(1.5, theme::plane_color(plane)));
+        }
     }
 }
 

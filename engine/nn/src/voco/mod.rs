@@ -184,6 +184,7 @@ impl VocoModel {
             }
         }
         let embeddings = Tensor::from_inner(Tensor::cat(rows, 0)).require_grad();
+        let teacher_before = self.teacher.clone();
         let output = self.head_step(embeddings.clone(), batch.labels.clone(), row_scale);
         let mut gradients = output.losses.total.backward();
         let upstream = embeddings.grad_remove(&mut gradients).expect("the losses depend on the embeddings");
@@ -195,6 +196,7 @@ impl VocoModel {
             let gradients = GradientsParams::from_grads(product.backward(), self);
             sum.accumulate(self, gradients);
             if !between() {
+                self.teacher = teacher_before;
                 return None;
             }
         }
