@@ -1,0 +1,120 @@
+//! The command line as scripts rely on it: exit status, one sentence, JSON fields.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn voco(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_voco")).args(args).output().expect("the program starts")
+}
+
+fn repository(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+    path.to_str().expect("a readable path").to_owned()
+}
+
+fn json(args: &[&str]) -> Value {
+    let output = voco(args);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{args:?}: {errors}");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{args:?}: {e}"))
+}
+
+#[test]
+fn info_gives_what_others_rely_on() {
+    let info = json(&["info", &repository("assets/samples/ts_abdomen.nii.gz"), "--json"]);
+    assert_eq!(info["format"], "NIfTI-1", "{info}");
+    assert_eq!(info["dims"], serde_json::json!([122, 101, 112]), "{info}");
+    assert_eq!(info["orientation"], "RAS", "{info}");
+    assert_eq!(info["dtype"], "int16", "{info}");
+    assert_eq!((info["min"].as_f64(), info["max"].as_f64()), (Some(-1207.0), Some(3382.0)), "{info}");
+    assert_eq!(info["num_components"], 1, "{info}");
+    assert_eq!(info["affine_ras"].as_array().map(Vec::len), Some(4), "{info}");
+    for axis in 0..3 {
+        let spacing = info["spacing_mm"][axis].as_f64().expect("a number");
+        assert!((spacing - 3.0).abs() < 1e-6, "{info}");
+    }
+    assert!(info["warnings"].is_array() && info["mean"].is_number(), "{info}");
+}
+
+#[test]
+fn bad_files_end_with_one_sentence_and_status_1() {
+    let folder = repository("tests/fixtures/nifti/malformed");
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(folder).expect("a folder").map(|e| e.expect("an entry").path()).collect();
+    files.push("no_such_file.nii".into());
+    files.retain(|f| f.extension().is_some_and(|e| e == "nii" || e == "gz"));
+    assert!(files.len() > 10, "there are malformed files");
+    for file in files {
+        let output = voco(&["info", file.to_str().expect("a readable path"), "--json"]);
+        let text = String::from_utf8_lossy(&output.stderr);
+        let name = file.file_name().expect("a name").to_string_lossy();
+        assert_eq!(output.status.code(), Some(1), "{name}: {text}");
+        assert!(output.stdout.is_empty(), "{name}: nothing for a machine");
+        assert!(
+            text.trim().lines().count() == 1 && text.contains(&*name),
+            "{name}: '{text}' is one sentence with its name"
+        );
+    }
+}
+
+#[test]
+fn wrong_usage_is_status_2() {
+    for args in [&["frobnicate"][..], &["info"], &["render", "a.nii", "b.png", "--view", "behind"], &["pretrain"]] {
+        assert_eq!(voco(args).status.code(), Some(2), "{args:?}");
+    }
+}
+
+#[test]
+fn position_targets_are_repeatable_and_complete() {
+    let sample = repository("assets/samples/ts_abdomen.nii.gz");
+    for (recipe, bases, dims) in [("abdomen-unlabelled", 9, [192, 192, 64]), ("cvpr", 16, [384, 384, 96])] {
+        let args = ["position", "targets", &sample, "--recipe", recipe, "--seed", "5", "--count", "3", "--json"];
+        let targets = json(&args);
+        assert_eq!(targets["frame"]["dims"], serde_json::json!(dims), "{recipe}");
+        assert_eq!(targets["base"].as_array().map(Vec::len), Some(bases), "{recipe}");
+        let crops = targets["crops"].as_array().expect("crops");
+        assert_eq!(crops.len(), 3, "{recipe}");
+        for crop in crops {
+            let target = crop["target"].as_array().expect("a target").iter().filter_map(Value::as_f64);
+            assert!((target.sum::<f64>() - 1.0).abs() < 1e-9, "{recipe}: {crop}");
+            assert_eq!(crop["box_ras"].as_array().map(Vec::len), Some(2), "{recipe}: {crop}");
+        }
+        assert_eq!(targets, json(&args), "{recipe}: the same seed gives the same crops");
+    }
+}
+
+#[test]
+fn pretrain_streams_json_lines_and_leaves_a_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("run");
+    let list = folder.path().join("list.json");
+    let sample = repository("assets/samples/ts_abdomen.nii.gz");
+    let text = serde_json::json!({ "training": [{ "image": sample }, { "image": sample }] }).to_string();
+    std::fs::write(&list, text).expect("written");
+    let args = [
+        "pretrain",
+        "--data",
+        list.to_str().expect("a path"),
+        "--out",
+        out.to_str().expect("a path"),
+        "--device",
+        "cpu",
+    ];
+    let output = voco(&[&args[..], &["--steps", "2", "--crops", "1", "--seed", "1"]].concat());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{errors}");
+    let lines: Vec<Value> = String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .map(|l| serde_json::from_str(l).expect("a JSON line"))
+        .collect();
+    assert_eq!(lines.len(), 2, "one line for each step");
+    for line in &lines {
+        for field in ["step", "loss", "intra", "inter", "reg", "lr", "top1_accuracy", "seconds"] {
+            assert!(line[field].is_number(), "{field} in {line}");
+        }
+    }
+    assert!(out.join("checkpoints/step-0000002/model.safetensors").exists(), "a checkpoint at the end");
+    assert!(out.join("config.json").exists() && out.join("log.jsonl").exists(), "settings and log");
+}
