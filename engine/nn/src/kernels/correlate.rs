@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::lattice::{ConvShape, Lattice};
+use super::lattice::{ConvShape, Lattice, Window};
 use super::scratch;
 use super::simd::{Kernel, Simd, dispatch};
 
@@ -75,8 +75,9 @@ pub fn forward(shape: &ConvShape, input: &[f32], weight: &[f32], bias: Option<&[
     let mut target = vec![0.0; shape.batch * outputs * grid];
     let lattice = Lattice::forward(shape);
     let taps = shape.taps();
-    let packed =
-        Packed::new([inputs, outputs], &lattice.taps(1), |to, from, tap| weight[(to * inputs + from) * taps + tap]);
+    let packed = Packed::new([inputs, outputs], &lattice.taps(Window::planes(0, 1)), |to, from, tap| {
+        weight[(to * inputs + from) * taps + tap]
+    });
     let places = Places { grid: shape.output(), step: [1; 3], first: [0; 3] };
     Sum { lattice, packed, batch: shape.batch, channels: [inputs, outputs], places }.run(input, bias, &mut target);
     target
@@ -95,7 +96,7 @@ pub fn backward(shape: &ConvShape, gradient: &[f32], weight: &[f32]) -> Vec<f32>
             continue;
         }
         let lattice = Lattice::backward(shape, first);
-        let used = lattice.taps(1);
+        let used = lattice.taps(Window::planes(0, 1));
         if used.is_empty() {
             continue; // no output reads these voxels
         }
@@ -140,11 +141,12 @@ impl Sum {
     fn run(&self, source: &[f32], bias: Option<&[f32]>, target: &mut [f32]) {
         self.tasks(target).into_par_iter().for_each(|task| {
             let [sources, _] = self.channels;
-            let len = self.lattice.slab_len(task.planes);
+            let window = Window::planes(task.first_plane, task.planes);
+            let len = self.lattice.slab_len(window);
             let image = &source[task.image * sources * self.lattice.source_len()..];
             scratch::with(sources * len, |slab| {
                 for (slab, channel) in slab.chunks_exact_mut(len).zip(image.chunks_exact(self.lattice.source_len())) {
-                    self.lattice.fill(slab, channel, task.first_plane, task.planes);
+                    self.lattice.fill(slab, std::iter::once(channel), window);
                 }
                 dispatch(Planes { sum: self, task, slab, len, bias });
             });
@@ -156,7 +158,7 @@ impl Sum {
         let [sources, targets] = self.channels;
         let [depth, ..] = self.lattice.len();
         let wanted = 4 * rayon::current_num_threads();
-        let per_plane = sources * (self.lattice.slab_len(2) - self.lattice.slab_len(1));
+        let per_plane = sources * self.lattice.per_plane();
         let fitting = (SLAB / per_plane).max(MIN_PLANES).min(depth);
         let planes = fitting.min((depth * self.batch).div_ceil(wanted).max(MIN_PLANES.min(depth)));
         let chunks = depth.div_ceil(planes);
@@ -204,7 +206,8 @@ impl Kernel for Planes<'_, '_> {
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
         let sum = self.sum;
-        let offsets: Vec<usize> = sum.lattice.taps(self.task.planes).iter().map(|tap| tap.1).collect();
+        let window = Window::planes(0, self.task.planes);
+        let offsets: Vec<usize> = sum.lattice.taps(window).iter().map(|tap| tap.1).collect();
         let [rows, columns] = sum.lattice.pitch();
         let [_, height, width] = sum.lattice.len();
         let (single, all) = ((height - 1) * columns + width, (self.task.planes - 1) * rows * columns);
@@ -320,11 +323,15 @@ impl Tile<'_> {
             for (tap, &offset) in self.offsets.iter().enumerate() {
                 let voxels = &slab[offset..offset + V * S::LANES];
                 let weights = &rest[tap * P..tap * P + C];
-                let voxels: [S::F; V] = std::array::from_fn(|v| simd.load(&voxels[v * S::LANES..]));
+                // No closures here: one that is not inlined is not compiled for these vectors.
+                let mut registers = [simd.splat(0.0); V];
+                for (v, register) in registers.iter_mut().enumerate() {
+                    *register = simd.load(&voxels[v * S::LANES..]);
+                }
                 for c in 0..C {
                     let weight = simd.splat(weights[c]);
                     for v in 0..V {
-                        sums[c][v] = simd.mul_add(voxels[v], weight, sums[c][v]);
+                        sums[c][v] = simd.mul_add(registers[v], weight, sums[c][v]);
                     }
                 }
             }

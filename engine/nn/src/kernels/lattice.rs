@@ -145,6 +145,24 @@ impl Axis {
     }
 }
 
+/// The part of a batch that a slab holds.
+#[derive(Debug, Clone, Copy)]
+pub struct Window {
+    /// Images one after the other, for maps too small to be worth a run each.
+    pub images: usize,
+    /// First computed plane.
+    pub first: usize,
+    /// Computed planes; all of them when there are several images.
+    pub planes: usize,
+}
+
+impl Window {
+    /// Some planes of one image.
+    pub fn planes(first: usize, planes: usize) -> Self {
+        Self { images: 1, first, planes }
+    }
+}
+
 /// A sum over shifted copies of a source.
 #[derive(Debug, Clone)]
 pub struct Lattice {
@@ -187,16 +205,32 @@ impl Lattice {
         self.axes.iter().map(|axis| axis.phases).product()
     }
 
-    /// Entries of one channel in a slab for `planes` computed planes. The last
-    /// ones are zeros for the vectors that begin in the last line.
-    pub fn slab_len(&self, planes: usize) -> usize {
-        let [_, rows, columns] = &self.axes;
-        let slack = (rows.reach + 1) * columns.pitch() + columns.reach + 64;
-        self.phases() * (planes + self.axes[0].reach) * self.plane() + slack
+    /// Entries that a slab needs for one plane more.
+    pub fn per_plane(&self) -> usize {
+        self.phases() * self.plane()
+    }
+
+    /// Planes of a slab from one image, or phase, to the next.
+    fn deep(&self, window: Window) -> usize {
+        let depth = &self.axes[0];
+        if window.images == 1 { window.planes + depth.reach } else { depth.pitch() }
+    }
+
+    /// Entries of one channel in a slab. The last ones are zeros for the
+    /// vectors that begin in the last line.
+    pub fn slab_len(&self, window: Window) -> usize {
+        let [depth, rows, columns] = &self.axes;
+        let slack = depth.shared * self.plane() + (rows.reach + 1) * columns.pitch() + columns.reach + 64;
+        self.phases() * window.images * self.deep(window) * self.plane() + slack
+    }
+
+    /// Entries from the first to the last computed voxel, between lines too.
+    pub fn run(&self, window: Window) -> usize {
+        ((window.images - 1) * self.deep(window) + window.planes) * self.plane()
     }
 
     /// Index of the weight and offset in the slab of every tap.
-    pub fn taps(&self, planes: usize) -> Vec<(usize, usize)> {
+    pub fn taps(&self, window: Window) -> Vec<(usize, usize)> {
         let [depth, rows, columns] = &self.axes;
         let mut taps = Vec::new();
         for &(weight_d, phase_d, shift_d) in &depth.taps {
@@ -204,7 +238,7 @@ impl Lattice {
                 for &(weight_w, phase_w, shift_w) in &columns.taps {
                     let weight = (weight_d * rows.kernel + weight_h) * columns.kernel + weight_w;
                     let phase = (phase_d * rows.phases + phase_h) * columns.phases + phase_w;
-                    let plane = phase * (planes + depth.reach) + shift_d;
+                    let plane = phase * window.images * self.deep(window) + shift_d;
                     taps.push((weight, (plane * rows.pitch() + shift_h) * columns.pitch() + shift_w));
                 }
             }
@@ -212,46 +246,52 @@ impl Lattice {
         taps
     }
 
-    /// Copies what the planes `first..first + planes` need of one source
-    /// channel into its part of a slab.
-    pub fn fill(&self, slab: &mut [f32], source: &[f32], first: usize, planes: usize) {
+    /// Copies one channel of the images in the window, `source[image]`, into
+    /// its part of a slab.
+    pub fn fill<'a>(&self, slab: &mut [f32], source: impl Iterator<Item = &'a [f32]>, window: Window) {
         let [depth, rows, columns] = &self.axes;
-        let plane = self.plane();
-        let deep = planes + depth.reach;
-        for phase in 0..self.phases() {
-            let phase_w = phase % columns.phases;
-            let phase_h = phase / columns.phases % rows.phases;
-            let phase_d = phase / columns.phases / rows.phases;
-            for q in 0..deep {
-                let to = &mut slab[(phase * deep + q) * plane..][..plane];
-                let Some(d) = depth.source_of(phase_d, first + q) else {
-                    to.fill(0.0);
-                    continue;
-                };
-                for (h, line) in to.chunks_exact_mut(columns.pitch()).enumerate() {
-                    match rows.source_of(phase_h, h) {
-                        Some(h) => columns.copy(line, &source[(d * rows.source + h) * columns.source..], phase_w),
-                        None => line.fill(0.0),
+        let (plane, deep, phases) = (self.plane(), self.deep(window), self.phases());
+        for (image, source) in source.enumerate() {
+            for phase in 0..phases {
+                let phase_w = phase % columns.phases;
+                let phase_h = phase / columns.phases % rows.phases;
+                let phase_d = phase / columns.phases / rows.phases;
+                for q in 0..deep {
+                    let to = &mut slab[((phase * window.images + image) * deep + q) * plane..][..plane];
+                    let Some(d) = depth.source_of(phase_d, window.first + q) else {
+                        to.fill(0.0);
+                        continue;
+                    };
+                    for (h, line) in to.chunks_exact_mut(columns.pitch()).enumerate() {
+                        match rows.source_of(phase_h, h) {
+                            Some(h) => columns.copy(line, &source[(d * rows.source + h) * columns.source..], phase_w),
+                            None => line.fill(0.0),
+                        }
                     }
                 }
             }
         }
-        slab[self.phases() * deep * plane..].fill(0.0);
+        slab[phases * window.images * deep * plane..].fill(0.0);
     }
 
-    /// Copies the planes `first..first + planes` of something as large as the
-    /// computed voxels, and in their places, with zeros between the lines.
-    pub fn fill_computed(&self, slab: &mut [f32], computed: &[f32], first: usize, planes: usize) {
+    /// Copies one channel of something as large as the computed voxels, to
+    /// where these lie in a run, with zeros between the lines.
+    pub fn fill_computed<'a>(&self, slab: &mut [f32], computed: impl Iterator<Item = &'a [f32]>, window: Window) {
         let [_, height, width] = self.len();
-        let columns = self.axes[2].pitch();
-        let values = computed[first * height * width..].chunks_exact(height * width);
-        for (plane, values) in slab.chunks_exact_mut(self.plane()).zip(values).take(planes) {
-            for (line, values) in plane.chunks_exact_mut(columns).zip(values.chunks_exact(width)) {
-                line[..width].copy_from_slice(values);
-                line[width..].fill(0.0);
+        let (columns, plane, deep) = (self.axes[2].pitch(), self.plane(), self.deep(window));
+        for (to, values) in slab.chunks_mut(deep * plane).zip(computed) {
+            let values = values[window.first * height * width..].chunks_exact(height * width);
+            for (to, values) in to.chunks_exact_mut(plane).zip(values).take(window.planes) {
+                for (line, values) in to.chunks_exact_mut(columns).zip(values.chunks_exact(width)) {
+                    line[..width].copy_from_slice(values);
+                    line[width..].fill(0.0);
+                }
+                to[height * columns..].fill(0.0);
             }
-            plane[height * columns..].fill(0.0);
+            let end = to.len().min(window.planes * plane);
+            to[end..].fill(0.0);
         }
-        slab[planes * self.plane()..].fill(0.0);
+        let end = slab.len().min(window.images * deep * plane);
+        slab[end..].fill(0.0);
     }
 }
