@@ -10,8 +10,10 @@
     reason = "code that is not inlined is not compiled for the vectors chosen at run time"
 )]
 
+pub mod attention;
 pub mod conv;
 pub mod correlate;
+mod heads;
 pub mod lattice;
 pub mod norm;
 mod op;
