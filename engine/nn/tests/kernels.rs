@@ -201,7 +201,7 @@ fn check_norm(dims: [usize; 5], affine: bool, shortcut: bool, leaky: bool) {
 
 #[test]
 fn norms() {
-    for dims in [[2, 5, 4, 5, 7], [1, 3, 2, 2, 2], [3, 2, 17, 16, 15], [1, 9, 1, 1, 3]] {
+    for dims in [[2, 5, 4, 5, 7], [1, 3, 2, 2, 2], [3, 2, 17, 16, 15], [1, 9, 2, 2, 5]] {
         for index in 0..8 {
             check_norm(dims, index & 1 != 0, index & 2 != 0, index & 4 != 0);
         }
@@ -272,23 +272,45 @@ fn bench_convolutions() {
     }
 }
 
+/// Seconds with the kernels and, unless `VOCO_OURS_ONLY` is set, without.
+fn compare(what: &str, mut run: impl FnMut()) {
+    let ours = best(&mut run);
+    if std::env::var_os("VOCO_OURS_ONLY").is_some() {
+        println!("{what}: {ours:.3} s");
+        return;
+    }
+    kernels::set_enabled(false);
+    let burns = best(&mut run);
+    kernels::set_enabled(true);
+    println!("{what}: {ours:.3} s, burn-flex {burns:.3} s, ratio {:.1}", burns / ours);
+}
+
 #[test]
-#[ignore = "a measurement"]
+#[ignore = "a measurement; one thread of tests only"]
 fn bench_unet_tiny_step() {
     let device = Device::flex().autodiff();
     let mut model = VocoModelConfig::from_name("unet-tiny").expect("a preset").init(&device, 1);
     let crops = |n: usize| Tensor::<5>::random([n, 1, 64, 64, 64], Distribution::Uniform(0.0, 1.0), &device);
     let batch = VocoBatch { queries: crops(4), bases: crops(18), labels: Tensor::full([2, 2, 9], 0.1, &device) };
     for chunk in [22, 8] {
-        let mut seconds = |enabled: bool| {
-            kernels::set_enabled(enabled);
-            let seconds = best(|| drop(model.step_chunked(&batch, None, chunk, || true)));
-            kernels::set_enabled(true);
-            seconds
-        };
-        let (ours, burns) = (seconds(true), seconds(false));
-        println!(
-            "unet-tiny, 22 crops of 64³, {chunk} at once: {ours:.3} s per step without the optimiser, burn-flex {burns:.3} s"
-        );
+        let what = format!("unet-tiny step without optimiser, 22 crops of 64³, {chunk} at once");
+        compare(&what, || drop(model.step_chunked(&batch, None, chunk, || true)));
+    }
+}
+
+#[test]
+#[ignore = "a measurement; one thread of tests only"]
+fn bench_swin_crop() {
+    for (name, edge) in [("tiny", 64), ("tiny", 96), ("b", 64)] {
+        let device = Device::flex().autodiff();
+        let model = VocoModelConfig::from_name(name).expect("a preset").init(&device, 1);
+        let crop = Tensor::<5>::random([1, 1, edge, edge, edge], Distribution::Uniform(0.0, 1.0), &device);
+        let plain = VocoModelConfig::from_name(name).expect("a preset").init(&Device::flex(), 1);
+        compare(&format!("{name} forward at {edge}³"), || {
+            drop(plain.embed(crop.clone().inner()).into_data());
+        });
+        compare(&format!("{name} forward and backward at {edge}³"), || {
+            drop(model.embed(crop.clone()).sum().backward());
+        });
     }
 }

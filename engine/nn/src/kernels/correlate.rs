@@ -36,24 +36,21 @@ struct Packed {
 
 impl Packed {
     /// `weight(target, source, tap)` for all.
-    fn new(channels: [usize; 2], taps: &[(usize, usize)], weight: impl Fn(usize, usize, usize) -> f32) -> Self {
+    fn new(channels: [usize; 2], taps: &[(usize, usize)], weight: impl Fn(usize, usize, usize) -> f32 + Sync) -> Self {
         let [sources, targets] = channels;
         let blocks = blocks(targets);
         let per_channel = sources * taps.len();
-        let mut values = Vec::with_capacity(targets.next_multiple_of(4) * per_channel);
-        for &(first, size) in &blocks {
-            for source in 0..sources {
-                for &(tap, _) in taps {
-                    values.extend(
-                        (first..first + size).map(
-                            |target| {
-                                if target < targets { weight(target, source, tap) } else { 0.0 }
-                            },
-                        ),
-                    );
+        let padded: usize = blocks.iter().map(|block| block.1).sum();
+        let mut values = vec![0.0; padded * per_channel];
+        values.par_chunks_mut(8 * per_channel).zip(&blocks).for_each(|(values, &(first, size))| {
+            for (source, values) in values.chunks_exact_mut(size * taps.len()).enumerate() {
+                for (values, &(tap, _)) in values.chunks_exact_mut(size).zip(taps) {
+                    for (value, target) in values.iter_mut().zip(first..targets) {
+                        *value = weight(target, source, tap);
+                    }
                 }
             }
-        }
+        });
         Self { blocks, values, per_channel }
     }
 
@@ -144,12 +141,7 @@ impl Sum {
             let window = Window::planes(task.first_plane, task.planes);
             let len = self.lattice.slab_len(window);
             let image = &source[task.image * sources * self.lattice.source_len()..];
-            scratch::with(sources * len, |slab| {
-                for (slab, channel) in slab.chunks_exact_mut(len).zip(image.chunks_exact(self.lattice.source_len())) {
-                    self.lattice.fill(slab, std::iter::once(channel), window);
-                }
-                dispatch(Planes { sum: self, task, slab, len, bias });
-            });
+            scratch::with(sources * len, |slab| dispatch(Planes { sum: self, task, image, window, slab, len, bias }));
         });
     }
 
@@ -196,7 +188,10 @@ impl Sum {
 struct Planes<'a, 'b> {
     sum: &'a Sum,
     task: Task<'b>,
-    slab: &'a [f32],
+    /// All channels of the source.
+    image: &'a [f32],
+    window: Window,
+    slab: &'a mut [f32],
     /// Entries of a channel in the slab.
     len: usize,
     bias: Option<&'a [f32]>,
@@ -206,8 +201,12 @@ impl Kernel for Planes<'_, '_> {
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
         let sum = self.sum;
-        let window = Window::planes(0, self.task.planes);
-        let offsets: Vec<usize> = sum.lattice.taps(window).iter().map(|tap| tap.1).collect();
+        let channels = self.image.chunks_exact(sum.lattice.source_len());
+        for (slab, channel) in self.slab.chunks_exact_mut(self.len).zip(channels) {
+            sum.lattice.fill(slab, std::iter::once(channel), self.window);
+        }
+        let slab = &*std::mem::take(&mut self.slab);
+        let offsets: Vec<usize> = sum.lattice.taps(self.window).iter().map(|tap| tap.1).collect();
         let [rows, columns] = sum.lattice.pitch();
         let [_, height, width] = sum.lattice.len();
         let (single, all) = ((height - 1) * columns + width, (self.task.planes - 1) * rows * columns);
@@ -226,7 +225,7 @@ impl Kernel for Planes<'_, '_> {
                 while at < run {
                     let vectors = (run - at).div_ceil(S::LANES).min(TILE);
                     let begin = start * rows * columns + at;
-                    let tile = Tile { slab: &self.slab[begin..], len: self.len, offsets: &offsets };
+                    let tile = Tile { slab: &slab[begin..], len: self.len, offsets: &offsets };
                     let tile_len = vectors * S::LANES;
                     let last = begin + tile_len.min(run - at);
                     for index in blocks.clone() {

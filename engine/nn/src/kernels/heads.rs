@@ -96,16 +96,16 @@ fn scores<S: Simd>(
 fn start<S: Simd>(simd: S, size: Size, [first, lane]: [usize; 2], added: Added<'_>) -> [[S::F; V]; C] {
     let padded = size.padded();
     let mut values = [[simd.splat(0.0); V]; C];
-    for c in 0..C {
+    for (c, values) in values.iter_mut().enumerate() {
         let token = (first + c).min(size.tokens - 1);
         let bias = &added.bias[token * padded + lane..][..V * S::LANES];
         for v in 0..V {
-            values[c][v] = simd.load(&bias[v * S::LANES..]);
+            values[v] = simd.load(&bias[v * S::LANES..]);
         }
         if let Some(&region) = added.regions.get(token) {
             let mask = &added.masks[usize::from(region) * padded + lane..][..V * S::LANES];
             for v in 0..V {
-                values[c][v] = simd.add(values[c][v], simd.load(&mask[v * S::LANES..]));
+                values[v] = simd.add(values[v], simd.load(&mask[v * S::LANES..]));
             }
         }
     }
@@ -210,8 +210,8 @@ pub fn attend<S: Simd>(
             for l in 0..S::LANES {
                 logs[at + l] = tops[l] + totals[l].ln();
             }
-            for l in totals.iter_mut() {
-                *l = l.recip();
+            for total in &mut totals {
+                *total = total.recip();
             }
             let inverse = simd.load(&totals);
             for column in out.chunks_exact_mut(padded) {
@@ -289,8 +289,8 @@ pub fn back_keys<S: Simd>(
                 let token = (first + c).min(size.tokens - 1);
                 let log = simd.splat(-back.logs[token]);
                 offset[c] = [simd.splat(-back.products[token]); V];
-                for v in 0..V {
-                    from[c][v] = simd.add(from[c][v], log);
+                for from in &mut from[c] {
+                    *from = simd.add(*from, log);
                 }
             }
             let sums = scores(simd, size, [first, lane], queries.rows, keys.columns, from);

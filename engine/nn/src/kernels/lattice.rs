@@ -115,6 +115,7 @@ impl Axis {
     }
 
     /// Writes the entries of one phase; `source` begins with this line.
+    #[inline(always)]
     fn copy(&self, to: &mut [f32], source: &[f32], phase: usize) {
         let begin = self.lead.saturating_sub(phase).div_ceil(self.step).min(to.len());
         let end = (self.source + self.lead).saturating_sub(phase).div_ceil(self.step).clamp(begin, to.len());
@@ -248,6 +249,7 @@ impl Lattice {
 
     /// Copies one channel of the images in the window, `source[image]`, into
     /// its part of a slab.
+    #[inline(always)]
     pub fn fill<'a>(&self, slab: &mut [f32], source: impl Iterator<Item = &'a [f32]>, window: Window) {
         let [depth, rows, columns] = &self.axes;
         let (plane, deep, phases) = (self.plane(), self.deep(window), self.phases());

@@ -44,7 +44,7 @@ pub trait Simd: Copy + Send + Sync {
         // ln 2 in two parts, the first of which has few bits.
         const LN2: [f32; 2] = [-0.693_359_4, 2.121_944_4e-4];
         // Cephes' polynomial for (eʳ − 1 − r) / r², |r| ≤ ln 2 / 2.
-        const TERMS: [f32; 5] = [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1];
+        const TERMS: [f32; 5] = [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
         let x = self.max(x, self.splat(-87.0));
         let shifted = self.mul_add(x, self.splat(std::f32::consts::LOG2_E), self.splat(SHIFT));
         let whole = self.add(shifted, self.splat(-SHIFT));

@@ -121,7 +121,8 @@ impl<'a> Plan<'a> {
 
         let images = image..image + window.images;
         input_slab.par_chunks_exact_mut(input_len).enumerate().for_each(|(channel, slab)| {
-            lattice.fill(slab, channels(self.input, lattice.source_len(), inputs, channel, images.clone()), window);
+            let source = channels(self.input, lattice.source_len(), inputs, channel, images.clone());
+            dispatch(Fill { lattice, slab, source, window });
         });
         let grid = lattice.len().iter().product();
         output_slab.par_chunks_exact_mut(output_len).enumerate().for_each(|(channel, slab)| {
@@ -160,6 +161,21 @@ fn channels(
     images: Range<usize>,
 ) -> impl Iterator<Item = &[f32]> {
     images.map(move |image| &numbers[(image * count + channel) * len..][..len])
+}
+
+/// One channel of a slab.
+struct Fill<'a, I> {
+    lattice: &'a Lattice,
+    slab: &'a mut [f32],
+    source: I,
+    window: Window,
+}
+
+impl<'a, I: Iterator<Item = &'a [f32]>> Kernel for Fill<'a, I> {
+    #[inline(always)]
+    fn run<S: Simd>(self, _simd: S) {
+        self.lattice.fill(self.slab, self.source, self.window);
+    }
 }
 
 /// Products of a block of output channels with some streams of the input.
