@@ -4,6 +4,7 @@
 
 use std::time::Instant;
 
+use burn::module::Param;
 use burn::nn::PaddingConfig3d;
 use burn::nn::conv::{Conv3d, Conv3dConfig};
 use burn::tensor::{Device, Distribution, Tensor};
@@ -166,6 +167,34 @@ fn layouts_and_constants() {
     let y = kernels::conv::conv3d(&layer, &x).expect("supported");
     close("constant weight", y.clone().inner(), want);
     assert!(x.grad(&y.sum().backward()).is_some(), "gradient of the input");
+}
+
+#[test]
+fn gradient_checkpointing_changes_nothing() {
+    let x = random([2, 3, 6, 5, 7], &Device::flex());
+    let run = |device: Device, fast: bool| {
+        let layers = [[3, 8], [8, 5]].map(|channels| {
+            // The same numbers on every device.
+            let layer = Case::cube(channels, [6, 5, 7], 3, 1).layer(&device);
+            let [outputs, inputs, ..] = layer.weight.dims();
+            let len = outputs * inputs * 27;
+            let numbers = Tensor::<1, burn::tensor::Int>::arange(0..len as i64, &device).float().sin() * 0.1;
+            Conv3d { weight: Param::from_tensor(numbers.reshape([outputs, inputs, 3, 3, 3])), bias: None, ..layer }
+        });
+        let x = Tensor::<5>::from_data(x.clone().into_data(), &device).require_grad();
+        let norm = Norm { leaky: true, ..Norm::default() };
+        // An operation between that checkpointing repeats.
+        let y = if fast {
+            convolve(&layers[1], norm.forward(convolve(&layers[0], x.clone())).tanh())
+        } else {
+            layers[1].forward(norm.reference(layers[0].forward(x.clone())).tanh())
+        };
+        let gradient = x.grad(&y.square().sum().backward()).expect("a gradient");
+        Tensor::<5>::from_data(gradient.into_data(), &Device::flex())
+    };
+    let plain = run(Device::flex().autodiff(), false);
+    close("kept", run(Device::flex().autodiff(), true), plain.clone());
+    close("repeated", run(Device::flex().autodiff().gradient_checkpointing(), true), plain);
 }
 
 fn check_norm(dims: [usize; 5], affine: bool, shortcut: bool, leaky: bool) {

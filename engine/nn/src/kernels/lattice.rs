@@ -8,6 +8,8 @@
 //! What it computes between the lines is thrown away; that is cheap because a
 //! line shares its zeros with the next one.
 
+use std::ops::Range;
+
 /// A convolution layer applied to one input size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConvShape {
@@ -114,35 +116,50 @@ impl Axis {
         (q * self.step + phase).checked_sub(self.lead).filter(|&at| at < self.source)
     }
 
-    /// Writes the entries of one phase; `source` begins with this line.
-    #[inline(always)]
-    fn copy(&self, to: &mut [f32], source: &[f32], phase: usize) {
-        let begin = self.lead.saturating_sub(phase).div_ceil(self.step).min(to.len());
-        let end = (self.source + self.lead).saturating_sub(phase).div_ceil(self.step).clamp(begin, to.len());
-        to[..begin].fill(0.0);
-        to[end..].fill(0.0);
-        if begin == end {
-            return;
-        }
-        let source = &source[begin * self.step + phase - self.lead..self.source];
-        let to = &mut to[begin..end];
-        match self.step {
-            1 => to.copy_from_slice(&source[..to.len()]),
-            2 => {
-                let (pairs, rest) = source.as_chunks::<2>();
-                for (to, pair) in to.iter_mut().zip(pairs) {
-                    *to = pair[0];
-                }
-                if to.len() > pairs.len() {
-                    to[pairs.len()] = rest[0];
-                }
+    /// The entries of a phase in a line that are voxels, and the first voxel.
+    fn voxels(&self, phase: usize) -> (Range<usize>, usize) {
+        let len = self.pitch();
+        let begin = self.lead.saturating_sub(phase).div_ceil(self.step).min(len);
+        let end = (self.source + self.lead).saturating_sub(phase).div_ceil(self.step).clamp(begin, len);
+        let first = if begin == end { 0 } else { begin * self.step + phase - self.lead };
+        (begin..end, first)
+    }
+}
+
+/// Writes every `step`-th number of `from` into the entries `voxels` of a line,
+/// and zeros into the others.
+#[inline(always)]
+fn copy(line: &mut [f32], from: &[f32], voxels: Range<usize>, step: usize) {
+    zero(&mut line[..voxels.start]);
+    zero(&mut line[voxels.end..]);
+    let to = &mut line[voxels];
+    match step {
+        1 => to.copy_from_slice(&from[..to.len()]),
+        2 => {
+            let (pairs, rest) = from.as_chunks::<2>();
+            for (to, pair) in to.iter_mut().zip(pairs) {
+                *to = pair[0];
             }
-            step => {
-                for (to, &value) in to.iter_mut().zip(source.iter().step_by(step)) {
-                    *to = value;
-                }
+            if to.len() > pairs.len() {
+                to[pairs.len()] = rest[0];
             }
         }
+        _ => {
+            for (to, &value) in to.iter_mut().zip(from.iter().step_by(step)) {
+                *to = value;
+            }
+        }
+    }
+}
+
+/// Clears the ends of a line, which rarely have more than one number: that is
+/// not worth a call.
+#[inline(always)]
+fn zero(numbers: &mut [f32]) {
+    match numbers {
+        [] => {}
+        [one] => *one = 0.0,
+        many => many.fill(0.0),
     }
 }
 
@@ -258,6 +275,7 @@ impl Lattice {
                 let phase_w = phase % columns.phases;
                 let phase_h = phase / columns.phases % rows.phases;
                 let phase_d = phase / columns.phases / rows.phases;
+                let (voxels, first) = columns.voxels(phase_w);
                 for q in 0..deep {
                     let to = &mut slab[((phase * window.images + image) * deep + q) * plane..][..plane];
                     let Some(d) = depth.source_of(phase_d, window.first + q) else {
@@ -266,7 +284,10 @@ impl Lattice {
                     };
                     for (h, line) in to.chunks_exact_mut(columns.pitch()).enumerate() {
                         match rows.source_of(phase_h, h) {
-                            Some(h) => columns.copy(line, &source[(d * rows.source + h) * columns.source..], phase_w),
+                            Some(h) => {
+                                let from = &source[(d * rows.source + h) * columns.source..][..columns.source];
+                                copy(line, &from[first..], voxels.clone(), columns.step);
+                            }
                             None => line.fill(0.0),
                         }
                     }
