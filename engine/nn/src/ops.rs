@@ -1,7 +1,7 @@
 //! Small tensor functions that burn lacks or builds with an affine part.
 
 use burn::nn::PaddingConfig3d;
-use burn::nn::conv::{Conv3d, Conv3dConfig};
+use burn::nn::conv::{Conv3d, Conv3dConfig, ConvTranspose3d};
 use burn::tensor::activation;
 use burn::tensor::{Device, Tensor};
 
@@ -70,6 +70,14 @@ impl Norm {
 /// A convolution layer: `[N,in,D,H,W]` → `[N,out,..]`.
 pub fn convolve(layer: &Conv3d, x: Tensor<5>) -> Tensor<5> {
     match kernels::conv::conv3d(layer, &x) {
+        Some(y) => y,
+        None => layer.forward(x),
+    }
+}
+
+/// A transposed convolution layer: `[N,in,D,H,W]` → `[N,out,..]`.
+pub fn convolve_transposed(layer: &ConvTranspose3d, x: Tensor<5>) -> Tensor<5> {
+    match kernels::conv::conv_transpose3d(layer, &x) {
         Some(y) => y,
         None => layer.forward(x),
     }

@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use burn::module::Param;
 use burn::nn::PaddingConfig3d;
-use burn::nn::conv::{Conv3d, Conv3dConfig};
+use burn::nn::conv::{Conv3d, Conv3dConfig, ConvTranspose3dConfig};
 use burn::tensor::{Device, Distribution, Tensor};
-use voco_nn::kernels;
+use voco_nn::kernels::{self, Limit};
 use voco_nn::ops::{Norm, convolve};
 use voco_nn::{VocoBatch, VocoModelConfig};
 
@@ -140,6 +140,47 @@ fn random_convolutions() {
             bias: below(2) == 0,
         }
         .check();
+    }
+}
+
+#[test]
+fn narrow_vectors_compute_the_same() {
+    // A limit holds for the whole process, but makes no other test fail.
+    for limit in [Limit::Avx2, Limit::Portable] {
+        kernels::set_limit(limit);
+        for channels in [[1, 8], [5, 12], [9, 3]] {
+            Case::cube(channels, [5, 6, 37], 3, 1).check();
+            Case::cube(channels, [4, 5, 9], 3, 2).check();
+        }
+        check_norm([2, 3, 4, 5, 6], true, true, true);
+    }
+    kernels::set_limit(Limit::None);
+}
+
+#[test]
+fn transposed_convolutions() {
+    let device = Device::flex().autodiff();
+    for (channels, kernel, stride, padding, padding_out) in
+        [([6, 3], 2, 2, 0, 0), ([9, 8], 2, 2, 0, 0), ([4, 5], 3, 2, 1, 1), ([3, 4], 3, 1, 1, 0), ([2, 9], 4, 3, 0, 2)]
+    {
+        let what = format!("{channels:?} k{kernel} s{stride}");
+        let layer = ConvTranspose3dConfig::new(channels, [kernel; 3])
+            .with_stride([stride; 3])
+            .with_padding([padding; 3])
+            .with_padding_out([padding_out; 3])
+            .init(&device);
+        let x = random([2, channels[0], 3, 5, 6], &device).require_grad();
+        let fast = kernels::conv::conv_transpose3d(&layer, &x).expect("a supported layer");
+        let slow = layer.forward(x.clone());
+        close(&what, fast.clone().inner(), slow.clone().inner());
+        let upstream = random(slow.dims(), &device);
+        let fast = (fast * upstream.clone()).sum().backward();
+        let slow = (slow * upstream).sum().backward();
+        for t in [&x, &layer.weight.val()] {
+            close(&what, t.grad(&fast).expect("a gradient"), t.grad(&slow).expect("a gradient"));
+        }
+        let bias = layer.bias.as_ref().expect("has a bias").val();
+        close(&what, bias.grad(&fast).expect("a gradient"), bias.grad(&slow).expect("a gradient"));
     }
 }
 
@@ -308,9 +349,9 @@ fn compare(what: &str, mut run: impl FnMut()) {
         println!("{what}: {ours:.3} s");
         return;
     }
-    kernels::set_enabled(false);
+    kernels::set_limit(Limit::Off);
     let burns = best(&mut run);
-    kernels::set_enabled(true);
+    kernels::set_limit(Limit::None);
     println!("{what}: {ours:.3} s, burn-flex {burns:.3} s, ratio {:.1}", burns / ours);
 }
 

@@ -80,8 +80,9 @@ pub fn forward(shape: &ConvShape, input: &[f32], weight: &[f32], bias: Option<&[
     target
 }
 
-/// The gradient of the input, from that of the output.
-pub fn backward(shape: &ConvShape, gradient: &[f32], weight: &[f32]) -> Vec<f32> {
+/// The gradient of the input, from that of the output. A transposed
+/// convolution is the same, with a bias per input channel.
+pub fn backward(shape: &ConvShape, gradient: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
     let [inputs, outputs] = shape.channels;
     let grid: usize = shape.input.iter().product();
     let mut target = vec![0.0; shape.batch * inputs * grid];
@@ -101,7 +102,7 @@ pub fn backward(shape: &ConvShape, gradient: &[f32], weight: &[f32]) -> Vec<f32>
         let places = Places { grid: shape.input, step: shape.stride, first };
         Sum { lattice, packed, batch: shape.batch, channels: [outputs, inputs], places }.run(
             gradient,
-            None,
+            bias,
             &mut target,
         );
     }

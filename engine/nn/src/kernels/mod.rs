@@ -21,16 +21,29 @@ mod scratch;
 mod simd;
 pub mod weight;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
-static ENABLED: AtomicBool = AtomicBool::new(true);
-
-/// Switches all kernels of the process off or on again, to compare a whole
-/// network with burn's operators.
-pub fn set_enabled(enabled: bool) {
-    ENABLED.store(enabled, Ordering::Relaxed);
+/// How much of the kernels the process uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Limit {
+    /// burn's operators instead.
+    Off,
+    /// The vectors that every processor of the target has.
+    Portable,
+    /// AVX2 at most.
+    Avx2,
+    /// All that the processor has.
+    None,
 }
 
-fn is_enabled() -> bool {
-    ENABLED.load(Ordering::Relaxed)
+static LIMIT: AtomicU8 = AtomicU8::new(Limit::None as u8);
+
+/// Limits all kernels of the process, to compare one way with another.
+pub fn set_limit(limit: Limit) {
+    LIMIT.store(limit as u8, Ordering::Relaxed);
+}
+
+fn may_use(limit: Limit) -> bool {
+    LIMIT.load(Ordering::Relaxed) >= limit as u8
 }

@@ -14,6 +14,8 @@ use burn::backend::{
 };
 use burn::tensor::{DType, TensorData};
 
+use super::Limit;
+
 /// A tensor of `Device::flex().autodiff()`.
 type Node = FloatTensor<Autodiff<Flex>>;
 
@@ -70,7 +72,7 @@ impl<const N: usize> Inputs<N> {
     /// `None` when one of the tensors lies elsewhere or has another format, or
     /// when the kernels are switched off.
     pub fn new(tensors: [DispatchTensor; N]) -> Option<Self> {
-        if !super::is_enabled() {
+        if !super::may_use(Limit::Portable) {
             return None;
         }
         let mut context = DispatchAutodiffContext::Disabled;

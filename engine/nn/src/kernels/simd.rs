@@ -10,6 +10,9 @@
     reason = "vector instructions, and calls of functions compiled for them, are unsafe on processors without them"
 )]
 
+#[cfg(target_arch = "x86_64")]
+use super::{Limit, may_use};
+
 /// A set of vector instructions.
 pub trait Simd: Copy + Send + Sync {
     /// One register.
@@ -69,11 +72,12 @@ pub trait Kernel {
 pub fn dispatch(kernel: impl Kernel) {
     #[cfg(target_arch = "x86_64")]
     {
-        if std::is_x86_feature_detected!("avx512f") {
+        if may_use(Limit::None) && std::is_x86_feature_detected!("avx512f") {
             // SAFETY: the processor has what the function is compiled for.
             return unsafe { x86::run_avx512(kernel) };
         }
-        if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
+        let avx2 = may_use(Limit::Avx2) && std::is_x86_feature_detected!("avx2");
+        if avx2 && std::is_x86_feature_detected!("fma") {
             // SAFETY: as above.
             return unsafe { x86::run_avx2(kernel) };
         }

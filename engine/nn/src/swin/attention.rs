@@ -123,6 +123,7 @@ mod tests {
     use burn::tensor::Distribution;
 
     use super::*;
+    use crate::kernels::{Limit, set_limit};
 
     /// Fused against plain, with gradients, for one grid and head width.
     fn compare(grid: [usize; 3], shift: usize, heads: usize, head_dim: usize) {
@@ -151,6 +152,11 @@ mod tests {
 
     #[test]
     fn fused_attention_equals_the_plain_one() {
+        for limit in [Limit::Portable, Limit::Avx2] {
+            set_limit(limit);
+            compare([7, 9, 3], 3, 2, 9);
+        }
+        set_limit(Limit::None);
         compare([8, 8, 8], 3, 3, 4);
         compare([9, 7, 10], 3, 2, 16);
         compare([4, 4, 4], 3, 6, 4);
