@@ -7,6 +7,7 @@
 //! bytes, crops and dropout masks, and take bytes, losses and gradients back.
 
 pub mod error;
+pub mod kernels;
 mod keys;
 pub mod ops;
 pub mod optim;

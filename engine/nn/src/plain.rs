@@ -9,7 +9,7 @@ use burn::module::{Module, Param};
 use burn::nn::conv::Conv3d;
 use burn::tensor::{Device, Tensor};
 
-use crate::ops::{conv, global_average, instance_norm, leaky_relu};
+use crate::ops::{Norm, conv, convolve, global_average};
 
 /// Shape of a [`PlainEncoder`]; the three lists have one entry per stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,7 +116,8 @@ impl ConvNormAct {
 
     /// `[N,in,D,H,W]` → `[N,out,⌈D/stride⌉,..]`.
     fn forward(&self, x: Tensor<5>) -> Tensor<5> {
-        leaky_relu(self.norm.forward(self.conv.forward(x)))
+        let affine = Some((self.norm.weight.val(), self.norm.bias.val()));
+        Norm { affine, leaky: true, shortcut: None }.forward(convolve(&self.conv, x))
     }
 }
 
@@ -125,11 +126,4 @@ impl ConvNormAct {
 struct AffineNorm {
     weight: Param<Tensor<1>>,
     bias: Param<Tensor<1>>,
-}
-
-impl AffineNorm {
-    fn forward(&self, x: Tensor<5>) -> Tensor<5> {
-        let shape = [1, x.dims()[1], 1, 1, 1];
-        instance_norm(x) * self.weight.val().reshape(shape) + self.bias.val().reshape(shape)
-    }
 }

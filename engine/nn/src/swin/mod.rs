@@ -17,7 +17,7 @@ use burn::nn::conv::{Conv3d, Conv3dConfig};
 use burn::tensor::{Device, Tensor};
 
 use crate::error::NnError;
-use crate::ops::{global_average, standardize};
+use crate::ops::{convolve, global_average, standardize};
 
 /// Shape of a [`SwinEncoder`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,7 +161,7 @@ impl SwinVit {
     /// `[N, in, D, H, W]` → the five normalised hidden states.
     fn forward(&self, x: Tensor<5>) -> [Tensor<5>; 5] {
         // The normalised map goes to the caller, the raw one to the next stage.
-        let x0 = self.patch_embed.proj.forward(x);
+        let x0 = convolve(&self.patch_embed.proj, x);
         let x1 = self.layers1.forward(self.layers1c.forward(x0.clone()));
         let x2 = self.layers2.forward(self.layers2c.forward(x1.clone()));
         let x3 = self.layers3.forward(self.layers3c.forward(x2.clone()));
