@@ -1,7 +1,9 @@
 //! Networks, losses and optimiser of the VoCo pre-training, on burn tensors.
 //!
 //! [`voco::VocoModel`] is the heart: a backbone ([`swin`] or [`plain`]), a
-//! student and a teacher projector, and the losses of the volume contrast.
+//! student and a teacher projector, and the losses of the volume contrast. The
+//! networks of the downstream tasks are [`swin::SwinUnetr`] and
+//! [`plain::PlainUnet`].
 //! Everything here is a pure function of tensors: no files, no threads, no
 //! clocks, no random draws apart from weight initialisation. Callers bring
 //! bytes, crops and dropout masks, and take bytes, losses and gradients back.
@@ -13,6 +15,7 @@ pub mod optim;
 pub mod plain;
 pub mod schedule;
 pub mod swin;
+pub mod up_conv;
 pub mod voco;
 pub mod weights;
 

@@ -7,7 +7,7 @@ use burn::tensor::{Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use crate::error::NnError;
-use crate::keys::{KeyPath, normalize};
+use crate::keys::{KeyPath, canonical};
 
 /// What an import did, key by key (PyTorch names, sorted).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -98,7 +98,7 @@ pub fn import_tensors<M: Module>(
 ) -> Result<(M, ImportReport), NnError> {
     let found = tensors.len();
     let example_found = tensors.keys().next().cloned().unwrap_or_default();
-    let tensors = tensors.into_iter().filter_map(|(key, tensor)| normalize(&key).map(|key| (key, tensor))).collect();
+    let tensors = canonical_tensors(tensors);
     let mut import = Import { tensors, report: ImportReport::default(), path: KeyPath::default() };
     let module = module.map(&mut import);
     let Import { tensors, mut report, .. } = import;
@@ -111,6 +111,24 @@ pub fn import_tensors<M: Module>(
     report.missing.sort_unstable();
     report.mismatched.sort_unstable_by(|a, b| a.key.cmp(&b.key));
     Ok((module, report))
+}
+
+/// The tensors under their canonical keys. Where a tensor has several names, the
+/// one under its own name counts.
+fn canonical_tensors(tensors: BTreeMap<String, NamedTensor>) -> BTreeMap<String, NamedTensor> {
+    let mut named = BTreeMap::new();
+    let mut aliases = Vec::new();
+    for (key, tensor) in tensors {
+        match canonical(&key) {
+            Some(same) if same == key => drop(named.insert(key, tensor)),
+            Some(other) => aliases.push((other, tensor)),
+            None => {}
+        }
+    }
+    for (key, tensor) in aliases {
+        named.entry(key).or_insert(tensor);
+    }
+    named
 }
 
 /// Values of a stored tensor as f32.
@@ -178,7 +196,7 @@ impl ModuleMapper for Import {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let key = self.path.key();
-        let Some(tensor) = self.tensors.remove(&key) else {
+        let Some(tensor) = canonical(&key).and_then(|key| self.tensors.remove(&key)) else {
             self.report.missing.push(key);
             return param;
         };

@@ -17,4 +17,5 @@ mod optim;
 mod speed;
 mod step;
 mod swin;
+mod unetr;
 mod weights;
