@@ -14,6 +14,7 @@ mod fixture;
 mod losses;
 mod model;
 mod optim;
+mod plain;
 mod speed;
 mod step;
 mod swin;

@@ -15,8 +15,9 @@ fn network(order: MergeOrder, device: &Device) -> Option<SwinUnetr> {
     let encoder = SwinConfig { merge_order: order, ..SwinConfig::new(12) };
     let model = SwinUnetrConfig { encoder, classes: 5 }.init(device);
     let (model, report) = import_tensors(model, data.tensors).unwrap();
-    assert_eq!(report.matched.len(), 159);
-    assert!(report.missing.is_empty() && report.unexpected.is_empty() && report.mismatched.is_empty());
+    assert_eq!(report.matched.len(), 159, "all");
+    let rest = [report.missing.len(), report.unexpected.len(), report.mismatched.len()];
+    assert_eq!(rest, [0; 3], "nothing else");
     Some(model)
 }
 
@@ -114,7 +115,7 @@ fn gradients_follow_torch() {
     }
 }
 
-/// Mean of logits·w with w[c,d,h,w] = w_d[c,d]·w_h[c,h]·w_w[c,w].
+/// Mean of logits·w, where w is a product of three factors along the axes.
 fn separable_loss(logits: Tensor<5>, data: &Fixture, device: &Device) -> Tensor<1> {
     let factor = |key: &str, shape: [usize; 5]| data.get::<2>(key, device).reshape(shape);
     let weight = factor("w_d", [1, 5, 64, 1, 1]) * factor("w_h", [1, 5, 1, 64, 1]) * factor("w_w", [1, 5, 1, 1, 64]);
