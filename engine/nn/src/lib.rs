@@ -10,6 +10,7 @@
 
 pub mod error;
 mod keys;
+pub mod losses;
 pub mod ops;
 pub mod optim;
 pub mod plain;
@@ -20,6 +21,6 @@ pub mod voco;
 pub mod weights;
 
 pub use error::NnError;
-pub use optim::{AdamW, AdamWSettings};
+pub use optim::{AdamW, AdamWSettings, Sgd, SgdSettings};
 pub use voco::{VocoBatch, VocoModel, VocoModelConfig, VocoOutput};
 pub use weights::ImportReport;

@@ -3,7 +3,7 @@
 use burn::nn::PaddingConfig3d;
 use burn::nn::conv::{Conv3d, Conv3dConfig};
 use burn::tensor::activation;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 /// Added to a variance before the root; the value of every PyTorch norm here.
 pub const NORM_EPS: f64 = 1e-5;
@@ -38,6 +38,15 @@ pub fn leaky_relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 pub fn global_average(x: Tensor<5>) -> Tensor<2> {
     let [n, c, d, h, w] = x.dims();
     x.reshape([n, c, d * h * w]).mean_dim(2).reshape([n, c])
+}
+
+/// A half-precision tensor as f32, any other as it is: for sums over many voxels
+/// and logarithms near 0.
+pub fn at_least_f32<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    match x.dtype() {
+        DType::F16 | DType::BF16 => x.cast(DType::F32),
+        _ => x,
+    }
 }
 
 /// A cubic convolution; see [`conv_box`].

@@ -251,13 +251,17 @@ impl PlainUnet {
     /// bottleneck.
     pub fn forward_features(&self, x: Tensor<5>) -> (Tensor<5>, Vec<Tensor<5>>) {
         let (maps, skips) = self.way_up(x);
-        let (head, map) = self.seg_layers.iter().zip(maps).next_back().expect("a network has a stage on the way up");
-        (head.forward(map), skips)
+        (self.top(maps), skips)
     }
 
     /// The encoder.
     pub fn encoder(&self) -> &PlainEncoder {
         &self.trunk
+    }
+
+    fn top(&self, maps: Vec<Tensor<5>>) -> Tensor<5> {
+        let (head, map) = self.seg_layers.iter().zip(maps).next_back().expect("a network has a stage on the way up");
+        head.forward(map)
     }
 
     /// Outputs of the stages on the way up, deepest first, and of the encoder's.

@@ -15,6 +15,8 @@ mod losses;
 mod model;
 mod optim;
 mod plain;
+mod registration;
+mod segmentation;
 mod speed;
 mod step;
 mod swin;
