@@ -146,6 +146,20 @@ pub(crate) fn read_weights(path: &Path) -> Result<Vec<u8>, EngineFailure> {
     fs::read(file).map_err(|e| EngineFailure::Io(format!("{name}: the checkpoint cannot be read ({})", e.kind())))
 }
 
+/// The file that holds the weights of a checkpoint's or a run's folder; any other path as it is.
+pub(crate) fn weights_path(path: &Path) -> PathBuf {
+    const FILE: &str = "model.safetensors";
+    if path.join("checkpoints").is_dir() {
+        let last = RunFolder { path: path.to_owned() }.steps().next_back();
+        return path
+            .join("checkpoints")
+            .join(last.map_or_else(String::new, |step| format!("step-{step:07}")))
+            .join(FILE);
+    }
+    let file = path.join(FILE);
+    if file.is_file() { file } else { path.to_owned() }
+}
+
 fn load(folder: &Path) -> io::Result<Checkpoint> {
     let state = serde_json::from_slice(&fs::read(folder.join("state.json"))?)?;
     let weights = fs::read(folder.join("model.safetensors"))?;

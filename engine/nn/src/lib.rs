@@ -8,7 +8,9 @@
 //! clocks, no random draws apart from weight initialisation. Callers bring
 //! bytes, crops and dropout masks, and take bytes, losses and gradients back.
 
+mod architecture;
 pub mod error;
+pub mod infer;
 mod keys;
 pub mod losses;
 pub mod ops;
@@ -20,6 +22,7 @@ pub mod up_conv;
 pub mod voco;
 pub mod weights;
 
+pub use architecture::{Architecture, Network, NetworkOutput, canonical_shapes};
 pub use error::NnError;
 pub use optim::{AdamW, AdamWSettings, Sgd, SgdSettings};
 pub use voco::{VocoBatch, VocoModel, VocoModelConfig, VocoOutput};

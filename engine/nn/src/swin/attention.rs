@@ -94,6 +94,11 @@ impl WindowAttention {
     }
 }
 
+/// MONAI's whole `relative_position_index`, `[343, 343]` flattened.
+pub(crate) fn window_offsets() -> Vec<i32> {
+    relative_index(WINDOW.pow(3))
+}
+
 /// The top-left `n`×`n` corner of MONAI's `relative_position_index`.
 ///
 /// A window that was clamped to fewer than 343 tokens reads the *first n

@@ -11,6 +11,7 @@ mod merging;
 mod unetr;
 mod window;
 
+pub(crate) use attention::window_offsets;
 pub use block::{ResBlock, SwinBlock};
 pub use merging::{MergeOrder, PatchMerging};
 pub use unetr::{SwinUnetr, SwinUnetrConfig, SwinUnetrOutput, UpBlock};

@@ -11,6 +11,7 @@
 )]
 
 mod fixture;
+mod infer;
 mod losses;
 mod model;
 mod optim;

@@ -10,7 +10,7 @@ use crate::fixture::{Fixture, cosine, json, rel_l2, vec, within};
 use crate::model::named_gradients;
 use crate::swin::sampled;
 
-fn network(order: MergeOrder, device: &Device) -> Option<SwinUnetr> {
+pub fn network(order: MergeOrder, device: &Device) -> Option<SwinUnetr> {
     let data = Fixture::open("swin_unetr/model.safetensors")?;
     let encoder = SwinConfig { merge_order: order, ..SwinConfig::new(12) };
     let model = SwinUnetrConfig { encoder, classes: 5 }.init(device);
