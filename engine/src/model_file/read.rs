@@ -57,14 +57,14 @@ pub(crate) fn read_model(path: &Path) -> Result<ModelFile, EngineFailure> {
         let mut file = File::open(&path)?;
         let info = file.metadata()?;
         if !info.is_file() {
-            return Err(io::Error::other("it is a folder without a checkpoint, or no plain file"));
+            return Err(io::ErrorKind::IsADirectory.into());
         }
         let mut start = Vec::new();
         (&mut file).take(9).read_to_end(&mut start)?;
         Ok((file, info.len(), start))
     };
-    let (file, len, start) =
-        open().map_err(|e| EngineFailure::Io(format!("{name}: the file cannot be read ({e}); check the path")))?;
+    let (file, len, start) = open()
+        .map_err(|e| EngineFailure::Io(format!("{name}: the weights cannot be read ({}); check the path", e.kind())))?;
     let read = || {
         if start.starts_with(&burn_pack::MAGIC_NUMBER.to_le_bytes()) {
             burnpack(&path, len)

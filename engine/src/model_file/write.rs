@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use burn::store::burn_pack;
 use burn::tensor::DType;
+use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, View};
 use voco_engine_api::EngineFailure;
 use voco_nn::Architecture;
@@ -126,11 +127,18 @@ fn write_safetensors(
     let mut metadata: HashMap<String, String> = metadata.into_iter().collect();
     // What PyTorch's readers look for.
     metadata.entry("format".to_owned()).or_insert_with(|| "pt".to_owned());
-    let temporary = tempfile::NamedTempFile::new_in(folder).map_err(|e| cannot_write(output, &e))?;
-    safetensors::serialize_to_file(entries, Some(metadata), temporary.path()).map_err(|e| cannot_write(output, &e))?;
-    temporary.as_file().sync_all().map_err(|e| cannot_write(output, &e))?;
-    temporary.persist(output).map_err(|e| cannot_write(output, &e.error))?;
-    Ok(())
+    let write = || -> std::io::Result<()> {
+        let temporary = tempfile::NamedTempFile::new_in(folder)?;
+        safetensors::serialize_to_file(entries, Some(metadata), temporary.path()).map_err(|e| match e {
+            SafeTensorError::IoError(e) => e,
+            other => std::io::Error::other(other.to_string()),
+        })?;
+        temporary.as_file().sync_all()?;
+        temporary.persist(output)?;
+        Ok(())
+    };
+    // The kind only: some errors carry the whole path.
+    write().map_err(|e| cannot_write(output, &e.kind()))
 }
 
 fn write_burnpack(
@@ -146,7 +154,10 @@ fn write_burnpack(
     for (key, value) in metadata {
         writer = writer.with_metadata(key, value);
     }
-    writer.with_metadata("keys", "pytorch").write_to_file(output).map_err(|e| cannot_write(output, &e))
+    writer.with_metadata("keys", "pytorch").write_to_file(output).map_err(|e| match e {
+        burn_pack::Error::IoError(_) => cannot_write(output, &"the disk or the folder refused it"),
+        other => cannot_write(output, &other),
+    })
 }
 
 fn cannot_write(output: &Path, error: &dyn std::fmt::Display) -> EngineFailure {
