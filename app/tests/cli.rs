@@ -118,3 +118,56 @@ fn pretrain_streams_json_lines_and_leaves_a_run() {
     assert!(out.join("checkpoints/step-0000002/model.safetensors").exists(), "a checkpoint at the end");
     assert!(out.join("config.json").exists() && out.join("log.jsonl").exists(), "settings and log");
 }
+
+#[test]
+fn model_show_and_convert_give_what_others_rely_on() {
+    // The smallest file of a network that there is: one bias of a SwinUNETR.
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let at = |name: &str| folder.path().join(name).to_str().expect("a readable path").to_owned();
+    let header = br#"{"module.swin_vit.patch_embed.proj.bias":{"dtype":"F32","shape":[12],"data_offsets":[0,48]}}"#;
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header);
+    bytes.extend([0; 48]);
+    std::fs::write(at("one.safetensors"), &bytes).expect("written");
+    let info = json(&["model", "show", &at("one.safetensors"), "--json"]);
+    assert_eq!(info["architecture"], "SwinUNETR encoder", "{info}");
+    assert_eq!((info["feature_size"].as_u64(), info["parameters"].as_u64()), (Some(12), Some(12)), "{info}");
+    assert_eq!(info["matched"], serde_json::json!(["swinViT.patch_embed.proj.bias"]), "{info}");
+    assert_eq!(info["missing"].as_array().map(Vec::len), Some(136), "{info}");
+    for list in ["unexpected", "shape_mismatch"] {
+        assert_eq!(info[list], serde_json::json!([]), "{info}");
+    }
+    let report = json(&["model", "convert", &at("one.safetensors"), &at("one.bpk"), "--json"]);
+    assert_eq!(report["tensors"], 1, "{report}");
+    assert_eq!(
+        json(&["model", "show", &at("one.bpk"), "--json"])["matched"],
+        info["matched"],
+        "the same in burn's file"
+    );
+
+    std::fs::write(at("cut.pt"), &bytes[..60]).expect("written");
+    let input = at("one.safetensors");
+    for (args, status) in [
+        (vec!["model", "show", &at("cut.pt")], 1),
+        (vec!["model", "show", &at("absent.pt")], 1),
+        (vec!["model", "convert", &input, &at("one.pt")], 1),
+        (vec!["model", "convert", &input, &at("absent/one.bpk")], 1),
+        (vec!["model", "convert", &input, &at("absent/one.safetensors")], 1),
+        (vec!["model", "run", &input, "--input", &input, "--output", &at("y.safetensors"), "--device", "cpu"], 1),
+        (vec!["model", "run", &input, "--input", &input, "--output", "y", "--roi", "96,96"], 2),
+        (vec!["model", "run", &input, "--input", &input, "--output", "y", "--overlap", "1"], 2),
+        (vec!["model", "run", &input], 2),
+        (vec!["model", "teach"], 2),
+    ] {
+        let output = voco(&args);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{args:?}: {text}");
+        if status == 1 {
+            let path = folder.path().to_string_lossy();
+            assert!(
+                text.trim().lines().count() == 1 && !text.contains(&*path),
+                "'{text}' is one sentence without paths"
+            );
+        }
+    }
+}

@@ -136,14 +136,16 @@ pub fn run_config(folder: &Path) -> Option<PretrainConfig> {
     serde_json::from_slice(&fs::read(folder.join("config.json")).ok()?).ok()
 }
 
-/// The weights of a checkpoint: a .safetensors file, a checkpoint's folder, or a run's folder (its last one).
-pub(crate) fn read_weights(path: &Path) -> Result<Vec<u8>, EngineFailure> {
-    let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-    if path.join("checkpoints").is_dir() {
-        return RunFolder { path: path.to_owned() }.load_last().map(|c| c.weights);
-    }
-    let file = if path.is_dir() { path.join("model.safetensors") } else { path.to_owned() };
-    fs::read(file).map_err(|e| EngineFailure::Io(format!("{name}: the checkpoint cannot be read ({})", e.kind())))
+/// The file that holds the weights of a checkpoint's or a run's folder (its last one); any other path as it is.
+pub(crate) fn weights_path(path: &Path) -> PathBuf {
+    const FILE: &str = "model.safetensors";
+    let last = RunFolder { path: path.to_owned() }
+        .steps()
+        .rev()
+        .map(|step| path.join("checkpoints").join(format!("step-{step:07}")).join(FILE))
+        .find(|file| file.is_file());
+    let own = Some(path.join(FILE)).filter(|file| file.is_file());
+    last.or(own).unwrap_or_else(|| path.to_owned())
 }
 
 fn load(folder: &Path) -> io::Result<Checkpoint> {

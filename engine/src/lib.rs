@@ -8,6 +8,7 @@ mod data;
 mod device;
 mod handle;
 mod jobs;
+mod model_file;
 mod priority;
 mod worker;
 
@@ -15,4 +16,8 @@ pub use checkpoint::run_config;
 pub use data::{draw_crop, draw_window};
 pub use device::{devices, resolve as resolve_device};
 pub use handle::EngineHandle;
+pub use model_file::{
+    ConvertReport, Expectation, ModelInfo, ModelRun, PatchMerging, RunReport, WindowSettings, convert_model, run_model,
+    show_model,
+};
 pub use priority::yield_to_window;

@@ -2,6 +2,7 @@
 
 mod devices;
 mod info;
+mod model;
 mod position;
 mod pretrain;
 mod render;
@@ -47,6 +48,9 @@ pub(crate) enum Command {
     Position(position::PositionCommand),
     /// VoCo pre-training on a folder of volumes.
     Pretrain(pretrain::PretrainArgs),
+    /// Files of weights: what is in them, a forward pass, conversion.
+    #[command(subcommand)]
+    Model(model::ModelCommand),
     /// Devices, what they can do, and which one `auto` takes.
     Devices(devices::DevicesArgs),
 }
@@ -57,6 +61,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
         Command::Render(args) => render::run(&args),
         Command::Position(command) => position::run(command),
         Command::Pretrain(args) => pretrain::run(&args),
+        Command::Model(command) => model::run(command),
         Command::Devices(args) => devices::run(&args),
     }
 }

@@ -28,6 +28,20 @@ pub enum NnError {
         /// First key of the network.
         example_expected: String,
     },
+    /// A tensor of the file could not be fetched.
+    #[error("tensor `{key}` cannot be read: {reason}")]
+    Unreadable {
+        /// Name in the file.
+        key: String,
+        /// Why.
+        reason: String,
+    },
+    /// The keys and shapes of the file are those of no network here.
+    #[error("no known network has these weights: {reason}")]
+    UnknownArchitecture {
+        /// What does not fit.
+        reason: String,
+    },
     /// Saved optimiser state is incomplete.
     #[error("the optimiser state lacks `{key}`")]
     OptimizerState {

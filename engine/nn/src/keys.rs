@@ -18,8 +18,14 @@ impl KeyPath {
             _ if container.starts_with("Enum:") => String::new(),
             "gamma" => "weight".to_owned(),
             "beta" => "bias".to_owned(),
+            // Shared parts that PyTorch writes without a level of their own.
+            "trunk" => String::new(),
             "swin_vit" => "swinViT".to_owned(),
+            "transp_conv" => "transp_conv.conv".to_owned(),
+            "out" => "out.conv.conv".to_owned(),
             "stages" => "encoder.stages".to_owned(),
+            "up_stages" => "decoder.stages".to_owned(),
+            "transpconvs" | "seg_layers" => format!("decoder.{name}"),
             "conv1" | "conv2" | "conv3" => format!("{name}.conv"),
             "layer1" | "layer2" | "layer3" => format!("{name}.0"),
             _ if name.starts_with("layers") && name.ends_with('c') => format!("{name}.0.layer"),
@@ -54,20 +60,25 @@ impl KeyPath {
     }
 }
 
-/// Brings a key of a checkpoint into the form of [`KeyPath::key`], or `None` for
-/// entries that are no weights.
+/// The one form in which keys of networks and of checkpoints are compared, or
+/// `None` for entries that are no weights.
 ///
-/// Undoes `DistributedDataParallel`'s `module.`, the older spelling `swin_vit`,
-/// and gives the bare encoder keys of the released `*_SSL_head.pt` files their
-/// `backbone.` (facts 5.7).
-pub(crate) fn normalize(key: &str) -> Option<String> {
-    let key = key.strip_prefix("module.").unwrap_or(key);
+/// Undoes `DistributedDataParallel`'s `module.`, the `backbone.` of the VoCo head
+/// (the released `*_SSL_head.pt` files lack it, facts 5.7), the older spelling
+/// `swin_vit`, the `student.` of the CVPR code, whose student is a whole network,
+/// and the second names that nnU-Net's state dicts hold.
+pub(crate) fn canonical(key: &str) -> Option<String> {
     if key.ends_with("relative_position_index") {
         return None;
     }
-    let key = key.replace("swin_vit", "swinViT");
-    let bare = key.starts_with("swinViT.") || key.starts_with("encoder");
-    Some(if bare { format!("backbone.{key}") } else { key })
+    let key = key.strip_prefix("module.").unwrap_or(key);
+    let key = key.strip_prefix("backbone.").unwrap_or(key).replace("swin_vit", "swinViT");
+    let key = match key.strip_prefix("student.") {
+        Some(rest) if rest.starts_with("swinViT.") || rest.starts_with("encoder") => rest.to_owned(),
+        _ => key,
+    };
+    let key = key.strip_prefix("decoder.encoder.").map(|rest| format!("encoder.{rest}")).unwrap_or(key);
+    Some(key.replace(".all_modules.0.", ".conv.").replace(".all_modules.1.", ".norm."))
 }
 
 #[cfg(test)]
@@ -76,16 +87,19 @@ mod tests {
 
     #[test]
     fn checkpoint_styles_become_one() {
-        let want = "backbone.swinViT.patch_embed.proj.bias";
+        let want = "swinViT.patch_embed.proj.bias";
         for key in [
             "module.backbone.swinViT.patch_embed.proj.bias",
             "backbone.swin_vit.patch_embed.proj.bias",
             "swinViT.patch_embed.proj.bias",
             "module.swin_vit.patch_embed.proj.bias",
+            "student.swinViT.patch_embed.proj.bias",
         ] {
-            assert_eq!(normalize(key).as_deref(), Some(want), "{key}");
+            assert_eq!(canonical(key).as_deref(), Some(want), "{key}");
         }
-        assert_eq!(normalize("a.attn.relative_position_index"), None);
-        assert_eq!(normalize("student.layer1.0.bias").as_deref(), Some("student.layer1.0.bias"));
+        assert_eq!(canonical("a.attn.relative_position_index"), None);
+        let alias = "decoder.encoder.stages.1.0.convs.0.all_modules.1.bias";
+        assert_eq!(canonical(alias).as_deref(), Some("encoder.stages.1.0.convs.0.norm.bias"));
+        assert_eq!(canonical("student.layer1.0.bias").as_deref(), Some("student.layer1.0.bias"));
     }
 }

@@ -3,7 +3,7 @@
 use burn::nn::PaddingConfig3d;
 use burn::nn::conv::{Conv3d, Conv3dConfig, ConvTranspose3d};
 use burn::tensor::activation;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 use crate::kernels;
 use crate::kernels::norm::NormOptions;
@@ -94,13 +94,27 @@ pub fn global_average(x: Tensor<5>) -> Tensor<2> {
     x.reshape([n, c, d * h * w]).mean_dim(2).reshape([n, c])
 }
 
-/// A cubic convolution with "same" padding for odd kernels and PyTorch's
-/// default initialisation (uniform ±1/√fan-in, which is burn's default too).
+/// A half-precision tensor as f32, any other as it is: for sums over many voxels
+/// and logarithms near 0.
+pub fn at_least_f32<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    match x.dtype() {
+        DType::F16 | DType::BF16 => x.cast(DType::F32),
+        _ => x,
+    }
+}
+
+/// A cubic convolution; see [`conv_box`].
 pub fn conv(channels: [usize; 2], kernel: usize, stride: usize, bias: bool, device: &Device) -> Conv3d {
-    let pad = (kernel - 1) / 2;
-    Conv3dConfig::new(channels, [kernel; 3])
-        .with_stride([stride; 3])
-        .with_padding(PaddingConfig3d::Explicit(pad, pad, pad))
+    conv_box(channels, [kernel; 3], [stride; 3], bias, device)
+}
+
+/// A convolution with "same" padding for odd kernels and PyTorch's default
+/// initialisation (uniform ±1/√fan-in, which is burn's default too).
+pub fn conv_box(channels: [usize; 2], kernel: [usize; 3], stride: [usize; 3], bias: bool, device: &Device) -> Conv3d {
+    let [d, h, w] = kernel.map(|edge| edge.saturating_sub(1) / 2);
+    Conv3dConfig::new(channels, kernel)
+        .with_stride(stride)
+        .with_padding(PaddingConfig3d::Explicit(d, h, w))
         .with_bias(bias)
         .init(device)
 }

@@ -63,6 +63,30 @@ impl LinearWarmupCosine {
     }
 }
 
+/// `PolyLRScheduler` of nnU-Net: base·(1 − step/total)^exponent, 0 from `total` on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Polynomial {
+    /// Rate at step 0.
+    pub base_lr: f64,
+    /// Step at which the rate is 0.
+    pub total: u64,
+    /// 0.9 in nnU-Net.
+    pub exponent: f64,
+}
+
+impl Polynomial {
+    /// With nnU-Net's exponent of 0.9.
+    pub fn new(base_lr: f64, total: u64) -> Self {
+        Self { base_lr, total, exponent: 0.9 }
+    }
+
+    /// Learning rate in step `step` (nnU-Net counts epochs), from 0.
+    pub fn lr(&self, step: u64) -> f64 {
+        let left = 1.0 - real(step.min(self.total)) / real(self.total.max(1));
+        self.base_lr * left.max(0.0).powf(self.exponent)
+    }
+}
+
 #[expect(clippy::cast_precision_loss, reason = "step counts stay far below 2^52")]
 fn real(step: u64) -> f64 {
     step as f64

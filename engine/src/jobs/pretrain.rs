@@ -15,13 +15,15 @@ use voco_engine_api::{
 use voco_io::Control;
 use voco_nn::schedule::WarmupCosine;
 use voco_nn::voco::{Projections, losses};
+use voco_nn::weights::{ImportOptions, import_stored};
 use voco_nn::{AdamW, AdamWSettings, VocoBatch, VocoModel, VocoModelConfig, VocoOutput, weights};
 use voco_volume::{Recipe, preprocess};
 
 use super::{Job, Step};
-use crate::checkpoint::{RunFolder, RunState, read_weights};
+use crate::checkpoint::{RunFolder, RunState};
 use crate::data::{Batch, BatchPlan, INPUT_EDGE, Loader, Prepared, rng};
 use crate::device;
+use crate::model_file::read_model;
 use crate::worker::Outlet;
 
 /// Crops over which the top-1 accuracy is averaged.
@@ -91,7 +93,8 @@ impl PretrainJob {
                 "The folder already holds a run; go on with that one, or choose another folder".into(),
             ));
         } else if let Some(path) = init {
-            (model, _) = weights::from_safetensors(model, &read_weights(&path)?).map_err(bad_file)?;
+            (model, _) =
+                import_stored(model, read_model(&path)?.tensors, ImportOptions::default()).map_err(bad_file)?;
         }
         folder.write_config(&config)?;
         let log = folder.log(resume.then_some(step))?;

@@ -103,6 +103,11 @@ fn attend(qkv: Tensor<3>, bias: Tensor<3>, plan: &WindowPlan, first: usize) -> T
     mixed.swap_dims(1, 2).reshape([count, n, width / 3])
 }
 
+/// MONAI's whole `relative_position_index`, `[343, 343]` flattened.
+pub(crate) fn window_offsets() -> Vec<i32> {
+    relative_index(WINDOW.pow(3))
+}
+
 /// The top-left `n`×`n` corner of MONAI's `relative_position_index`.
 ///
 /// A window that was clamped to fewer than 343 tokens reads the *first n

@@ -1,16 +1,20 @@
-//! The encoder half of `SwinUNETR` v2, the backbone of the published VoCo.
+//! `SwinUNETR`: the encoder half, which is the backbone of the published VoCo,
+//! and the whole network ([`SwinUnetr`]).
 //!
-//! Follows MONAI 1.3.0 `monai/networks/nets/swin_unetr.py` with `use_v2`, which
-//! is what the authors pin, number by number: weights of their checkpoints give
-//! the same feature maps.
+//! Follows MONAI 1.3.0 `monai/networks/nets/swin_unetr.py`, which is what the
+//! authors pin, number by number: weights of their checkpoints give the same
+//! feature maps. With and without `use_v2`.
 
 mod attention;
 mod block;
 mod merging;
+mod unetr;
 mod window;
 
+pub(crate) use attention::window_offsets;
 pub use block::{ResBlock, SwinBlock};
 pub use merging::{MergeOrder, PatchMerging};
+pub use unetr::{SwinUnetr, SwinUnetrConfig, SwinUnetrOutput, UpBlock};
 
 use burn::module::Module;
 use burn::nn::conv::{Conv3d, Conv3dConfig};
@@ -29,12 +33,16 @@ pub struct SwinConfig {
     pub in_channels: usize,
     /// Order of the patch merging; published weights need the legacy one.
     pub merge_order: MergeOrder,
+    /// A residual convolution before each stage (MONAI's `use_v2`). All
+    /// published VoCo weights have it.
+    pub use_v2: bool,
 }
 
 impl SwinConfig {
-    /// One input channel and the legacy merging of the published weights.
+    /// Version 2 with one input channel and the legacy merging of the published
+    /// weights.
     pub fn new(feature_size: usize) -> Self {
-        Self { feature_size, in_channels: 1, merge_order: MergeOrder::Legacy }
+        Self { feature_size, in_channels: 1, merge_order: MergeOrder::Legacy, use_v2: true }
     }
 
     /// Length of the embedding: F + F + 2F + 4F + 16F = 24·F.
@@ -77,7 +85,7 @@ impl SwinConfig {
     }
 }
 
-/// `swinViT` and `encoder1,2,3,4,10` of `SwinUNETR` v2.
+/// `swinViT` and `encoder1,2,3,4,10` of `SwinUNETR`.
 ///
 /// Field names are those of the PyTorch state dict; `crate::keys` turns paths
 /// into its exact keys.
@@ -102,6 +110,14 @@ pub struct SwinFeatures {
     pub encoders: [Tensor<5>; 5],
 }
 
+impl SwinFeatures {
+    /// The VoCo embedding `[N, 24·F]`: global averages of the five encoder
+    /// outputs, concatenated (`voco_head.py`). Hidden state 3 has no part in it.
+    pub fn embedding(&self) -> Tensor<2> {
+        Tensor::cat(self.encoders.iter().cloned().map(global_average).collect(), 1)
+    }
+}
+
 impl SwinEncoder {
     /// All feature maps of `x` `[N, in, D, H, W]`, every edge a multiple of 32.
     pub fn forward(&self, x: Tensor<5>) -> SwinFeatures {
@@ -116,15 +132,13 @@ impl SwinEncoder {
         SwinFeatures { hidden, encoders }
     }
 
-    /// The VoCo embedding `[N, 24·F]`: global averages of the five encoder
-    /// outputs, concatenated (`voco_head.py`). Hidden state 3 has no part in it.
+    /// The VoCo embedding `[N, 24·F]` of `x`; see [`SwinFeatures::embedding`].
     pub fn embed(&self, x: Tensor<5>) -> Tensor<2> {
-        let maps = self.forward(x).encoders;
-        Tensor::cat(maps.into_iter().map(global_average).collect(), 1)
+        self.forward(x).embedding()
     }
 }
 
-/// The transformer with its v2 convolution before each stage.
+/// The transformer, in v2 with a convolution before each stage.
 #[derive(Module, Debug)]
 struct SwinVit {
     patch_embed: PatchEmbed,
@@ -132,17 +146,17 @@ struct SwinVit {
     layers2: Stage,
     layers3: Stage,
     layers4: Stage,
-    layers1c: ResBlock,
-    layers2c: ResBlock,
-    layers3c: ResBlock,
-    layers4c: ResBlock,
+    layers1c: Option<ResBlock>,
+    layers2c: Option<ResBlock>,
+    layers3c: Option<ResBlock>,
+    layers4c: Option<ResBlock>,
 }
 
 impl SwinVit {
     fn new(config: &SwinConfig, device: &Device) -> Self {
         let f = config.feature_size;
         let stage = |index: usize| Stage::new(f << index, 3 << index, config.merge_order, device);
-        let conv = |index: usize| ResBlock::new(f << index, f << index, device);
+        let conv = |index: usize| config.use_v2.then(|| ResBlock::new(f << index, f << index, device));
         Self {
             patch_embed: PatchEmbed {
                 proj: Conv3dConfig::new([config.in_channels, f], [2; 3]).with_stride([2; 3]).init(device),
@@ -160,12 +174,16 @@ impl SwinVit {
 
     /// `[N, in, D, H, W]` → the five normalised hidden states.
     fn forward(&self, x: Tensor<5>) -> [Tensor<5>; 5] {
+        let before = |conv: Option<&ResBlock>, map: &Tensor<5>| match conv {
+            Some(conv) => conv.forward(map.clone()),
+            None => map.clone(),
+        };
         // The normalised map goes to the caller, the raw one to the next stage.
         let x0 = convolve(&self.patch_embed.proj, x);
-        let x1 = self.layers1.forward(self.layers1c.forward(x0.clone()));
-        let x2 = self.layers2.forward(self.layers2c.forward(x1.clone()));
-        let x3 = self.layers3.forward(self.layers3c.forward(x2.clone()));
-        let x4 = self.layers4.forward(self.layers4c.forward(x3.clone()));
+        let x1 = self.layers1.forward(before(self.layers1c.as_ref(), &x0));
+        let x2 = self.layers2.forward(before(self.layers2c.as_ref(), &x1));
+        let x3 = self.layers3.forward(before(self.layers3c.as_ref(), &x2));
+        let x4 = self.layers4.forward(before(self.layers4c.as_ref(), &x3));
         [x0, x1, x2, x3, x4].map(|map| standardize(map, 1))
     }
 }

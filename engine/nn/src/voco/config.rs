@@ -64,12 +64,11 @@ impl VocoModelConfig {
         Some(Self { encoder, hidden, output: hidden, momentum: 0.9, recipe: Recipe::Tpami, embedding_norm })
     }
 
-    /// Builds a model with random weights on `device`, the same for the same
-    /// `seed` on the same device. Use an autodiff device for training.
-    pub fn init(&self, device: &Device, seed: u64) -> VocoModel {
+    /// The model with weights that are drawn when they are first read.
+    pub(crate) fn build(&self, device: &Device) -> VocoModel {
         let projector =
             ProjectorConfig { input: self.encoder.embedding_len(), hidden: self.hidden, output: self.output };
-        let model = VocoModel {
+        VocoModel {
             backbone: match &self.encoder {
                 EncoderConfig::Swin(config) => Encoder::Swin(config.init(device)),
                 EncoderConfig::Plain(config) => Encoder::Plain(config.init(device)),
@@ -80,7 +79,13 @@ impl VocoModelConfig {
             momentum: self.momentum,
             recipe: self.recipe,
             embedding_norm: self.embedding_norm,
-        };
+        }
+    }
+
+    /// Builds a model with random weights on `device`, the same for the same
+    /// `seed` on the same device. Use an autodiff device for training.
+    pub fn init(&self, device: &Device, seed: u64) -> VocoModel {
+        let model = self.build(device);
         // burn draws a weight when it is first read. Reading all now, in module
         // order, ties the weights to the seed instead of to the first crop.
         device.seed(seed);

@@ -11,10 +11,15 @@
 )]
 
 mod fixture;
+mod infer;
 mod losses;
 mod model;
 mod optim;
+mod plain;
+mod registration;
+mod segmentation;
 mod speed;
 mod step;
 mod swin;
+mod unetr;
 mod weights;

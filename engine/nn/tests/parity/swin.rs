@@ -56,7 +56,7 @@ fn forward(file: &str, order: MergeOrder) {
     println!("{file} {key}: {:.1e}", within(&key, error, 1e-4));
 }
 
-fn sampled(map: Tensor<5>, every: usize) -> Tensor<5> {
+pub fn sampled(map: Tensor<5>, every: usize) -> Tensor<5> {
     (2..5).fold(map, |map, dim| {
         let index: Vec<i32> = (0..map.dims()[dim]).step_by(every).map(|i| i32::try_from(i).unwrap()).collect();
         map.select(dim, Tensor::from_data(index.as_slice(), &Device::flex()))
@@ -95,13 +95,7 @@ fn crop_sizes_are_checked() {
 #[test]
 #[ignore = "about half a minute: the full-size network"]
 fn golden_feature_48() {
-    let Some(path) = path("swin_unetr/keys_feature48.txt") else { return };
-    let text = std::fs::read_to_string(path).unwrap();
-    let keys: Vec<&str> = text
-        .lines()
-        .filter_map(|line| line.split_whitespace().find(|word| word.contains('.')))
-        .filter(|key| !key.ends_with("relative_position_index"))
-        .collect();
+    let Some(keys) = golden_keys() else { return };
     let wrapped = Wrapped { backbone: SwinConfig::new(48).init(&Device::flex()) };
     let mut tensors = voco_nn::weights::named_tensors(&wrapped);
     for (n, key) in (0..).zip(&keys) {
@@ -115,10 +109,7 @@ fn golden_feature_48() {
         ([64, 64, 64], 23.285_085_4, 0.791_689_671, [1.650_641, -0.095_816, -0.158_149, 0.227_803]),
         ([64, 64, 32], 23.991_884_2, 0.793_851_753, [0.704_262, 0.738_658, 0.545_081, 0.662_981]),
     ] {
-        let count = size.iter().product::<usize>() as u64;
-        let values: Vec<f32> = (0..count).map(|i| uniform(999, i)).collect();
-        let [d, h, w] = size;
-        let input = Tensor::<1>::from_data(values.as_slice(), &Device::flex()).reshape([1, 1, d, h, w]);
+        let input = golden_input(size);
         let features = wrapped.backbone.forward(input.clone());
         let deepest = features.hidden[4].clone();
         let corner = vec(deepest.clone().slice([0..1, 0..4, 0..1, 0..1, 0..1]));
@@ -132,6 +123,18 @@ fn golden_feature_48() {
     }
 }
 
+/// Trainable keys of the B network, in the order of the fact sheet.
+pub fn golden_keys() -> Option<Vec<String>> {
+    let text = std::fs::read_to_string(path("swin_unetr/keys_feature48.txt")?).unwrap();
+    let keys = text.lines().filter_map(|line| line.split_whitespace().find(|word| word.contains('.')));
+    Some(keys.filter(|key| !key.ends_with("relative_position_index")).map(str::to_owned).collect())
+}
+
+pub fn golden_input([d, h, w]: [usize; 3]) -> Tensor<5> {
+    let values: Vec<f32> = (0..(d * h * w) as u64).map(|i| uniform(999, i)).collect();
+    Tensor::<1>::from_data(values.as_slice(), &Device::flex()).reshape([1, 1, d, h, w])
+}
+
 fn uniform(n: u64, i: u64) -> f32 {
     let mut z = (n << 32).wrapping_add(i).wrapping_add(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -142,7 +145,7 @@ fn uniform(n: u64, i: u64) -> f32 {
     value / 16_777_216.0
 }
 
-fn fill(n: u64, key: &str, tensor: &mut NamedTensor) {
+pub fn fill(n: u64, key: &str, tensor: &mut NamedTensor) {
     let len = tensor.values.len();
     #[expect(clippy::cast_precision_loss, reason = "network sizes")]
     let scale = (3.0 * tensor.shape[0] as f64 / len as f64).sqrt();

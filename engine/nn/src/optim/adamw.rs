@@ -1,4 +1,4 @@
-//! `AdamW` with a state that survives a restart.
+//! Adam and `AdamW`.
 //!
 //! burn's own `AdamW` does the arithmetic: its decay is `lr·weight_decay` and its
 //! AMSGrad keeps the maximum of the uncorrected second moment, as PyTorch's. Only
@@ -7,13 +7,13 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::Module;
 use burn::optim::{AdamWConfig, AdamWState, AdaptiveMomentumState, GradientsParams, Optimizer};
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
+use super::{Rule, step_module};
 use crate::error::NnError;
-use crate::keys::KeyPath;
 use crate::weights::{f32_bytes, f32_values};
 
 /// Settings of [`AdamW`]; the default is the published pre-training.
@@ -23,21 +23,25 @@ pub struct AdamWSettings {
     pub betas: (f32, f32),
     /// Added to the root of the second moment.
     pub eps: f32,
-    /// Decoupled weight decay: each step multiplies by 1 − lr·this.
+    /// Weight decay. Decoupled: each step multiplies by 1 − lr·this.
     pub weight_decay: f32,
+    /// Plain Adam: `weight_decay`·parameter is added to the gradient instead.
+    pub coupled: bool,
     /// Use the running maximum of the second moment.
     pub amsgrad: bool,
 }
 
 impl Default for AdamWSettings {
     fn default() -> Self {
-        Self { betas: (0.9, 0.999), eps: 1e-8, weight_decay: 0.01, amsgrad: true }
+        Self { betas: (0.9, 0.999), eps: 1e-8, weight_decay: 0.01, coupled: false, amsgrad: true }
     }
 }
 
 /// The optimiser with its moments.
 pub struct AdamW {
     rule: burn::optim::AdamW,
+    /// Share of the parameter that is added to its gradient.
+    l2: f32,
     /// Moments, flattened, by PyTorch key.
     states: BTreeMap<String, AdaptiveMomentumState<1>>,
 }
@@ -45,22 +49,22 @@ pub struct AdamW {
 impl AdamW {
     /// A fresh optimiser.
     pub fn new(settings: AdamWSettings) -> Self {
+        let (decay, l2) = if settings.coupled { (0.0, settings.weight_decay) } else { (settings.weight_decay, 0.0) };
         let rule = AdamWConfig::new()
             .with_beta_1(settings.betas.0)
             .with_beta_2(settings.betas.1)
             .with_epsilon(settings.eps)
-            .with_weight_decay(settings.weight_decay)
+            .with_weight_decay(decay)
             .with_amsgrad(settings.amsgrad)
             .build();
-        Self { rule, states: BTreeMap::new() }
+        Self { rule, l2, states: BTreeMap::new() }
     }
 
     /// One step with learning rate `lr` on every parameter that has a gradient.
     /// Others, the teacher among them, stay as they are: no decay either.
     #[must_use]
     pub fn step<M: Module>(&mut self, lr: f64, module: M, gradients: GradientsParams) -> M {
-        let mut step = Step { optimizer: self, gradients, lr, path: KeyPath::default() };
-        module.map(&mut step)
+        step_module(self, lr, module, gradients)
     }
 
     /// The moments as safetensors: per parameter `exp_avg`, `exp_avg_sq`,
@@ -130,71 +134,14 @@ impl AdamW {
     }
 }
 
-/// Root of the sum of squares of all gradients: the number to watch for
-/// divergence. Not a number if any gradient is not.
-pub fn gradient_norm<M: Module>(module: &M, gradients: &GradientsParams) -> f64 {
-    struct Norm<'a> {
-        gradients: &'a GradientsParams,
-        parts: Vec<Tensor<1>>,
-    }
-    impl ModuleVisitor for Norm<'_> {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if let Some(gradient) = self.gradients.get::<D>(param.id) {
-                self.parts.push(gradient.square().sum());
-            }
-        }
-    }
-    let mut norm = Norm { gradients, parts: Vec::new() };
-    module.visit(&mut norm);
-    if norm.parts.is_empty() {
-        return 0.0;
-    }
-    let squares = Tensor::cat(norm.parts, 0).into_data();
-    squares.iter::<f64>().sum::<f64>().sqrt()
-}
-
-struct Step<'a> {
-    optimizer: &'a mut AdamW,
-    gradients: GradientsParams,
-    lr: f64,
-    path: KeyPath,
-}
-
-impl ModuleMapper for Step<'_> {
-    fn enter_module(&mut self, name: &str, container_type: &str) {
-        self.path.enter(name, container_type);
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.exit();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(gradient) = self.gradients.remove::<D>(param.id) else {
-            return param;
-        };
-        let key = self.path.key();
-        let state = self.optimizer.states.remove(&key).map(|momentum| AdamWState { momentum });
-        let (id, value, mapper) = param.consume();
-        let required = value.is_require_grad();
-        let strategy = value.gradient_checkpointing_strategy();
-        let shape = value.shape();
-        let (updated, state) = self.optimizer.rule.step(
-            self.lr,
-            value.without_autodiff().reshape([-1]),
-            gradient.without_autodiff().reshape([-1]),
-            state,
-        );
+impl Rule for AdamW {
+    fn update(&mut self, key: String, lr: f64, value: Tensor<1>, gradient: Tensor<1>) -> Tensor<1> {
+        let gradient = if self.l2 == 0.0 { gradient } else { gradient + value.clone() * self.l2 };
+        let state = self.states.remove(&key).map(|momentum| AdamWState { momentum });
+        let (updated, state) = self.rule.step(lr, value, gradient, state);
         if let Some(state) = state {
-            self.optimizer.states.insert(key, state.momentum);
+            self.states.insert(key, state.momentum);
         }
-        let updated = updated.reshape(shape);
-        let updated = match strategy {
-            Some(strategy) => {
-                updated.autodiff().with_gradient_checkpointing_strategy(strategy).set_require_grad(required)
-            }
-            None => updated,
-        };
-        Param::from_mapped_value(id, updated, mapper)
+        updated
     }
 }

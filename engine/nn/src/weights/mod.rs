@@ -1,15 +1,24 @@
 //! Weights in and out, under the names and layouts of the PyTorch code.
 
+mod import;
+mod pytorch;
+mod stored;
+
+pub use import::{ImportOptions, canonical_tensors, compare, expected_shapes, import_stored};
+pub use pytorch::{SecondName, second_names, window_index};
+pub use stored::StoredTensor;
+
 use std::collections::BTreeMap;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use crate::error::NnError;
-use crate::keys::{KeyPath, normalize};
+use crate::keys::KeyPath;
 
-/// What an import did, key by key (PyTorch names, sorted).
+/// What an import did, key by key (PyTorch names without `module.` and `backbone.`,
+/// sorted).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ImportReport {
     /// Loaded.
@@ -21,6 +30,8 @@ pub struct ImportReport {
     pub unexpected: Vec<String>,
     /// In both, with different shapes; they keep their values.
     pub mismatched: Vec<ShapeMismatch>,
+    /// Those of `matched` that were fitted to another number of input channels.
+    pub adapted: Vec<String>,
 }
 
 /// A tensor whose shape in the file differs from the network's.
@@ -96,21 +107,8 @@ pub fn import_tensors<M: Module>(
     module: M,
     tensors: BTreeMap<String, NamedTensor>,
 ) -> Result<(M, ImportReport), NnError> {
-    let found = tensors.len();
-    let example_found = tensors.keys().next().cloned().unwrap_or_default();
-    let tensors = tensors.into_iter().filter_map(|(key, tensor)| normalize(&key).map(|key| (key, tensor))).collect();
-    let mut import = Import { tensors, report: ImportReport::default(), path: KeyPath::default() };
-    let module = module.map(&mut import);
-    let Import { tensors, mut report, .. } = import;
-    if report.matched.is_empty() {
-        let example_expected = report.missing.first().cloned().unwrap_or_default();
-        return Err(NnError::NothingMatched { found, example_found, example_expected });
-    }
-    report.unexpected = tensors.into_keys().collect();
-    report.matched.sort_unstable();
-    report.missing.sort_unstable();
-    report.mismatched.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-    Ok((module, report))
+    let tensors = tensors.into_iter().map(|(key, tensor)| (key, StoredTensor::from(tensor))).collect();
+    import_stored(module, tensors, ImportOptions::default())
 }
 
 /// Values of a stored tensor as f32.
@@ -158,47 +156,5 @@ impl ModuleVisitor for Export {
         let shape = value.dims().to_vec();
         let values = value.into_data().iter::<f32>().collect();
         self.tensors.insert(self.path.key(), NamedTensor { shape, values });
-    }
-}
-
-struct Import {
-    tensors: BTreeMap<String, NamedTensor>,
-    report: ImportReport,
-    path: KeyPath,
-}
-
-impl ModuleMapper for Import {
-    fn enter_module(&mut self, name: &str, container_type: &str) {
-        self.path.enter(name, container_type);
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.exit();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let key = self.path.key();
-        let Some(tensor) = self.tensors.remove(&key) else {
-            self.report.missing.push(key);
-            return param;
-        };
-        let mut expected = param.lazy_shape().to_vec();
-        let transposed = self.path.is_linear_matrix();
-        if transposed {
-            expected.swap(0, 1);
-        }
-        if expected != tensor.shape {
-            self.report.mismatched.push(ShapeMismatch { key, expected, found: tensor.shape });
-            return param;
-        }
-        self.report.matched.push(key);
-        let device = param.lazy_device();
-        let mut value: Tensor<D> = Tensor::from_data(TensorData::new(tensor.values, tensor.shape), &device);
-        if transposed {
-            // A plain transpose is a view; later products want rows in memory order.
-            value = (value.swap_dims(0, 1)).add_scalar(0.0);
-        }
-        let id = param.id;
-        param.transform_for_load(value, id)
     }
 }

@@ -1,0 +1,108 @@
+//! The whole `SwinUNETR`: encoder, five up-sampling blocks, output convolution.
+
+use burn::module::Module;
+use burn::nn::conv::Conv3d;
+use burn::tensor::{Device, Tensor};
+
+use super::{ResBlock, SwinConfig, SwinEncoder, SwinFeatures};
+use crate::ops::conv;
+use crate::up_conv::UpConv;
+
+/// Shape of a [`SwinUnetr`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SwinUnetrConfig {
+    /// Everything about the encoder.
+    pub encoder: SwinConfig,
+    /// Channels of the logits, background included.
+    pub classes: usize,
+}
+
+impl SwinUnetrConfig {
+    /// Version 2 with one input channel, as the published weights.
+    pub fn new(feature_size: usize, classes: usize) -> Self {
+        Self { encoder: SwinConfig::new(feature_size), classes }
+    }
+
+    /// Builds the network with MONAI's initial distributions.
+    ///
+    /// # Panics
+    /// When the feature size is not a multiple of 3.
+    pub fn init(&self, device: &Device) -> SwinUnetr {
+        let f = self.encoder.feature_size;
+        SwinUnetr {
+            trunk: self.encoder.init(device),
+            decoder5: UpBlock::new(16 * f, 8 * f, device),
+            decoder4: UpBlock::new(8 * f, 4 * f, device),
+            decoder3: UpBlock::new(4 * f, 2 * f, device),
+            decoder2: UpBlock::new(2 * f, f, device),
+            decoder1: UpBlock::new(f, f, device),
+            out: conv([f, self.classes], 1, 1, true, device),
+        }
+    }
+}
+
+/// `SwinUNETR` of MONAI, all keys as there.
+#[derive(Module, Debug)]
+pub struct SwinUnetr {
+    trunk: SwinEncoder,
+    decoder5: UpBlock,
+    decoder4: UpBlock,
+    decoder3: UpBlock,
+    decoder2: UpBlock,
+    decoder1: UpBlock,
+    out: Conv3d,
+}
+
+/// Result of one forward pass of a [`SwinUnetr`].
+#[derive(Debug, Clone)]
+pub struct SwinUnetrOutput {
+    /// `[N, classes, D, H, W]`.
+    pub logits: Tensor<5>,
+    /// Hidden states and encoder outputs.
+    pub features: SwinFeatures,
+}
+
+impl SwinUnetr {
+    /// Logits and features of `x` `[N, in, D, H, W]`; see
+    /// [`SwinConfig::check_crop`] for the sizes it takes.
+    pub fn forward(&self, x: Tensor<5>) -> SwinUnetrOutput {
+        let features = self.trunk.forward(x);
+        let [enc0, enc1, enc2, enc3, deepest] = features.encoders.clone();
+        // Hidden state 3 is the first skip as it is, without an encoder block.
+        let up = self.decoder5.forward(deepest, features.hidden[3].clone());
+        let up = self.decoder4.forward(up, enc3);
+        let up = self.decoder3.forward(up, enc2);
+        let up = self.decoder2.forward(up, enc1);
+        let up = self.decoder1.forward(up, enc0);
+        SwinUnetrOutput { logits: self.out.forward(up), features }
+    }
+
+    /// The encoder half.
+    pub fn encoder(&self) -> &SwinEncoder {
+        &self.trunk
+    }
+}
+
+/// MONAI `UnetrUpBlock`: doubles the resolution, joins the skip, residual block.
+#[derive(Module, Debug)]
+pub struct UpBlock {
+    transp_conv: UpConv,
+    conv_block: ResBlock,
+}
+
+impl UpBlock {
+    /// From `inputs` channels below to `outputs`, which is the skip's width too.
+    pub fn new(inputs: usize, outputs: usize, device: &Device) -> Self {
+        Self {
+            transp_conv: UpConv::new([inputs, outputs], [2; 3], false, device),
+            conv_block: ResBlock::new(2 * outputs, outputs, device),
+        }
+    }
+
+    /// `[N,in,D,H,W]` and the skip `[N,out,2D,2H,2W]` → the skip's shape. The
+    /// up-sampled map comes first in the concatenation.
+    pub fn forward(&self, x: Tensor<5>, skip: Tensor<5>) -> Tensor<5> {
+        let up = self.transp_conv.forward(x);
+        self.conv_block.forward(Tensor::cat(vec![up, skip], 1))
+    }
+}
