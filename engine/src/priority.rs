@@ -23,8 +23,8 @@ pub(crate) fn lower_beside_window() {
     if !HAS_WINDOW.load(Ordering::Relaxed) {
         return;
     }
-    // Of 0 to 99; "nice 14" where the system counts so: after any window, before what is truly idle.
-    if let Ok(value) = ThreadPriorityValue::try_from(15_u8) {
+    // Of 0 to 99; about "nice 6" where the system counts so: behind a window, and still ahead of idle work.
+    if let Ok(value) = ThreadPriorityValue::try_from(35_u8) {
         // Refused: the thread stays as fast as it was.
         set_current_thread_priority(ThreadPriority::Crossplatform(value)).ok();
     }

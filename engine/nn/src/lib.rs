@@ -11,6 +11,7 @@
 mod architecture;
 pub mod error;
 pub mod infer;
+pub mod kernels;
 mod keys;
 pub mod losses;
 pub mod ops;

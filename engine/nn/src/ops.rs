@@ -1,9 +1,12 @@
 //! Small tensor functions that burn lacks or builds with an affine part.
 
 use burn::nn::PaddingConfig3d;
-use burn::nn::conv::{Conv3d, Conv3dConfig};
+use burn::nn::conv::{Conv3d, Conv3dConfig, ConvTranspose3d};
 use burn::tensor::activation;
 use burn::tensor::{DType, Device, Tensor};
+
+use crate::kernels;
+use crate::kernels::norm::NormOptions;
 
 /// Added to a variance before the root; the value of every PyTorch norm here.
 pub const NORM_EPS: f64 = 1e-5;
@@ -25,8 +28,59 @@ pub fn standardize<const D: usize>(x: Tensor<D>, dim: usize) -> Tensor<D> {
 
 /// `InstanceNorm3d(affine=False)`: `[N,C,D,H,W]` → the same shape.
 pub fn instance_norm(x: Tensor<5>) -> Tensor<5> {
-    let [n, c, d, h, w] = x.dims();
-    standardize(x.reshape([n, c, d * h * w]), 2).reshape([n, c, d, h, w])
+    Norm::default().forward(x)
+}
+
+/// An instance norm and what follows it, in one pass where that is possible.
+#[derive(Debug, Clone, Default)]
+pub struct Norm {
+    /// Scale and shift `[C]` after the norm.
+    pub affine: Option<(Tensor<1>, Tensor<1>)>,
+    /// Added after that.
+    pub shortcut: Option<Tensor<5>>,
+    /// Whether a leaky ReLU with [`LEAKY_SLOPE`] ends it.
+    pub leaky: bool,
+}
+
+impl Norm {
+    /// `[N,C,D,H,W]` → the same shape.
+    pub fn forward(self, x: Tensor<5>) -> Tensor<5> {
+        let options =
+            NormOptions { epsilon: NORM_EPS as f32, slope: if self.leaky { LEAKY_SLOPE as f32 } else { 1.0 } };
+        match kernels::norm::norm(&x, self.affine.clone(), self.shortcut.as_ref(), options) {
+            Some(y) => y,
+            None => self.reference(x),
+        }
+    }
+
+    /// The same by burn's operators.
+    pub fn reference(self, x: Tensor<5>) -> Tensor<5> {
+        let [n, c, d, h, w] = x.dims();
+        let mut y = standardize(x.reshape([n, c, d * h * w]), 2).reshape([n, c, d, h, w]);
+        if let Some((scale, shift)) = self.affine {
+            y = y * scale.reshape([1, c, 1, 1, 1]) + shift.reshape([1, c, 1, 1, 1]);
+        }
+        if let Some(shortcut) = self.shortcut {
+            y = y + shortcut;
+        }
+        if self.leaky { leaky_relu(y) } else { y }
+    }
+}
+
+/// A convolution layer: `[N,in,D,H,W]` → `[N,out,..]`.
+pub fn convolve(layer: &Conv3d, x: Tensor<5>) -> Tensor<5> {
+    match kernels::conv::conv3d(layer, &x) {
+        Some(y) => y,
+        None => layer.forward(x),
+    }
+}
+
+/// A transposed convolution layer: `[N,in,D,H,W]` → `[N,out,..]`.
+pub fn convolve_transposed(layer: &ConvTranspose3d, x: Tensor<5>) -> Tensor<5> {
+    match kernels::conv::conv_transpose3d(layer, &x) {
+        Some(y) => y,
+        None => layer.forward(x),
+    }
 }
 
 /// Leaky ReLU with slope [`LEAKY_SLOPE`], any shape.

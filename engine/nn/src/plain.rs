@@ -10,7 +10,7 @@ use burn::nn::conv::Conv3d;
 use burn::tensor::{Device, Tensor};
 
 use crate::error::NnError;
-use crate::ops::{conv, conv_box, global_average, instance_norm, leaky_relu};
+use crate::ops::{Norm, conv, conv_box, convolve, global_average};
 use crate::up_conv::UpConv;
 
 /// Shape of a [`PlainEncoder`]; the four lists have one entry per stage.
@@ -162,7 +162,8 @@ impl ConvNormAct {
 
     /// `[N,in,D,H,W]` → `[N,out,⌈D/stride⌉,..]`.
     fn forward(&self, x: Tensor<5>) -> Tensor<5> {
-        leaky_relu(self.norm.forward(self.conv.forward(x)))
+        let affine = Some((self.norm.weight.val(), self.norm.bias.val()));
+        Norm { affine, leaky: true, shortcut: None }.forward(convolve(&self.conv, x))
     }
 }
 
@@ -171,13 +172,6 @@ impl ConvNormAct {
 struct AffineNorm {
     weight: Param<Tensor<1>>,
     bias: Param<Tensor<1>>,
-}
-
-impl AffineNorm {
-    fn forward(&self, x: Tensor<5>) -> Tensor<5> {
-        let shape = [1, x.dims()[1], 1, 1, 1];
-        instance_norm(x) * self.weight.val().reshape(shape) + self.bias.val().reshape(shape)
-    }
 }
 
 /// Shape of a [`PlainUnet`].
@@ -244,7 +238,7 @@ impl PlainUnet {
     /// size of encoder stage i.
     pub fn forward_deep(&self, x: Tensor<5>) -> Vec<Tensor<5>> {
         let (maps, _) = self.way_up(x);
-        self.seg_layers.iter().zip(maps).rev().map(|(head, map)| head.forward(map)).collect()
+        self.seg_layers.iter().zip(maps).rev().map(|(head, map)| convolve(head, map)).collect()
     }
 
     /// Logits and the output of every encoder stage, the last of which is the
@@ -261,7 +255,7 @@ impl PlainUnet {
 
     fn top(&self, maps: Vec<Tensor<5>>) -> Tensor<5> {
         let (head, map) = self.seg_layers.iter().zip(maps).next_back().expect("a network has a stage on the way up");
-        head.forward(map)
+        convolve(head, map)
     }
 
     /// Outputs of the stages on the way up, deepest first, and of the encoder's.

@@ -4,7 +4,8 @@ use burn::module::{Initializer, Module, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use super::window::{WINDOW, WindowPlan, cells};
+use super::window::{MASKED, WINDOW, WindowPlan, cells};
+use crate::kernels::attention::{Masks, attention};
 
 /// Rows of the bias table: offsets −6..6 on each of three axes.
 const TABLE: usize = (2 * WINDOW - 1).pow(3);
@@ -37,61 +38,69 @@ impl WindowAttention {
     }
 
     /// `[N·windows, tokens, C]` → the same shape.
-    ///
-    /// Works on groups of windows: the logits of a whole crop are hundreds of
-    /// megabytes, and on a CPU fetching that much fresh memory from the system
-    /// costs as much as the arithmetic.
     pub fn forward(&self, x: Tensor<3>, plan: &WindowPlan) -> Tensor<3> {
-        let [batch, n, _] = x.dims();
+        let [batch, n, c] = x.dims();
         let bias = self.bias(n, &x.device());
-        let group = (GROUP_LOGITS / (self.heads * n * n)).max(1);
-        if group >= batch {
-            return self.attend(x, bias, plan, 0);
-        }
-        let parts = (0..batch).step_by(group).map(|start| {
-            let part = x.clone().narrow(0, start, group.min(batch - start));
-            self.attend(part, bias.clone(), plan, start)
-        });
-        Tensor::cat(parts.collect(), 0)
+        let qkv = self.qkv.forward(x.reshape([batch * n, c])).reshape([batch, n, 3 * c]);
+        let masks = Masks { regions: plan.regions(), value: MASKED };
+        let mixed = match attention(&qkv, &bias, masks) {
+            Some(mixed) => mixed,
+            None => attend_in_groups(qkv, bias, plan),
+        };
+        self.proj.forward(mixed.reshape([batch * n, c])).reshape([batch, n, c])
     }
 
-    /// Attention in the windows `first..` of a batch, `[M, tokens, C]`.
-    fn attend(&self, x: Tensor<3>, bias: Tensor<4>, plan: &WindowPlan, first: usize) -> Tensor<3> {
-        let [count, n, c] = x.dims();
-        let (heads, head_dim) = (self.heads, c / self.heads);
-        let device = x.device();
-
-        let qkv = self
-            .qkv
-            .forward(x.reshape([count * n, c]))
-            .reshape([count, n, 3, heads, head_dim])
-            .permute([2, 0, 3, 1, 4]);
-        let [q, k, v] = std::array::from_fn(|part| qkv.clone().narrow(0, part, 1).reshape([count, heads, n, head_dim]));
-        // Scaling q (small) instead of the logits (large) is also what MONAI does.
-        #[expect(clippy::cast_precision_loss, reason = "a head has a few dozen channels")]
-        let scale = (head_dim as f64).powf(-0.5);
-        let mut logits = (q * scale).matmul(k.swap_dims(2, 3)) + bias;
-        if let Some(mask) = plan.mask(first, count, &device) {
-            logits = logits + mask.unsqueeze_dim::<4>(1);
-        }
-        // Softmax with the division moved behind the product with v, and the row
-        // sums taken by the same product through a column of ones: the matrices
-        // of n×n are passed over half as often.
-        let top = logits.clone().detach().max_dim(3);
-        let weights = (logits - top).exp();
-        let ones = Tensor::ones([count, heads, n, 1], &device);
-        let mixed = weights.matmul(Tensor::cat(vec![v, ones], 3));
-        let sums = mixed.clone().narrow(3, head_dim, 1);
-        let mixed = mixed.narrow(3, 0, head_dim) / sums;
-        let rows = mixed.swap_dims(1, 2).reshape([count * n, c]);
-        self.proj.forward(rows).reshape([count, n, c])
-    }
-
-    /// The bias `[1, heads, n, n]`.
-    fn bias(&self, n: usize, device: &Device) -> Tensor<4> {
+    /// The bias `[heads, n, n]`.
+    fn bias(&self, n: usize, device: &Device) -> Tensor<3> {
         let index = Tensor::<1, Int>::from_data(TensorData::new(relative_index(n), [n * n]), device);
-        self.relative_position_bias_table.val().select(0, index).reshape([1, n, n, self.heads]).permute([0, 3, 1, 2])
+        self.relative_position_bias_table.val().select(0, index).reshape([n, n, self.heads]).permute([2, 0, 1])
     }
+}
+
+/// Attention by burn's operators, on groups of windows: the logits of a whole
+/// crop are hundreds of megabytes, and on a CPU fetching that much fresh memory
+/// from the system costs as much as the arithmetic.
+///
+/// `qkv` `[N·windows, tokens, 3·C]`, `bias` `[heads, tokens, tokens]`, the result
+/// `[N·windows, tokens, C]`.
+pub fn attend_in_groups(qkv: Tensor<3>, bias: Tensor<3>, plan: &WindowPlan) -> Tensor<3> {
+    let [batch, n, _] = qkv.dims();
+    let [heads, ..] = bias.dims();
+    let group = (GROUP_LOGITS / (heads * n * n)).max(1);
+    if group >= batch {
+        return attend(qkv, bias, plan, 0);
+    }
+    let parts = (0..batch).step_by(group).map(|start| {
+        let part = qkv.clone().narrow(0, start, group.min(batch - start));
+        attend(part, bias.clone(), plan, start)
+    });
+    Tensor::cat(parts.collect(), 0)
+}
+
+/// Attention in the windows `first..` of a batch.
+fn attend(qkv: Tensor<3>, bias: Tensor<3>, plan: &WindowPlan, first: usize) -> Tensor<3> {
+    let ([count, n, width], [heads, ..]) = (qkv.dims(), bias.dims());
+    let head_dim = width / 3 / heads;
+    let device = qkv.device();
+    let qkv = qkv.reshape([count, n, 3, heads, head_dim]).permute([2, 0, 3, 1, 4]);
+    let [q, k, v] = std::array::from_fn(|part| qkv.clone().narrow(0, part, 1).reshape([count, heads, n, head_dim]));
+    // Scaling q (small) instead of the logits (large) is also what MONAI does.
+    #[expect(clippy::cast_precision_loss, reason = "a head has a few dozen channels")]
+    let scale = (head_dim as f64).powf(-0.5);
+    let mut logits = (q * scale).matmul(k.swap_dims(2, 3)) + bias.unsqueeze::<4>();
+    if let Some(mask) = plan.mask(first, count, &device) {
+        logits = logits + mask.unsqueeze_dim::<4>(1);
+    }
+    // Softmax with the division moved behind the product with v, and the row
+    // sums taken by the same product through a column of ones: the matrices
+    // of n×n are passed over half as often.
+    let top = logits.clone().detach().max_dim(3);
+    let weights = (logits - top).exp();
+    let ones = Tensor::ones([count, heads, n, 1], &device);
+    let mixed = weights.matmul(Tensor::cat(vec![v, ones], 3));
+    let sums = mixed.clone().narrow(3, head_dim, 1);
+    let mixed = mixed.narrow(3, 0, head_dim) / sums;
+    mixed.swap_dims(1, 2).reshape([count, n, width / 3])
 }
 
 /// MONAI's whole `relative_position_index`, `[343, 343]` flattened.
@@ -116,7 +125,50 @@ fn relative_index(n: usize) -> Vec<i32> {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::Distribution;
+
     use super::*;
+    use crate::kernels::{Limit, set_limit};
+
+    /// Fused against plain, with gradients, for one grid and head width.
+    fn compare(grid: [usize; 3], shift: usize, heads: usize, head_dim: usize) {
+        let device = Device::flex().autodiff();
+        let plan = WindowPlan::new(grid, shift);
+        let (batch, n) = (2 * plan.windows(), plan.tokens());
+        let random = |dims: [usize; 3]| Tensor::<3>::random(dims, Distribution::Normal(0.1, 1.5), &device);
+        let qkv = random([batch, n, 3 * heads * head_dim]).require_grad();
+        let bias = random([heads, n, n]).require_grad();
+        let masks = Masks { regions: plan.regions(), value: MASKED };
+        let fast = attention(&qkv, &bias, masks).expect("plain memory");
+        let slow = attend_in_groups(qkv.clone(), bias.clone(), &plan);
+        let close = |what: &str, got: Tensor<3>, want: Tensor<3>| {
+            let norm = want.clone().square().sum().into_scalar::<f32>();
+            let error = ((got - want).square().sum().into_scalar::<f32>() / norm).sqrt();
+            assert!(error < 1e-5, "{grid:?} {shift} {heads}×{head_dim} {what}: {error:.1e}");
+        };
+        close("output", fast.clone().inner(), slow.clone().inner());
+        let upstream = random([batch, n, heads * head_dim]);
+        let fast = (fast * upstream.clone()).sum().backward();
+        let slow = (slow * upstream).sum().backward();
+        for (what, tensor) in [("qkv", &qkv), ("bias", &bias)] {
+            close(what, tensor.grad(&fast).expect("a gradient"), tensor.grad(&slow).expect("a gradient"));
+        }
+    }
+
+    #[test]
+    fn fused_attention_equals_the_plain_one() {
+        for limit in [Limit::Portable, Limit::Avx2] {
+            set_limit(limit);
+            compare([7, 9, 3], 3, 2, 9);
+        }
+        set_limit(Limit::None);
+        compare([8, 8, 8], 3, 3, 4);
+        compare([9, 7, 10], 3, 2, 16);
+        compare([4, 4, 4], 3, 6, 4);
+        compare([3, 2, 3], 0, 2, 5);
+        compare([7, 7, 2], 3, 1, 32);
+        compare([1, 1, 2], 0, 2, 13);
+    }
 
     #[test]
     fn index_is_symmetric_about_the_centre_row() {

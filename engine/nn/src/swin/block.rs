@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, activation};
 
 use super::attention::WindowAttention;
 use super::window::{WindowPlan, partition, reverse};
-use crate::ops::{conv, instance_norm, leaky_relu};
+use crate::ops::{Norm, conv, convolve, instance_norm};
 
 /// One (shifted) window attention block with MLP, tokens channel-last.
 #[derive(Module, Debug)]
@@ -85,12 +85,12 @@ impl ResBlock {
 
     /// `[N,in,D,H,W]` → `[N,out,D,H,W]`.
     pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
-        let y = leaky_relu(instance_norm(self.conv1.forward(x.clone())));
-        let y = instance_norm(self.conv2.forward(y));
+        let y = Norm { leaky: true, ..Norm::default() }.forward(convolve(&self.conv1, x.clone()));
+        let y = convolve(&self.conv2, y);
         let shortcut = match &self.conv3 {
-            Some(conv3) => instance_norm(conv3.forward(x)),
+            Some(conv3) => instance_norm(convolve(conv3, x)),
             None => x,
         };
-        leaky_relu(y + shortcut)
+        Norm { leaky: true, shortcut: Some(shortcut), affine: None }.forward(y)
     }
 }

@@ -21,7 +21,7 @@ use burn::nn::conv::{Conv3d, Conv3dConfig};
 use burn::tensor::{Device, Tensor};
 
 use crate::error::NnError;
-use crate::ops::{global_average, standardize};
+use crate::ops::{convolve, global_average, standardize};
 
 /// Shape of a [`SwinEncoder`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,7 +179,7 @@ impl SwinVit {
             None => map.clone(),
         };
         // The normalised map goes to the caller, the raw one to the next stage.
-        let x0 = self.patch_embed.proj.forward(x);
+        let x0 = convolve(&self.patch_embed.proj, x);
         let x1 = self.layers1.forward(before(self.layers1c.as_ref(), &x0));
         let x2 = self.layers2.forward(before(self.layers2c.as_ref(), &x1));
         let x3 = self.layers3.forward(before(self.layers3c.as_ref(), &x2));

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 pub const WINDOW: usize = 7;
 
 /// Added to the logits of token pairs that the cyclic shift brought together.
-const MASKED: f32 = -100.0;
+pub const MASKED: f32 = -100.0;
 
 /// How one grid is cut: MONAI's `get_window_size` and padding rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,27 +49,45 @@ impl WindowPlan {
     /// otherwise. Regions are those of the *padded* grid, three per shifted
     /// axis. `None` when all of it would be 0.
     pub fn mask(&self, first: usize, count: usize, device: &Device) -> Option<Tensor<3>> {
-        let counts: [usize; 3] = std::array::from_fn(|axis| self.padded[axis] / self.window[axis]);
-        let corners: Vec<[usize; 3]> = cells(counts).collect();
-        let corners = (first..first + count).map(|window| corners[window % corners.len()]);
-        // Only the last window of a shifted axis holds tokens from both ends.
-        let is_split = |corner: [usize; 3]| (0..3).any(|axis| self.shift[axis] > 0 && corner[axis] + 1 == counts[axis]);
-        if !corners.clone().any(is_split) {
+        let regions = self.regions();
+        let windows = (first..first + count).map(|window| &regions[window % regions.len()]);
+        if windows.clone().all(Vec::is_empty) {
             return None;
         }
         let n = self.tokens();
         let mut values = Vec::with_capacity(count * n * n);
-        for corner in corners {
-            let ids: Vec<[u8; 3]> = cells(self.window)
-                .map(|cell| {
-                    std::array::from_fn(|axis| self.region(axis, corner[axis] * self.window[axis] + cell[axis]))
-                })
-                .collect();
-            for a in &ids {
-                values.extend(ids.iter().map(|b| if a == b { 0.0 } else { MASKED }));
+        for regions in windows {
+            for a in regions {
+                values.extend(regions.iter().map(|b| if a == b { 0.0 } else { MASKED }));
+            }
+            if regions.is_empty() {
+                values.resize(values.len() + n * n, 0.0);
             }
         }
         Some(Tensor::from_data(TensorData::new(values, [count, n, n]), device))
+    }
+
+    /// For every window of a volume the region of each token, counted from 0;
+    /// empty for a window that lies in one region.
+    pub fn regions(&self) -> Vec<Vec<u8>> {
+        let counts: [usize; 3] = std::array::from_fn(|axis| self.padded[axis] / self.window[axis]);
+        // Only the last window of a shifted axis holds tokens from both ends.
+        let is_split = |corner: [usize; 3]| (0..3).any(|axis| self.shift[axis] > 0 && corner[axis] + 1 == counts[axis]);
+        let regions = |corner: [usize; 3]| {
+            let mut seen: Vec<[u8; 3]> = Vec::new();
+            let mut number = |region: [u8; 3]| {
+                let at = seen.iter().position(|other| *other == region).unwrap_or_else(|| {
+                    seen.push(region);
+                    seen.len() - 1
+                });
+                u8::try_from(at).expect("three regions per axis")
+            };
+            let place = |cell: [usize; 3]| {
+                std::array::from_fn(|axis| self.region(axis, corner[axis] * self.window[axis] + cell[axis]))
+            };
+            cells(self.window).map(|cell| number(place(cell))).collect()
+        };
+        cells(counts).map(|corner| if is_split(corner) { regions(corner) } else { Vec::new() }).collect()
     }
 
     /// Which of the regions of an axis a token of the padded grid belongs to.
