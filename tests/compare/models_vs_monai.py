@@ -2,7 +2,7 @@
 
 Needs torch, monai 1.3.0 (its patch merging is the legacy one), dynamic-network-architectures and safetensors:
 
-    python tests/compare_models.py path/to/voco
+    python tests/compare/models_vs_monai.py path/to/voco
 
 For each network: a PyTorch checkpoint is shown (nothing missing, nothing left over, the same number of parameters),
 converted, loaded back with strict=True, and run; the largest relative L2 difference of all outputs is printed.
