@@ -88,14 +88,14 @@ pub fn conv_transpose3d(layer: &ConvTranspose3d, x: &Tensor<5>) -> Option<Tensor
     let outputs = weight.dims()[1];
     // The convolution whose gradient it is.
     let mut grid = [0; 3];
-    for (axis, size) in grid.iter_mut().enumerate() {
+    for (axis, side) in grid.iter_mut().enumerate() {
         let edge = x.dims()[axis + 2];
         let kernel = layer.kernel_size[axis];
         // Where the kernel is shorter than the stride, some voxels get the bias only.
         if edge == 0 || kernel < layer.stride[axis] {
             return None;
         }
-        *size = ((edge - 1) * layer.stride[axis] + kernel + layer.padding_out[axis])
+        *side = ((edge - 1) * layer.stride[axis] + kernel + layer.padding_out[axis])
             .checked_sub(2 * layer.padding[axis])?;
     }
     let shape = ConvShape {
