@@ -5,7 +5,7 @@ use burn::nn::conv::Conv3d;
 use burn::tensor::{Device, Tensor};
 
 use super::{ResBlock, SwinConfig, SwinEncoder, SwinFeatures};
-use crate::ops::conv;
+use crate::ops::{conv, convolve};
 use crate::up_conv::UpConv;
 
 /// Shape of a [`SwinUnetr`].
@@ -74,7 +74,7 @@ impl SwinUnetr {
         let up = self.decoder3.forward(up, enc2);
         let up = self.decoder2.forward(up, enc1);
         let up = self.decoder1.forward(up, enc0);
-        SwinUnetrOutput { logits: self.out.forward(up), features }
+        SwinUnetrOutput { logits: convolve(&self.out, up), features }
     }
 
     /// The encoder half.
