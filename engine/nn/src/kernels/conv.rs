@@ -88,15 +88,13 @@ pub fn conv_transpose3d(layer: &ConvTranspose3d, x: &Tensor<5>) -> Option<Tensor
     let outputs = weight.dims()[1];
     // The convolution whose gradient it is.
     let mut grid = [0; 3];
-    for axis in 0..3 {
-        let edge = x.dims()[axis + 2];
-        let kernel = layer.kernel_size[axis];
+    for (axis, len) in grid.iter_mut().enumerate() {
+        let (edge, kernel, stride) = (x.dims()[axis + 2], layer.kernel_size[axis], layer.stride[axis]);
         // Where the kernel is shorter than the stride, some voxels get the bias only.
-        if edge == 0 || kernel < layer.stride[axis] {
+        if edge == 0 || kernel < stride {
             return None;
         }
-        grid[axis] = ((edge - 1) * layer.stride[axis] + kernel + layer.padding_out[axis])
-            .checked_sub(2 * layer.padding[axis])?;
+        *len = ((edge - 1) * stride + kernel + layer.padding_out[axis]).checked_sub(2 * layer.padding[axis])?;
     }
     let shape = ConvShape {
         batch,
