@@ -17,7 +17,7 @@ const MIN_PLANES: usize = 4;
 /// second-level cache.
 const WEIGHTS: usize = 1 << 17;
 
-/// Registers of one tile along the voxels.
+/// Registers of one tile along the voxels, where there are 32 of them.
 const TILE: usize = 3;
 
 /// Widest register and largest block of channels, for buffers.
@@ -215,6 +215,8 @@ impl Kernel for Planes<'_, '_> {
         let together = (single + all).div_ceil(S::LANES) <= self.task.planes * single.div_ceil(S::LANES);
         let starts = if together { 1 } else { self.task.planes };
         let run = if together { single + all } else { single };
+        // With 16 registers, 4 times 3 sums leave too few for the compiler to keep them all there.
+        let most = if S::WIDE { TILE } else { 2 };
         let mut buffer = [0.0; MAX_TILE];
         // Weights of some blocks stay in the cache while all voxels pass by, each tile of
         // which stays in the cache for these blocks.
@@ -224,7 +226,7 @@ impl Kernel for Planes<'_, '_> {
             for start in 0..starts {
                 let mut at = 0;
                 while at < run {
-                    let vectors = (run - at).div_ceil(S::LANES).min(TILE);
+                    let vectors = (run - at).div_ceil(S::LANES).min(most);
                     let begin = start * rows * columns + at;
                     let tile = Tile { slab: &slab[begin..], len: self.len, offsets: &offsets };
                     let tile_len = vectors * S::LANES;
@@ -295,8 +297,7 @@ impl Tile<'_> {
             (8, 3) if S::WIDE => self.sum::<S, 8, 3, 8>(simd, weights, out),
             (8, 2) if S::WIDE => self.sum::<S, 8, 2, 8>(simd, weights, out),
             (8, 1) => self.sum::<S, 8, 1, 8>(simd, weights, out),
-            (8, 3) => self.halves::<S, 3>(simd, weights, out),
-            (8, _) => self.halves::<S, 2>(simd, weights, out),
+            (8, _) => self.halves(simd, weights, out),
             (_, 3) => self.sum::<S, 4, 3, 4>(simd, weights, out),
             (_, 2) => self.sum::<S, 4, 2, 4>(simd, weights, out),
             (_, _) => self.sum::<S, 4, 1, 4>(simd, weights, out),
@@ -305,9 +306,9 @@ impl Tile<'_> {
 
     /// Eight channels as twice four, where there are 16 registers.
     #[inline(always)]
-    fn halves<S: Simd, const V: usize>(&self, simd: S, weights: &[f32], out: &mut [f32]) {
-        self.sum::<S, 4, V, 8>(simd, weights, out);
-        self.sum::<S, 4, V, 8>(simd, &weights[4..], &mut out[4 * V * S::LANES..]);
+    fn halves<S: Simd>(&self, simd: S, weights: &[f32], out: &mut [f32]) {
+        self.sum::<S, 4, 2, 8>(simd, weights, out);
+        self.sum::<S, 4, 2, 8>(simd, &weights[4..], &mut out[4 * 2 * S::LANES..]);
     }
 
     /// `C` channels of a block of `P` times `V` registers, all in registers.

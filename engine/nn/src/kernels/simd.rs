@@ -5,9 +5,12 @@
 //! it, are marked `#[inline(always)]`, and so are compiled once for each set of
 //! instructions.
 
-#![expect(
-    unsafe_code,
-    reason = "vector instructions, and calls of functions compiled for them, are unsafe on processors without them"
+#![cfg_attr(
+    target_arch = "x86_64",
+    expect(
+        unsafe_code,
+        reason = "vector instructions, and calls of functions compiled for them, are unsafe on processors without them"
+    )
 )]
 
 #[cfg(target_arch = "x86_64")]
