@@ -33,3 +33,13 @@ pub fn draw_crop(grid: PositionGrid, random: &mut impl Rng) -> Crop {
     let max = grid.max_start();
     grid.crop_at(random.random_range(0..=max), random.random_range(0..=max))
 }
+
+/// Half of what is free, where the system tells: the rest is for the network and for everything else that runs.
+pub(crate) fn memory_for_volumes() -> u64 {
+    let free = || {
+        let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+        let line = text.lines().find(|l| l.starts_with("MemAvailable"))?;
+        line.split_whitespace().nth(1)?.parse::<u64>().ok()
+    };
+    free().map_or(u64::MAX, |kilobytes| kilobytes * 512)
+}

@@ -21,7 +21,7 @@ use voco_volume::{Recipe, preprocess};
 
 use super::{Job, Step};
 use crate::checkpoint::{RunFolder, RunState};
-use crate::data::{Batch, BatchPlan, INPUT_EDGE, Loader, Prepared, rng};
+use crate::data::{Batch, BatchPlan, INPUT_EDGE, Loader, Prepared, memory_for_volumes, rng};
 use crate::device;
 use crate::model_file::read_model;
 use crate::worker::Outlet;
@@ -44,6 +44,8 @@ pub(crate) struct PretrainJob {
     waiting: VecDeque<(usize, DataItem)>,
     num_items: usize,
     prepared: Vec<Prepared>,
+    /// Memory that prepared volumes may still take.
+    bytes_left: u64,
     /// Of the volumes that the run began with, if it is resumed.
     fingerprints: Option<Vec<u64>>,
     feed: Option<Feed>,
@@ -113,6 +115,7 @@ impl PretrainJob {
             waiting: data.into_iter().enumerate().collect(),
             prepared: Vec::new(),
             fingerprints,
+            bytes_left: memory_for_volumes(),
             feed: None,
         })
     }
@@ -126,7 +129,16 @@ impl PretrainJob {
         if let Some((index, item)) = self.waiting.pop_front() {
             let name = item.name();
             match self.prepare_one(item, cancel) {
-                Ok(body) => self.prepared.push(Prepared { name, index, body }),
+                Ok(body) => {
+                    let rest = self.bytes_left.checked_sub(4 * body.grid().data().len() as u64);
+                    if let Some(rest) = rest {
+                        self.bytes_left = rest;
+                        self.prepared.push(Prepared { name, index, body });
+                    } else {
+                        let text = format!("Left out: {name}: the volumes before it fill most of the free memory.");
+                        outlet.send(EngineEvent::Warning { job, text });
+                    }
+                }
                 Err(_) if cancel.is_cancelled() => return Ok(()),
                 Err(text) => outlet.send(EngineEvent::Warning { job, text: format!("Left out: {text}") }),
             }
