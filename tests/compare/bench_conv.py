@@ -1,7 +1,7 @@
 """The convolutions of `engine/nn/tests/kernels.rs` in PyTorch, for comparison.
 
     pip install torch
-    python tests/bench_conv.py [threads]
+    python tests/compare/bench_conv.py [threads]
     RAYON_NUM_THREADS=2 cargo nextest run --release --workspace -E 'test(bench_convolutions)' \
         --run-ignored all --no-capture
 
