@@ -2,7 +2,7 @@ use glam::{DVec2, DVec3};
 use voco_volume::SliceFrame;
 
 /// The twelve edges of a box by corner number (see `voco_volume::Box3::corners`).
-pub(crate) const EDGES: [(usize, usize); 12] =
+const EDGES: [(usize, usize); 12] =
     [(0, 1), (2, 3), (4, 5), (6, 7), (0, 2), (1, 3), (4, 6), (5, 7), (0, 4), (1, 5), (2, 6), (3, 7)];
 
 /// The ends of a box's edges.

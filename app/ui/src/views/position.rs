@@ -8,7 +8,7 @@ use voco_volume::position::{Crop, PositionGrid};
 
 use super::overlay;
 use super::slice::SlicePort;
-use crate::boxes::{EDGES, box_section};
+use crate::boxes::{box_edges, box_section};
 use crate::{OpenVolume, Session, ViewSettings, theme};
 
 /// A box to draw.
@@ -60,17 +60,20 @@ pub(crate) fn in_volume(
     settings: &ViewSettings,
     screen_from_world: &dyn Fn(DVec3) -> Option<Pos2>,
 ) {
+    // In pieces, so that an edge that runs behind the eye is drawn as far as it can be seen.
+    const PIECES: usize = 8;
     for marked in marked(session, settings) {
-        for (a, b) in EDGES {
-            let (Some(a), Some(b)) = (screen_from_world(marked.corners[a]), screen_from_world(marked.corners[b]))
-            else {
-                continue;
-            };
-            let stroke = Stroke::new(marked.width, marked.color);
-            if marked.is_dashed {
-                painter.extend(Shape::dashed_line(&[a, b], stroke, 6.0, 4.0));
-            } else {
-                painter.line_segment([a, b], stroke);
+        let stroke = Stroke::new(marked.width, marked.color);
+        for [a, b] in box_edges(&marked.corners) {
+            let places: [Option<Pos2>; PIECES + 1] =
+                std::array::from_fn(|n| screen_from_world(a.lerp(b, n as f64 / PIECES as f64)));
+            for run in places.split(Option::is_none).filter(|run| run.len() > 1) {
+                let points: Vec<Pos2> = run.iter().copied().flatten().collect();
+                if marked.is_dashed {
+                    painter.extend(Shape::dashed_line(&points, stroke, 6.0, 4.0));
+                } else {
+                    painter.add(Shape::line(points, stroke));
+                }
             }
         }
     }
