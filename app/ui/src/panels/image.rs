@@ -4,7 +4,10 @@ use crate::{LeftDrag, Session, ViewSettings, Window, WindowPreset};
 
 /// Window and level, 3D preset and camera.
 pub(crate) fn image_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings) {
-    let Some(volume) = session.active_mut() else { return };
+    let Some(volume) = session.active_mut() else {
+        ui.weak("Open a volume to set its window.");
+        return;
+    };
     let stats = volume.stats;
     let Window { width, level } = &mut volume.window;
     ui.horizontal(|ui| {
