@@ -8,6 +8,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 pub(super) enum Asked {
     Images,
     Labels,
+    Reference,
     TrainingFolder,
     RunFolder,
 }
@@ -41,8 +42,9 @@ impl Dialogs {
                 let picked = dialog.set_title("Open volumes").add_filter("NIfTI", &images).pick_files();
                 wait(move || answer(paths(pollster::block_on(picked).unwrap_or_default())));
             }
-            Asked::Labels => {
-                let picked = dialog.set_title("Open a label map").add_filter("NIfTI", &images).pick_file();
+            Asked::Labels | Asked::Reference => {
+                let title = if asked == Asked::Labels { "Open a label map" } else { "Open reference labels" };
+                let picked = dialog.set_title(title).add_filter("NIfTI", &images).pick_file();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }
             Asked::TrainingFolder | Asked::RunFolder => {

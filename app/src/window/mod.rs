@@ -1,6 +1,7 @@
 //! The native window: eframe around `voco_ui`, and everything that panels ask for.
 
 mod app;
+mod compare;
 mod dialogs;
 mod recent;
 mod requests;

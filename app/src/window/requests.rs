@@ -1,13 +1,15 @@
 use std::path::{Path, PathBuf};
 
 use voco_engine_api::{DataItem, EngineCommand, JobSpec};
+use voco_render::{Comparison, ComparisonStyle};
 use voco_ui::{
-    Loading, OpenVolume, Request, TrainedVolume, TrainingJob, TrainingSetup, TrainingSource, VolumeId, Window,
+    Loading, OpenLabels, OpenVolume, ReferenceLabels, Request, TrainedVolume, TrainingJob, TrainingSetup,
+    TrainingSource, VolumeId, Window,
 };
 
 use super::app::App;
 use super::dialogs::Asked;
-use super::tasks::{ImageSource, LoadedImage, TaskOutcome, TaskWork};
+use super::tasks::{ImageSource, LabelRole, LoadedImage, TaskOutcome, TaskWork};
 use crate::sample;
 
 impl App {
@@ -16,6 +18,15 @@ impl App {
         match request {
             Request::OpenDialog => self.dialogs.ask(Asked::Images),
             Request::OpenLabelsDialog => self.dialogs.ask(Asked::Labels),
+            Request::OpenReferenceDialog => self.dialogs.ask(Asked::Reference),
+            Request::CloseReference(id) => {
+                if let Some(volume) = self.session.volumes.iter_mut().find(|v| v.id == id)
+                    && let Some((_, cancel)) = volume.reference.take().and_then(|r| r.measuring)
+                {
+                    cancel.cancel();
+                }
+            }
+            Request::Compare(id) => self.compare(id),
             Request::TrainingFolderDialog => self.dialogs.ask(Asked::TrainingFolder),
             Request::RunFolderDialog => self.dialogs.ask(Asked::RunFolder),
             Request::Open(paths) => self.open(paths),
@@ -56,7 +67,8 @@ impl App {
             let setup = &mut self.session.training.setup;
             match asked {
                 Asked::Images => self.open(paths),
-                Asked::Labels => self.open_labels(&paths.swap_remove(0)),
+                Asked::Labels => self.open_labels(&paths.swap_remove(0), LabelRole::Shown),
+                Asked::Reference => self.open_labels(&paths.swap_remove(0), LabelRole::Reference),
                 Asked::TrainingFolder => setup.source = TrainingSource::Folder(paths.swap_remove(0)),
                 Asked::RunFolder => {
                     let folder = paths.swap_remove(0);
@@ -79,10 +91,8 @@ impl App {
             self.session.loading.retain(|l| l.task != result.task);
             match result.outcome {
                 TaskOutcome::Image { source, opened } => self.add_volume(result.task, source, *opened),
-                TaskOutcome::Labels { volume_id, labels, note } => {
-                    if let Some(volume) = self.session.volumes.iter_mut().find(|v| v.id == volume_id) {
-                        volume.labels = Some(*labels);
-                    }
+                TaskOutcome::Labels { volume_id, role, labels, note } => {
+                    self.put_labels(volume_id, role, *labels);
                     if let Some(note) = note {
                         self.session.notice(note, false);
                     }
@@ -99,6 +109,16 @@ impl App {
                         paths.into_iter().map(|p| (DataItem::File(p.clone()), TrainedVolume::File(p))).unzip();
                     self.start_training_on(*setup, data, volumes);
                 }
+                TaskOutcome::Compared { volume_id, report } => {
+                    let volume = self.session.volumes.iter_mut().find(|v| v.id == volume_id);
+                    // An answer about another pair of maps than those on show is dropped.
+                    if let Some(reference) = volume.and_then(|v| v.reference.as_mut())
+                        && reference.measuring.as_ref().is_some_and(|(task, _)| *task == result.task)
+                    {
+                        reference.report = Some(report);
+                        reference.measuring = None;
+                    }
+                }
                 TaskOutcome::Failed(text) => self.session.notice(text, true),
                 TaskOutcome::Cancelled => {}
             }
@@ -111,7 +131,7 @@ impl App {
         if images.is_empty() {
             // Alone, with nothing to lie over, a label map is looked at as an image.
             match self.session.active {
-                Some(_) => labels.iter().for_each(|path| self.open_labels(path)),
+                Some(_) => labels.iter().for_each(|path| self.open_labels(path, LabelRole::Shown)),
                 None => labels.into_iter().for_each(|path| self.open_image(ImageSource::File(path), None)),
             }
             return;
@@ -141,12 +161,13 @@ impl App {
         }
     }
 
-    fn open_labels(&mut self, path: &Path) {
+    fn open_labels(&mut self, path: &Path, role: LabelRole) {
         let Some(volume) = self.session.active() else { return };
         let work = TaskWork::Labels {
             path: path.to_owned(),
             image: *volume.volume.geometry(),
             volume_id: volume.id,
+            role,
             render: self.render.clone(),
             names: sample::total_segmentator_names(),
         };
@@ -155,6 +176,39 @@ impl App {
                 let name = file_name(path);
                 self.session.loading.push(Loading { task, name, progress: 0.0, cancel });
             }
+            Err(text) => self.session.notice(text, true),
+        }
+    }
+
+    /// A reference is measured at once; a new label map under a reference, too.
+    fn put_labels(&mut self, id: VolumeId, role: LabelRole, labels: OpenLabels) {
+        let Some(volume) = self.session.volumes.iter_mut().find(|v| v.id == id) else { return };
+        match role {
+            LabelRole::Shown => volume.labels = Some(labels),
+            LabelRole::Reference => {
+                let look = Comparison { style: ComparisonStyle::Outlines, class: None };
+                volume.reference = Some(ReferenceLabels { labels, look, measuring: None, report: None });
+            }
+        }
+        self.compare(id);
+    }
+
+    fn compare(&mut self, id: VolumeId) {
+        let Some(volume) = self.session.volumes.iter_mut().find(|v| v.id == id) else { return };
+        let (Some(labels), Some(reference)) = (&volume.labels, &mut volume.reference) else { return };
+        reference.report = None;
+        if let Some((_, cancel)) = reference.measuring.take() {
+            cancel.cancel();
+        }
+        let work = TaskWork::Compare {
+            volume_id: id,
+            prediction: labels.volume.clone(),
+            names: labels.table.clone(),
+            reference: reference.labels.volume.clone(),
+            reference_names: reference.labels.table.clone(),
+        };
+        match self.tasks.start(work) {
+            Ok(started) => reference.measuring = Some(started),
             Err(text) => self.session.notice(text, true),
         }
     }
@@ -183,6 +237,7 @@ impl App {
             window: Window::default_for(&loaded.stats),
             texture: loaded.texture,
             labels: loaded.labels,
+            reference: None,
             position: None,
         };
         let place = self.session.volumes.partition_point(|v| v.id.0 < id.0);

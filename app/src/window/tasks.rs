@@ -6,9 +6,9 @@ use parking_lot::Mutex;
 use voco_engine_api::CancelFlag;
 use voco_io::{Control, LabelNames, OpenError, Opened};
 use voco_render::{LabelTexture, PreparedVolume, RenderContext, UploadLimits, VolumeTexture};
-use voco_ui::{OpenLabels, TrainingSetup, TrainingSource, VolumeId};
+use voco_ui::{ComparisonReport, OpenLabels, TrainingSetup, TrainingSource, VolumeId};
 use voco_volume::position::{Crop, PositionGrid};
-use voco_volume::{Geometry, Recipe, Stats, Volume, preprocess};
+use voco_volume::{Geometry, LabelTable, Recipe, Stats, Volume, preprocess};
 
 /// Most tasks at a time; more wait for a thread to be free.
 const MAX_THREADS: usize = 2;
@@ -29,18 +29,52 @@ pub(super) enum ImageSource {
     Sample,
 }
 
+/// What a label map is opened as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LabelRole {
+    /// Over the image.
+    Shown,
+    /// To compare the one over the image with.
+    Reference,
+}
+
 /// What to do.
 pub(super) enum TaskWork {
-    Image { source: ImageSource, render: RenderContext, labels: Option<ImageSource>, names: LabelNames },
-    Labels { path: PathBuf, image: Geometry, volume_id: VolumeId, render: RenderContext, names: LabelNames },
-    PositionFrame { volume_id: VolumeId, volume: Volume, recipe: Recipe, seed: u64 },
+    Image {
+        source: ImageSource,
+        render: RenderContext,
+        labels: Option<ImageSource>,
+        names: LabelNames,
+    },
+    Labels {
+        path: PathBuf,
+        image: Geometry,
+        volume_id: VolumeId,
+        role: LabelRole,
+        render: RenderContext,
+        names: LabelNames,
+    },
+    Compare {
+        volume_id: VolumeId,
+        prediction: Volume,
+        names: LabelTable,
+        reference: Volume,
+        reference_names: LabelTable,
+    },
+    PositionFrame {
+        volume_id: VolumeId,
+        volume: Volume,
+        recipe: Recipe,
+        seed: u64,
+    },
     ListTrainingFolder(Box<TrainingSetup>),
 }
 
 /// What came of a task.
 pub(super) enum TaskOutcome {
     Image { source: ImageSource, opened: Box<LoadedImage> },
-    Labels { volume_id: VolumeId, labels: Box<OpenLabels>, note: Option<String> },
+    Labels { volume_id: VolumeId, role: LabelRole, labels: Box<OpenLabels>, note: Option<String> },
+    Compared { volume_id: VolumeId, report: Arc<ComparisonReport> },
     PositionFrame { volume_id: VolumeId, overlay: Box<voco_ui::PositionOverlay> },
     TrainingFolder { setup: Box<TrainingSetup>, paths: Vec<PathBuf> },
     Failed(String),
@@ -128,18 +162,25 @@ fn run(work: TaskWork, cancel: &CancelFlag, report: &dyn Fn(f32)) -> TaskOutcome
             Ok(_) | Err(None) => TaskOutcome::Cancelled,
             Err(Some(text)) => TaskOutcome::Failed(text),
         },
-        TaskWork::Labels { path, image, volume_id, render, names } => {
+        TaskWork::Labels { path, image, volume_id, role, render, names } => {
             match open_source(&ImageSource::File(path.clone()), false, control) {
                 Ok(opened) => {
                     let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
                     let same = opened.volume.geometry().is_same_grid(&image, 0.5);
                     let note = (!same).then(|| grid_note(&name, opened.volume.geometry(), &image));
                     match to_labels(name, opened.volume, &names, &render) {
-                        Ok(labels) => TaskOutcome::Labels { volume_id, labels: Box::new(labels), note },
+                        Ok(labels) => TaskOutcome::Labels { volume_id, role, labels: Box::new(labels), note },
                         Err(text) => TaskOutcome::Failed(text),
                     }
                 }
                 Err(e) => said(&e).map_or(TaskOutcome::Cancelled, TaskOutcome::Failed),
+            }
+        }
+        TaskWork::Compare { volume_id, prediction, names, reference, reference_names } => {
+            match super::compare::compare((&prediction, &names), (&reference, &reference_names), &is_cancelled) {
+                Ok(report) => TaskOutcome::Compared { volume_id, report: Arc::new(report) },
+                Err(_) if is_cancelled() => TaskOutcome::Cancelled,
+                Err(text) => TaskOutcome::Failed(text),
             }
         }
         TaskWork::ListTrainingFolder(setup) => {

@@ -11,6 +11,12 @@ pub enum Request {
     OpenDialog,
     /// Ask for a label map of the active volume.
     OpenLabelsDialog,
+    /// Ask for a label map to compare that of the active volume with.
+    OpenReferenceDialog,
+    /// Close it.
+    CloseReference(VolumeId),
+    /// Measure the agreement of label map and reference.
+    Compare(VolumeId),
     /// Open these files.
     Open(Vec<PathBuf>),
     /// Open the sample that comes with the program.

@@ -38,6 +38,7 @@ impl Shell {
                 section(ui, "Volumes", |ui| panels::volumes_ui(ui, session, settings, outbox));
                 section(ui, "Image", |ui| panels::image_ui(ui, session, settings));
                 section(ui, "Labels", |ui| self.labels_changed |= panels::labels_ui(ui, session, settings));
+                section(ui, "Compare", |ui| panels::compare_ui(ui, session, settings, outbox));
                 section(ui, "VoCo grid", |ui| panels::position_ui(ui, session, settings, outbox));
             });
         });
@@ -163,6 +164,8 @@ fn menu_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSettings, outbox: 
             item(ui, "Open…  (Ctrl+O)", Request::OpenDialog);
             item(ui, "Open sample CT", Request::OpenSample);
             ui.add_enabled_ui(session.active.is_some(), |ui| item(ui, "Open label map…", Request::OpenLabelsDialog));
+            let has_labels = session.active().is_some_and(|v| v.labels.is_some());
+            ui.add_enabled_ui(has_labels, |ui| item(ui, "Open reference labels…", Request::OpenReferenceDialog));
             ui.add_enabled_ui(!session.recent.is_empty(), |ui| {
                 ui.menu_button("Recent files", |ui| {
                     for path in &session.recent {

@@ -7,7 +7,7 @@ use voco_render::{LabelTexture, VolumeTexture};
 use voco_volume::position::{Crop, PositionGrid};
 use voco_volume::{Geometry, LabelTable, Recipe, Stats, Volume};
 
-use super::TrainingState;
+use super::{ReferenceLabels, TrainingState};
 
 /// What is open and what is going on.
 #[derive(Default)]
@@ -54,6 +54,8 @@ pub struct OpenVolume {
     pub texture: Arc<VolumeTexture>,
     /// Label map over it.
     pub labels: Option<OpenLabels>,
+    /// What the label map is compared with.
+    pub reference: Option<ReferenceLabels>,
     /// Where the base crops lie, once asked for.
     pub position: Option<PositionOverlay>,
 }

@@ -1,3 +1,4 @@
+mod compare;
 mod help;
 mod image;
 mod labels;
@@ -5,6 +6,7 @@ mod position;
 mod training;
 mod volumes;
 
+pub(crate) use compare::compare_ui;
 pub(crate) use help::help_ui;
 pub(crate) use image::{decimals, image_ui};
 pub(crate) use labels::labels_ui;
