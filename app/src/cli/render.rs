@@ -284,7 +284,7 @@ impl<'a> Scene<'a> {
 fn load_labels(path: &std::path::Path, context: &RenderContext) -> anyhow::Result<LabelTexture> {
     let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     let opened = voco_io::open(path, Control::NONE)?;
-    let table = voco_io::label_table(&opened.volume, &crate::sample::total_segmentator_names())
+    let table = voco_io::label_table(&opened.volume, &voco_io::LabelNames::new())
         .map_err(|e| anyhow::anyhow!("{name}: {e}"))?;
     Ok(LabelTexture::upload(context, &opened.volume, &table)?)
 }

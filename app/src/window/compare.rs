@@ -10,8 +10,8 @@ use voco_volume::{LabelTable, SliceFrame, SlicePlane, Volume};
 /// # Errors
 /// If it was cancelled, or a map holds values that are no labels.
 pub(super) fn compare(
-    (prediction, names): (&Volume, &LabelTable),
-    (reference, reference_names): (&Volume, &LabelTable),
+    (prediction, names): &(Volume, LabelTable),
+    (reference, reference_names): &(Volume, LabelTable),
     is_cancelled: &dyn Fn() -> bool,
 ) -> Result<ComparisonReport, String> {
     let geometry = *reference.geometry();

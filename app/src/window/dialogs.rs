@@ -11,6 +11,7 @@ pub(super) enum Asked {
     Reference,
     TrainingFolder,
     RunFolder,
+    RunsRoot,
 }
 
 /// File dialogs. The system draws them; the answer comes later, so the window goes on meanwhile.
@@ -47,9 +48,12 @@ impl Dialogs {
                 let picked = dialog.set_title(title).add_filter("NIfTI", &images).pick_file();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }
-            Asked::TrainingFolder | Asked::RunFolder => {
-                let title =
-                    if asked == Asked::RunFolder { "Folder for the run" } else { "Folder of volumes to train on" };
+            Asked::TrainingFolder | Asked::RunFolder | Asked::RunsRoot => {
+                let title = match asked {
+                    Asked::RunFolder => "Folder for the run",
+                    Asked::RunsRoot => "Folder that holds runs",
+                    _ => "Folder of volumes to train on",
+                };
                 let picked = dialog.set_title(title).pick_folder();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }

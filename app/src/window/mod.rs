@@ -5,6 +5,7 @@ mod compare;
 mod dialogs;
 mod recent;
 mod requests;
+mod runs;
 mod tasks;
 
 use std::path::PathBuf;

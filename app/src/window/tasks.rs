@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use voco_engine_api::CancelFlag;
 use voco_io::{Control, LabelNames, OpenError, Opened};
 use voco_render::{LabelTexture, PreparedVolume, RenderContext, UploadLimits, VolumeTexture};
-use voco_ui::{ComparisonReport, OpenLabels, TrainingSetup, TrainingSource, VolumeId};
+use voco_ui::{ComparisonReport, OpenLabels, RunCurves, RunSummary, TrainingSetup, TrainingSource, VolumeId};
 use voco_volume::position::{Crop, PositionGrid};
 use voco_volume::{Geometry, LabelTable, Recipe, Stats, Volume, preprocess};
 
@@ -40,44 +40,47 @@ pub(super) enum LabelRole {
 
 /// What to do.
 pub(super) enum TaskWork {
-    Image {
-        source: ImageSource,
-        render: RenderContext,
-        labels: Option<ImageSource>,
-        names: LabelNames,
-    },
-    Labels {
-        path: PathBuf,
-        image: Geometry,
-        volume_id: VolumeId,
-        role: LabelRole,
-        render: RenderContext,
-        names: LabelNames,
-    },
-    Compare {
-        volume_id: VolumeId,
-        prediction: Volume,
-        names: LabelTable,
-        reference: Volume,
-        reference_names: LabelTable,
-    },
-    PositionFrame {
-        volume_id: VolumeId,
-        volume: Volume,
-        recipe: Recipe,
-        seed: u64,
-    },
+    Image { source: ImageSource, render: RenderContext, labels: Option<ImageSource> },
+    Labels { path: PathBuf, image: Geometry, volume_id: VolumeId, role: LabelRole, render: RenderContext },
+    Compare { volume_id: VolumeId, prediction: Box<(Volume, LabelTable)>, reference: Box<(Volume, LabelTable)> },
+    PositionFrame { volume_id: VolumeId, volume: Volume, recipe: Recipe, seed: u64 },
     ListTrainingFolder(Box<TrainingSetup>),
+    ListRuns(PathBuf),
+    ReadRun(PathBuf),
+    SaveNote { folder: PathBuf, note: String },
 }
 
 /// What came of a task.
 pub(super) enum TaskOutcome {
-    Image { source: ImageSource, opened: Box<LoadedImage> },
-    Labels { volume_id: VolumeId, role: LabelRole, labels: Box<OpenLabels>, note: Option<String> },
-    Compared { volume_id: VolumeId, report: Arc<ComparisonReport> },
-    PositionFrame { volume_id: VolumeId, overlay: Box<voco_ui::PositionOverlay> },
-    TrainingFolder { setup: Box<TrainingSetup>, paths: Vec<PathBuf> },
+    Image {
+        source: ImageSource,
+        opened: Box<LoadedImage>,
+    },
+    Labels {
+        volume_id: VolumeId,
+        role: LabelRole,
+        labels: Box<OpenLabels>,
+        note: Option<String>,
+    },
+    Compared {
+        volume_id: VolumeId,
+        report: Arc<ComparisonReport>,
+    },
+    PositionFrame {
+        volume_id: VolumeId,
+        overlay: Box<voco_ui::PositionOverlay>,
+    },
+    TrainingFolder {
+        setup: Box<TrainingSetup>,
+        paths: Vec<PathBuf>,
+    },
+    Runs(Vec<RunSummary>),
+    RunCurves {
+        folder: PathBuf,
+        curves: Arc<RunCurves>,
+    },
     Failed(String),
+    /// Nothing to show for it: stopped, or done without a word.
     Cancelled,
 }
 
@@ -157,18 +160,18 @@ fn run(work: TaskWork, cancel: &CancelFlag, report: &dyn Fn(f32)) -> TaskOutcome
     let is_cancelled = || cancel.is_cancelled();
     let control = Control { progress: report, is_cancelled: &is_cancelled };
     match work {
-        TaskWork::Image { source, render, labels, names } => match image(&source, labels, &names, &render, control) {
+        TaskWork::Image { source, render, labels } => match image(&source, labels, &render, control) {
             Ok(loaded) if !is_cancelled() => TaskOutcome::Image { source, opened: Box::new(loaded) },
             Ok(_) | Err(None) => TaskOutcome::Cancelled,
             Err(Some(text)) => TaskOutcome::Failed(text),
         },
-        TaskWork::Labels { path, image, volume_id, role, render, names } => {
+        TaskWork::Labels { path, image, volume_id, role, render } => {
             match open_source(&ImageSource::File(path.clone()), false, control) {
                 Ok(opened) => {
                     let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
                     let same = opened.volume.geometry().is_same_grid(&image, 0.5);
                     let note = (!same).then(|| grid_note(&name, opened.volume.geometry(), &image));
-                    match to_labels(name, opened.volume, &names, &render) {
+                    match to_labels(&ImageSource::File(path), name, opened.volume, &render) {
                         Ok(labels) => TaskOutcome::Labels { volume_id, role, labels: Box::new(labels), note },
                         Err(text) => TaskOutcome::Failed(text),
                     }
@@ -176,8 +179,8 @@ fn run(work: TaskWork, cancel: &CancelFlag, report: &dyn Fn(f32)) -> TaskOutcome
                 Err(e) => said(&e).map_or(TaskOutcome::Cancelled, TaskOutcome::Failed),
             }
         }
-        TaskWork::Compare { volume_id, prediction, names, reference, reference_names } => {
-            match super::compare::compare((&prediction, &names), (&reference, &reference_names), &is_cancelled) {
+        TaskWork::Compare { volume_id, prediction, reference } => {
+            match super::compare::compare(&prediction, &reference, &is_cancelled) {
                 Ok(report) => TaskOutcome::Compared { volume_id, report: Arc::new(report) },
                 Err(_) if is_cancelled() => TaskOutcome::Cancelled,
                 Err(text) => TaskOutcome::Failed(text),
@@ -189,6 +192,15 @@ fn run(work: TaskWork, cancel: &CancelFlag, report: &dyn Fn(f32)) -> TaskOutcome
                 Ok(paths) => TaskOutcome::TrainingFolder { setup, paths },
                 Err(e) => TaskOutcome::Failed(format!("The folder cannot be read ({}); choose another.", e.kind())),
             }
+        }
+        TaskWork::ListRuns(root) => TaskOutcome::Runs(super::runs::list(&root)),
+        TaskWork::ReadRun(folder) => match super::runs::curves(&folder, &is_cancelled) {
+            Ok(curves) => TaskOutcome::RunCurves { folder, curves: Arc::new(curves) },
+            Err(_) if is_cancelled() => TaskOutcome::Cancelled,
+            Err(text) => TaskOutcome::Failed(text),
+        },
+        TaskWork::SaveNote { folder, note } => {
+            super::runs::save_note(&folder, &note).map_or_else(TaskOutcome::Failed, |()| TaskOutcome::Cancelled)
         }
         TaskWork::PositionFrame { volume_id, volume, recipe, seed } => {
             position_frame(volume_id, &volume, recipe, seed, cancel)
@@ -212,7 +224,6 @@ fn open_source(source: &ImageSource, is_label: bool, control: Control<'_>) -> Re
 fn image(
     source: &ImageSource,
     labels: Option<ImageSource>,
-    names: &LabelNames,
     render: &RenderContext,
     control: Control<'_>,
 ) -> Result<LoadedImage, Option<String>> {
@@ -230,7 +241,7 @@ fn image(
         if !opened_labels.volume.geometry().is_same_grid(opened.volume.geometry(), 0.5) {
             notes.push(grid_note(&name, opened_labels.volume.geometry(), opened.volume.geometry()));
         }
-        match to_labels(name, opened_labels.volume, names, render) {
+        match to_labels(&source, name, opened_labels.volume, render) {
             Ok(labels) => open_labels = Some(labels),
             Err(text) => notes.push(text),
         }
@@ -238,10 +249,18 @@ fn image(
     Ok(LoadedImage { opened, stats, texture, labels: open_labels, notes })
 }
 
-fn to_labels(name: String, volume: Volume, names: &LabelNames, render: &RenderContext) -> Result<OpenLabels, String> {
-    let table = voco_io::label_table(&volume, names).map_err(|e| format!("{name}: {e}"))?;
+/// Names come from a file beside the map. Without one, labels have numbers until the user says whose they are.
+fn to_labels(source: &ImageSource, name: String, volume: Volume, render: &RenderContext) -> Result<OpenLabels, String> {
+    let (names, names_from) = match source {
+        ImageSource::Sample => (crate::label_presets::of_sample(), "TotalSegmentator CT"),
+        ImageSource::File(path) => match voco_io::label_names_beside(path) {
+            Some(names) => (names, "file beside it"),
+            None => (LabelNames::new(), "numbers only"),
+        },
+    };
+    let table = voco_io::label_table(&volume, &names).map_err(|e| format!("{name}: {e}"))?;
     let texture = LabelTexture::upload(render, &volume, &table).map_err(|e| format!("{name}: {e}"))?;
-    Ok(OpenLabels { name, volume, table, texture: Arc::new(texture) })
+    Ok(OpenLabels { name, volume, table, names_from: names_from.into(), texture: Arc::new(texture) })
 }
 
 /// By how much a label map's grid differs from its image's.

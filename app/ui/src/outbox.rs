@@ -38,6 +38,23 @@ pub enum Request {
     TrainingFolderDialog,
     /// Ask for the folder of the run.
     RunFolderDialog,
+    /// Read the list of runs.
+    ListRuns,
+    /// Ask for the folder that holds runs.
+    RunsRootDialog,
+    /// Read the curves of a run.
+    ReadRun(PathBuf),
+    /// Keep a note beside a run.
+    SaveRunNote {
+        /// The run's folder.
+        folder: PathBuf,
+        /// The whole note.
+        note: String,
+    },
+    /// Put a run into the training panel, to go on with it.
+    ContinueRun(PathBuf),
+    /// Begin the next run with the weights of this one.
+    StartFromRun(PathBuf),
     /// Begin pre-training.
     StartTraining(Box<TrainingSetup>),
     /// Hold it.

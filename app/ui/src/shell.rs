@@ -58,6 +58,7 @@ impl Shell {
                 self.tree.ui(&mut Views { session, settings }, ui);
             }
         });
+        panels::runs_window(ui, session, outbox);
         help_window(ui, settings);
         drop_hint(ui);
     }
@@ -152,7 +153,7 @@ fn view_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, kind
     }
 }
 
-fn menu_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
+fn menu_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
     egui::MenuBar::new().ui(ui, |ui| {
         ui.menu_button("File", |ui| {
             let mut item = |ui: &mut Ui, text: &str, request: Request| {
@@ -204,6 +205,13 @@ fn menu_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSettings, outbox: 
             ui.checkbox(&mut settings.show_grid, "Base crops  (G)");
             if ui.button("Fit and centre  (R)").clicked() {
                 settings.reset_slices();
+                ui.close();
+            }
+        });
+        ui.menu_button("Training", |ui| {
+            if ui.button("Runs…").on_hover_text("Compare runs, read their settings, write notes").clicked() {
+                session.runs.is_open = true;
+                outbox.ask(Request::ListRuns);
                 ui.close();
             }
         });

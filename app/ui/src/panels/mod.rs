@@ -3,6 +3,7 @@ mod help;
 mod image;
 mod labels;
 mod position;
+mod runs;
 mod training;
 mod volumes;
 
@@ -11,6 +12,7 @@ pub(crate) use help::help_ui;
 pub(crate) use image::{decimals, image_ui};
 pub(crate) use labels::labels_ui;
 pub(crate) use position::position_ui;
+pub(crate) use runs::runs_window;
 pub(crate) use training::training_ui;
 pub(crate) use volumes::volumes_ui;
 
