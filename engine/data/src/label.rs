@@ -1,10 +1,8 @@
 //! From the ids of a label file to the classes of a task, by name: numbers mean different things in different data sets.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use serde_json::Value;
-use voco_io::{LabelNames, image_stem};
+use voco_io::LabelNames;
 
 /// A class of a task. Class 0 is the background; the first of a list of classes is class 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,38 +95,6 @@ impl LabelMap {
 /// Values of a checked label map are whole numbers that fit.
 pub(crate) fn id_of(value: f32) -> u16 {
     value.round() as u16
-}
-
-/// Names of ids in a JSON file beside a label map: `NAME.json`.
-pub(crate) fn names_beside(label: &Path) -> Option<LabelNames> {
-    read_names(&label.with_file_name(format!("{}.json", image_stem(label))))
-}
-
-/// Names of ids in a folder's `dataset.json` or `labels.json`; empty if there are none.
-pub(crate) fn names_in_folder(folder: &Path) -> LabelNames {
-    ["dataset.json", "labels.json"].iter().find_map(|n| read_names(&folder.join(n))).unwrap_or_default()
-}
-
-fn read_names(path: &Path) -> Option<LabelNames> {
-    const MOST_BYTES: u64 = 16 << 20;
-    let meta = std::fs::metadata(path).ok()?;
-    if !meta.is_file() || meta.len() > MOST_BYTES {
-        return None;
-    }
-    let document: Value = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
-    let names = names_of_value(document.get("labels").unwrap_or(&document));
-    (!names.is_empty()).then_some(names)
-}
-
-/// `{"1": "liver"}` (Decathlon) or `{"liver": 1}` (nnU-Net).
-pub(crate) fn names_of_value(value: &Value) -> LabelNames {
-    let Some(object) = value.as_object() else { return LabelNames::new() };
-    let pair = |(key, value): (&String, &Value)| match value {
-        Value::String(name) => Some((key.trim().parse().ok()?, name.clone())),
-        Value::Number(id) => Some((u16::try_from(id.as_u64()?).ok()?, key.clone())),
-        _ => None,
-    };
-    object.iter().filter_map(pair).collect()
 }
 
 /// Words that mean the same.
@@ -274,12 +240,5 @@ mod tests {
         assert_eq!([2, 3].map(|id| both.class(id)), [1, 1]);
         let one = LabelMap::new(&names(&[(1, "kidney")]), &classes(&["left kidney"]));
         assert_eq!((one.class(1), one.missing()), (0, &[1_u16][..]));
-    }
-
-    #[test]
-    fn both_forms_of_a_table_are_read() {
-        let decathlon = names_of_value(&serde_json::json!({ "0": "background", "1": "liver" }));
-        let nnunet = names_of_value(&serde_json::json!({ "background": 0, "liver": 1, "whole": [1, 2] }));
-        assert_eq!(decathlon, nnunet);
     }
 }

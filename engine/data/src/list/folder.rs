@@ -5,7 +5,6 @@ use voco_io::{image_stem, is_image_name, is_label_name, labelled_stem};
 
 use super::{Case, Found, Part, person};
 use crate::DataError;
-use crate::label::names_in_folder;
 
 /// Levels of folders below the one named.
 const DEPTH: usize = 3;
@@ -35,7 +34,8 @@ pub(super) fn read(folder: &Path) -> Result<Found, DataError> {
     if !is_dataset {
         cases = of_tree(folder)?;
     }
-    Ok(Found { cases, names: names_in_folder(folder) })
+    // Names of labels lie beside them and are looked for when they are wanted.
+    Ok(Found { cases, ..Found::default() })
 }
 
 /// nnU-Net's `NAME_0000.nii.gz` without its channel.

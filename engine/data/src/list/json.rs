@@ -1,14 +1,12 @@
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::Value;
-use voco_io::image_stem;
+use voco_io::{LabelNames, image_stem};
 
 use super::{Case, Found, Part, person};
 use crate::DataError;
 use crate::error::file_name;
-use crate::label::names_of_value;
 
 /// A list of the Medical Segmentation Decathlon, of MONAI, or just an array of entries.
 #[derive(Deserialize)]
@@ -82,9 +80,9 @@ pub(super) fn read(path: &Path) -> Result<Found, DataError> {
     let (parts, names) = match document {
         Document::Parts(p) => {
             let parts = [(Part::Training, p.training), (Part::Validation, p.validation), (Part::Test, p.test)];
-            (Vec::from(parts), names_of_value(&p.labels))
+            (Vec::from(parts), voco_io::label_names(&p.labels.to_string()).unwrap_or_default())
         }
-        Document::Entries(entries) => (vec![(Part::Training, entries)], BTreeMap::new()),
+        Document::Entries(entries) => (vec![(Part::Training, entries)], LabelNames::new()),
     };
     let mut cases = Vec::with_capacity(parts.iter().map(|(_, entries)| entries.len()).sum());
     for (part, entries) in parts {

@@ -12,7 +12,7 @@ use voco_io::LabelNames;
 use voco_volume::PreprocessSpec;
 
 use crate::error::file_name;
-use crate::label::{ClassName, LabelMap, names_beside};
+use crate::label::{ClassName, LabelMap};
 use crate::{DataError, rng};
 
 pub use split::{Holdout, Split};
@@ -116,21 +116,21 @@ impl DataList {
         &self.sources[case.source].spec
     }
 
-    /// Names of the label ids of a source: from its JSON list, or from a `dataset.json` or `labels.json` in its folder.
+    /// Names of the label ids of a source, if its JSON list has any.
     pub fn label_names(&self, source: usize) -> &LabelNames {
         &self.names[source]
     }
 
-    /// From the ids in a case's label map to `classes`: by the names in a JSON file beside the label map, else by those of its
-    /// source; without any names ids are taken as they are. `None` for a case without a label.
+    /// From the ids in a case's label map to `classes`: by the names in its source's list, else by those in a file beside the
+    /// label map; without any names ids are taken as they are. `None` for a case without a label.
     ///
     /// # Panics
     /// If the case is from another list.
     pub fn label_map(&self, case: &Case, classes: &[ClassName]) -> Option<LabelMap> {
         let path = case.label.as_ref()?;
-        let beside = names_beside(path);
-        let names = beside.as_ref().unwrap_or(&self.names[case.source]);
-        Some(if names.is_empty() { LabelMap::identity(classes.len()) } else { LabelMap::new(names, classes) })
+        let listed = Some(&self.names[case.source]).filter(|names| !names.is_empty()).cloned();
+        let names = listed.or_else(|| voco_io::label_names_beside(path));
+        Some(names.map_or_else(|| LabelMap::identity(classes.len()), |names| LabelMap::new(&names, classes)))
     }
 
     /// Holds cases out, whole persons at a time.
