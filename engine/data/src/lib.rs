@@ -1,0 +1,1 @@
+//! Training data: lists of cases, the cache of preprocessed samples, crops and their augmentation, loading threads.
