@@ -178,7 +178,9 @@ fn convert(args: &ConvertArgs) -> anyhow::Result<()> {
     let network = report.architecture.as_deref().unwrap_or("unknown network");
     super::print(&format!("{} tensors of a {network}", report.tensors));
     for (what, keys) in [("fitted", &report.adapted), ("drawn anew", &report.drawn)] {
-        keys.iter().for_each(|key| super::say(&format!("{what}: {key}")));
+        for key in keys {
+            super::say(&format!("{what}: {key}"));
+        }
     }
     for key in &report.left_out {
         super::say(&format!("left out: {key}"));

@@ -10,6 +10,7 @@ pub(super) enum Asked {
     Labels,
     TrainingFolder,
     RunFolder,
+    ModelFolder(&'static voco_hub::Model),
 }
 
 /// File dialogs. The system draws them; the answer comes later, so the window goes on meanwhile.
@@ -45,9 +46,12 @@ impl Dialogs {
                 let picked = dialog.set_title("Open a label map").add_filter("NIfTI", &images).pick_file();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }
-            Asked::TrainingFolder | Asked::RunFolder => {
-                let title =
-                    if asked == Asked::RunFolder { "Folder for the run" } else { "Folder of volumes to train on" };
+            Asked::TrainingFolder | Asked::RunFolder | Asked::ModelFolder(_) => {
+                let title = match asked {
+                    Asked::RunFolder => "Folder for the run".to_owned(),
+                    Asked::ModelFolder(model) => format!("Folder that holds {}", model.file),
+                    _ => "Folder of volumes to train on".to_owned(),
+                };
                 let picked = dialog.set_title(title).pick_folder();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }

@@ -2,6 +2,7 @@
 
 mod app;
 mod dialogs;
+mod models;
 mod recent;
 mod requests;
 mod tasks;

@@ -47,6 +47,14 @@ impl App {
                 }
             }
             Request::ShowTrainingVolume(index) => self.show_training_volume(index),
+            Request::ListModels => self.list_models(),
+            Request::FetchModel(name) => self.fetch_model(&name, None),
+            Request::ModelFolderDialog(name) => {
+                if let Some(model) = voco_hub::catalogue().find(&name) {
+                    self.dialogs.ask(Asked::ModelFolder(model));
+                }
+            }
+            Request::CancelModel(name) => self.cancel_model(&name),
             Request::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
         }
     }
@@ -58,6 +66,7 @@ impl App {
                 Asked::Images => self.open(paths),
                 Asked::Labels => self.open_labels(&paths.swap_remove(0)),
                 Asked::TrainingFolder => setup.source = TrainingSource::Folder(paths.swap_remove(0)),
+                Asked::ModelFolder(model) => self.fetch_model(&model.name, Some(paths.swap_remove(0))),
                 Asked::RunFolder => {
                     let folder = paths.swap_remove(0);
                     if let Some(config) = voco_engine::run_config(&folder) {

@@ -1,4 +1,4 @@
-use egui::{Key, Modifiers, RichText, Ui};
+use egui::{Button, Key, Modifiers, RichText, Ui};
 use egui_tiles::{Behavior, SimplificationOptions, TileId, Tiles, Tree, UiResponse};
 use voco_volume::Stats;
 
@@ -58,6 +58,7 @@ impl Shell {
             }
         });
         help_window(ui, settings);
+        models_window(ui, session, settings, outbox);
         drop_hint(ui);
     }
 
@@ -116,6 +117,7 @@ impl Shell {
         if pressed(Key::Escape) {
             settings.maximized = None;
             settings.show_help = false;
+            settings.show_models = false;
         }
     }
 }
@@ -204,6 +206,10 @@ fn menu_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSettings, outbox: 
                 ui.close();
             }
         });
+        let models = Button::selectable(settings.show_models, "Models");
+        if ui.add(models).on_hover_text("Published networks, to fine-tune and to segment with").clicked() {
+            settings.show_models = !settings.show_models;
+        }
         ui.menu_button("Help", |ui| {
             if ui.button("Mouse and keys  (F1)").clicked() {
                 settings.show_help = true;
@@ -300,6 +306,19 @@ fn help_window(ui: &Ui, settings: &mut ViewSettings) {
         .anchor(egui::Align2::CENTER_CENTER, egui::Vec2::ZERO)
         .show(ui.ctx(), panels::help_ui);
     settings.show_help = open;
+}
+
+fn models_window(ui: &Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
+    let mut open = settings.show_models;
+    egui::Window::new("Models")
+        .open(&mut open)
+        .collapsible(false)
+        .vscroll(true)
+        .default_size([620.0, 580.0])
+        .pivot(egui::Align2::CENTER_CENTER)
+        .default_pos(ui.ctx().content_rect().center())
+        .show(ui.ctx(), |ui| panels::models_ui(ui, session, outbox));
+    settings.show_models = open;
 }
 
 /// Says what will happen to files held over the window.

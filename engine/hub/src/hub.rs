@@ -90,6 +90,11 @@ impl Hub {
         Ok(Self { endpoint: endpoint.to_owned(), agent, pause: Duration::from_secs(1) })
     }
 
+    /// Its address.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
     /// Waits so long before it asks again after a broken connection, and twice as long each time.
     #[must_use]
     pub fn with_pause(self, pause: Duration) -> Self {
@@ -200,17 +205,20 @@ fn no_answer(error: &ureq::Error) -> NoAnswer {
 fn reason(error: &ureq::Error) -> String {
     use ureq::Error as E;
     match error {
+        // Under this kind come broken certificates; the words inside say what is wrong with them.
+        E::Io(e) if e.kind() == io::ErrorKind::InvalidData => short(&e.to_string()),
         E::Io(e) if e.kind() != io::ErrorKind::Other => e.kind().to_string(),
         E::Timeout(_) => "no answer in time".to_owned(),
         E::HostNotFound => "its name is not known here".to_owned(),
         E::RequireHttpsOnly(_) => "it leads to an unencrypted address".to_owned(),
         E::BadUri(_) | E::Http(_) => "it leads to a bad address".to_owned(),
-        other => {
-            let line: String =
-                other.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).take(120).collect();
-            line.trim_end_matches(['.', ' ']).to_owned()
-        }
+        other => short(&other.to_string()),
     }
+}
+
+fn short(text: &str) -> String {
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(120).collect();
+    line.trim_end_matches(['.', ' ']).to_owned()
 }
 
 #[cfg(test)]

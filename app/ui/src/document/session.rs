@@ -7,7 +7,7 @@ use voco_render::{LabelTexture, VolumeTexture};
 use voco_volume::position::{Crop, PositionGrid};
 use voco_volume::{Geometry, LabelTable, Recipe, Stats, Volume};
 
-use super::TrainingState;
+use super::{ModelsState, TrainingState};
 
 /// What is open and what is going on.
 #[derive(Default)]
@@ -26,6 +26,8 @@ pub struct Session {
     pub position_asked: Option<(VolumeId, Recipe, u64)>,
     /// Pre-training.
     pub training: TrainingState,
+    /// Published models.
+    pub models: ModelsState,
     /// The graphics adapter, for the status bar.
     pub adapter_name: String,
 }

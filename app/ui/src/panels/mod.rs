@@ -1,6 +1,7 @@
 mod help;
 mod image;
 mod labels;
+mod models;
 mod position;
 mod training;
 mod volumes;
@@ -8,6 +9,7 @@ mod volumes;
 pub(crate) use help::help_ui;
 pub(crate) use image::{decimals, image_ui};
 pub(crate) use labels::labels_ui;
+pub(crate) use models::models_ui;
 pub(crate) use position::position_ui;
 pub(crate) use training::training_ui;
 pub(crate) use volumes::volumes_ui;
