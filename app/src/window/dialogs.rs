@@ -8,8 +8,10 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 pub(super) enum Asked {
     Images,
     Labels,
+    Reference,
     TrainingFolder,
     RunFolder,
+    RunsRoot,
     ModelFolder(&'static voco_hub::Model),
 }
 
@@ -42,13 +44,15 @@ impl Dialogs {
                 let picked = dialog.set_title("Open volumes").add_filter("NIfTI", &images).pick_files();
                 wait(move || answer(paths(pollster::block_on(picked).unwrap_or_default())));
             }
-            Asked::Labels => {
-                let picked = dialog.set_title("Open a label map").add_filter("NIfTI", &images).pick_file();
+            Asked::Labels | Asked::Reference => {
+                let title = if asked == Asked::Labels { "Open a label map" } else { "Open reference labels" };
+                let picked = dialog.set_title(title).add_filter("NIfTI", &images).pick_file();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }
-            Asked::TrainingFolder | Asked::RunFolder | Asked::ModelFolder(_) => {
+            Asked::TrainingFolder | Asked::RunFolder | Asked::RunsRoot | Asked::ModelFolder(_) => {
                 let title = match asked {
                     Asked::RunFolder => "Folder for the run".to_owned(),
+                    Asked::RunsRoot => "Folder that holds runs".to_owned(),
                     Asked::ModelFolder(model) => format!("Folder that holds {}", model.file),
                     _ => "Folder of volumes to train on".to_owned(),
                 };

@@ -1,10 +1,12 @@
 //! The native window: eframe around `voco_ui`, and everything that panels ask for.
 
 mod app;
+mod compare;
 mod dialogs;
 mod models;
 mod recent;
 mod requests;
+mod runs;
 mod tasks;
 
 use std::path::PathBuf;

@@ -115,10 +115,9 @@ fn list() -> Result<Listing, HubError> {
 }
 
 impl App {
-    pub(super) fn list_models(&mut self) {
-        if self.models.jobs.try_send(Job::List).is_err() {
-            self.session.models.is_asked = false;
-        }
+    pub(super) fn list_models(&self) {
+        // A full queue means that sixteen jobs wait; the list that is shown is kept up by their results.
+        self.models.jobs.try_send(Job::List).ok();
     }
 
     pub(super) fn fetch_model(&mut self, name: &str, from: Option<PathBuf>) {
@@ -158,7 +157,7 @@ impl App {
             match done {
                 Done::Listed(Ok(Listing { origin, folder, presences })) => {
                     let all = catalogue().models.iter();
-                    models.rows = all.zip(presences).map(|(model, there)| row(model, there)).collect();
+                    models.set_list(all.zip(presences).map(|(model, there)| row(model, there)).collect());
                     (models.origin, models.folder) = (origin, folder);
                 }
                 Done::Listed(Err(text)) => self.session.notices.push(voco_ui::Notice { text, is_error: true }),

@@ -1,4 +1,4 @@
-use egui::{Button, Key, Modifiers, RichText, Ui};
+use egui::{Key, Modifiers, RichText, Ui};
 use egui_tiles::{Behavior, SimplificationOptions, TileId, Tiles, Tree, UiResponse};
 use voco_volume::Stats;
 
@@ -38,6 +38,7 @@ impl Shell {
                 section(ui, "Volumes", |ui| panels::volumes_ui(ui, session, settings, outbox));
                 section(ui, "Image", |ui| panels::image_ui(ui, session, settings));
                 section(ui, "Labels", |ui| self.labels_changed |= panels::labels_ui(ui, session, settings));
+                section(ui, "Compare", |ui| panels::compare_ui(ui, session, settings, outbox));
                 section(ui, "VoCo grid", |ui| panels::position_ui(ui, session, settings, outbox));
             });
         });
@@ -57,8 +58,9 @@ impl Shell {
                 self.tree.ui(&mut Views { session, settings }, ui);
             }
         });
+        panels::models_window(ui, session, outbox);
+        panels::runs_window(ui, session, outbox);
         help_window(ui, settings);
-        models_window(ui, session, settings, outbox);
         drop_hint(ui);
     }
 
@@ -117,7 +119,6 @@ impl Shell {
         if pressed(Key::Escape) {
             settings.maximized = None;
             settings.show_help = false;
-            settings.show_models = false;
         }
     }
 }
@@ -153,7 +154,7 @@ fn view_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, kind
     }
 }
 
-fn menu_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
+fn menu_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
     egui::MenuBar::new().ui(ui, |ui| {
         ui.menu_button("File", |ui| {
             let mut item = |ui: &mut Ui, text: &str, request: Request| {
@@ -165,6 +166,8 @@ fn menu_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSettings, outbox: 
             item(ui, "Open…  (Ctrl+O)", Request::OpenDialog);
             item(ui, "Open sample CT", Request::OpenSample);
             ui.add_enabled_ui(session.active.is_some(), |ui| item(ui, "Open label map…", Request::OpenLabelsDialog));
+            let has_labels = session.active().is_some_and(|v| v.labels.is_some());
+            ui.add_enabled_ui(has_labels, |ui| item(ui, "Open reference labels…", Request::OpenReferenceDialog));
             ui.add_enabled_ui(!session.recent.is_empty(), |ui| {
                 ui.menu_button("Recent files", |ui| {
                     for path in &session.recent {
@@ -206,10 +209,19 @@ fn menu_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSettings, outbox: 
                 ui.close();
             }
         });
-        let models = Button::selectable(settings.show_models, "Models");
-        if ui.add(models).on_hover_text("Published networks, to fine-tune and to segment with").clicked() {
-            settings.show_models = !settings.show_models;
-        }
+        ui.menu_button("Training", |ui| {
+            if ui.button("Runs…").on_hover_text("Compare runs, read their settings, write notes").clicked() {
+                session.runs.is_open = true;
+                outbox.ask(Request::ListRuns);
+                ui.close();
+            }
+            let models = ui.button("Models…").on_hover_text("Published networks, to fine-tune and to segment with");
+            if models.clicked() {
+                session.models.is_open = true;
+                outbox.ask(Request::ListModels);
+                ui.close();
+            }
+        });
         ui.menu_button("Help", |ui| {
             if ui.button("Mouse and keys  (F1)").clicked() {
                 settings.show_help = true;
@@ -306,19 +318,6 @@ fn help_window(ui: &Ui, settings: &mut ViewSettings) {
         .anchor(egui::Align2::CENTER_CENTER, egui::Vec2::ZERO)
         .show(ui.ctx(), panels::help_ui);
     settings.show_help = open;
-}
-
-fn models_window(ui: &Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
-    let mut open = settings.show_models;
-    egui::Window::new("Models")
-        .open(&mut open)
-        .collapsible(false)
-        .vscroll(true)
-        .default_size([620.0, 580.0])
-        .pivot(egui::Align2::CENTER_CENTER)
-        .default_pos(ui.ctx().content_rect().center())
-        .show(ui.ctx(), |ui| panels::models_ui(ui, session, outbox));
-    settings.show_models = open;
 }
 
 /// Says what will happen to files held over the window.

@@ -1,10 +1,10 @@
 /// The published models, as the window knows them.
 #[derive(Default)]
 pub struct ModelsState {
+    /// The window is open.
+    pub is_open: bool,
     /// In the order of the built-in list; empty until somebody looked which are there.
     pub rows: Vec<ModelRow>,
-    /// The look was asked for.
-    pub is_asked: bool,
     /// Where they come from, for people.
     pub origin: String,
     /// The folder in which they are kept, for people.
@@ -51,6 +51,21 @@ pub enum ModelState {
 }
 
 impl ModelsState {
+    /// Takes a new list; what is on its way stays so, and why something is not there stays to be read.
+    pub fn set_list(&mut self, mut rows: Vec<ModelRow>) {
+        for row in &mut rows {
+            if let Some(old) = self.rows.iter().find(|old| old.name == row.name) {
+                if row.state != ModelState::Present {
+                    row.error.clone_from(&old.error);
+                }
+                if matches!(old.state, ModelState::Running { .. }) {
+                    row.state = old.state.clone();
+                }
+            }
+        }
+        self.rows = rows;
+    }
+
     /// The model of that name.
     pub fn row_mut(&mut self, name: &str) -> Option<&mut ModelRow> {
         self.rows.iter_mut().find(|row| row.name == name)

@@ -93,8 +93,6 @@ pub struct ViewSettings {
     pub crop_seed: u64,
     /// The help sheet is open.
     pub show_help: bool,
-    /// The window of published models is open.
-    pub show_models: bool,
     /// Part of a slice that the wheel has turned so far.
     pub wheel_rest: f32,
     /// The pointer's place in the patient, while it is over a slice.
@@ -124,7 +122,6 @@ impl Default for ViewSettings {
             recipe: Recipe::AbdomenUnlabelled,
             crop_seed: 1,
             show_help: false,
-            show_models: false,
             wheel_rest: 0.0,
             hover_mm: None,
         }

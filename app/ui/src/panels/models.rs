@@ -1,13 +1,20 @@
 use egui::{Button, ProgressBar, RichText, Ui};
 
-use crate::{ModelRow, ModelState, Outbox, Request, Session, theme};
+use crate::{ModelRow, ModelState, ModelsState, Outbox, Request, Session, theme};
 
-/// The published models: what each is for, whether it is there, and how to get it.
-pub(crate) fn models_ui(ui: &mut Ui, session: &mut Session, outbox: &mut Outbox) {
-    let models = &mut session.models;
-    if !std::mem::replace(&mut models.is_asked, true) {
-        outbox.ask(Request::ListModels);
-    }
+/// The window with the published models: what each is for, whether it is there, and how to get it.
+pub(crate) fn models_window(ui: &Ui, session: &mut Session, outbox: &mut Outbox) {
+    let mut open = session.models.is_open;
+    egui::Window::new("Models")
+        .open(&mut open)
+        .default_size([620.0, 580.0])
+        .default_pos(ui.ctx().content_rect().center() - egui::vec2(310.0, 300.0))
+        .vscroll(true)
+        .show(ui.ctx(), |ui| models_ui(ui, &session.models, outbox));
+    session.models.is_open = open;
+}
+
+fn models_ui(ui: &mut Ui, models: &ModelsState, outbox: &mut Outbox) {
     if models.rows.is_empty() {
         ui.weak("Looking which of them are on this machine…");
         return;
