@@ -93,7 +93,7 @@ pub(crate) fn run(command: PositionCommand) -> anyhow::Result<()> {
 fn predict(args: &PredictArgs) -> anyhow::Result<()> {
     let answer = voco_engine::predict_position(&PositionQuestion {
         input: args.input.clone(),
-        checkpoint: args.checkpoint.clone(),
+        checkpoint: super::model::checkpoint_path(&args.checkpoint)?,
         recipe: args.recipe.as_ref().map(RecipeArg::load).transpose()?,
         group: args.group.clone(),
         crops: if args.center.is_empty() {

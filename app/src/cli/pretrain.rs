@@ -84,7 +84,7 @@ pub(crate) struct PretrainArgs {
     /// Go on from the run's last checkpoint.
     #[arg(long)]
     resume: bool,
-    /// Start from the weights of this checkpoint.
+    /// Start from these weights: a file, or the name of a fetched model.
     #[arg(long)]
     init: Option<PathBuf>,
     /// One JSON line per step is always printed; accepted so that every command knows it.
@@ -124,6 +124,7 @@ impl PretrainArgs {
 
 pub(crate) fn run(args: &PretrainArgs) -> anyhow::Result<()> {
     let recipe = args.recipe.load()?;
+    let init = args.init.as_deref().map(super::model::checkpoint_path).transpose()?;
     let data = args.data.iter().map(|text| data_source(text, &recipe)).collect::<Vec<_>>().concat();
     let config = args.config(recipe);
     let engine = EngineHandle::start(Arc::new(|| {}))?;
@@ -132,7 +133,7 @@ pub(crate) fn run(args: &PretrainArgs) -> anyhow::Result<()> {
         data,
         out: args.out.clone(),
         resume: args.resume,
-        init: args.init.clone(),
+        init,
         cache: args.cache.clone().unwrap_or_else(|| crate::folders::sample_cache(&args.out)),
     };
     let (_, cancel) = engine.start_job(spec).map_err(anyhow::Error::msg)?;

@@ -13,7 +13,7 @@ pub(crate) use gradients::GradientMean;
 pub(crate) use run_folder::Best;
 pub(crate) use run_folder::{Checkpoint, RunFolder, Snapshot, weights_path};
 pub(crate) use run_log::RunLog;
-pub(crate) use watchdog::Watchdog;
+pub(crate) use watchdog::{Watchdog, exact};
 
 use voco_engine_api::EngineFailure;
 

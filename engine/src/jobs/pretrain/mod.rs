@@ -26,7 +26,7 @@ use crate::data::{Batch, Bodies, Body, INPUT_EDGE};
 use crate::device;
 use crate::model_file::read_model;
 use crate::position::{Eye, PositionCheck};
-use crate::training::{Best, Checkpoint, GradientMean, RunFolder, RunLog, Snapshot, Watchdog, free_memory};
+use crate::training::{Best, Checkpoint, GradientMean, RunFolder, RunLog, Snapshot, Watchdog, exact, free_memory};
 use crate::worker::Outlet;
 
 const CONFIG: &str = "config.json";
@@ -49,7 +49,7 @@ pub(crate) struct PretrainJob {
     folder: RunFolder,
     log: RunLog,
     watchdog: Watchdog,
-    best: Option<(f64, f64)>,
+    best: Option<BestLook>,
     check: Option<PositionCheck>,
     /// Last step that was validated.
     validated: Option<u64>,
@@ -69,6 +69,15 @@ pub(crate) struct PretrainJob {
     feed: Option<Feed>,
 }
 
+/// The best validation so far.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct BestLook {
+    #[serde(with = "exact")]
+    accuracy: f64,
+    #[serde(with = "exact")]
+    intra: f64,
+}
+
 /// What besides the tensors a run needs to go on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct RunState {
@@ -80,8 +89,8 @@ struct RunState {
     volumes: Vec<u64>,
     /// What losses are usual.
     watchdog: Watchdog,
-    /// Top-1 accuracy and position loss of the best validation.
-    best: Option<(f64, f64)>,
+    /// On held-out people.
+    best: Option<BestLook>,
     /// Step of the last validation.
     validated: Option<u64>,
 }
@@ -253,8 +262,9 @@ impl PretrainJob {
         self.log.write("validation", &report)?;
         outlet.send(EngineEvent::PositionValidation { job: self.id, report });
         let (accuracy, intra) = (report.top1_accuracy, report.intra);
-        if self.best.is_none_or(|(best, loss)| accuracy > best || accuracy == best && intra < loss) {
-            self.best = Some((accuracy, intra));
+        let is_better = |best: BestLook| accuracy > best.accuracy || accuracy == best.accuracy && intra < best.intra;
+        if self.best.is_none_or(is_better) {
+            self.best = Some(BestLook { accuracy, intra });
             self.checkpoint(outlet)?;
             self.folder.mark_best(&Best { step: self.step, metric: "top1_accuracy".into(), value: accuracy })?;
         }
