@@ -7,7 +7,7 @@ use voco_engine_api::{
     CancelFlag, EngineCommand, EngineEvent, EngineFailure, JobId, JobSpec, Outcome, Phase, PositionPreview, Slot,
 };
 
-use crate::jobs::{Job, Step, pretrain::PretrainJob, segment::SegmentJob};
+use crate::jobs::{Job, Step, finetune::FinetuneJob, pretrain::PretrainJob, segment::SegmentJob};
 
 /// Where jobs put what they have to say.
 pub(crate) struct Outlet {
@@ -112,7 +112,10 @@ fn start(id: JobId, spec: JobSpec, cancel: CancelFlag, outlet: &Outlet) -> Optio
         JobSpec::Segment { config, items } => {
             SegmentJob::new(id, *config, items).map(|job| Box::new(job) as Box<dyn Job>)
         }
-        JobSpec::Finetune { .. } => Err(EngineFailure::BadInput("Not yet".into())),
+        JobSpec::Finetune { config, data, label_names, out, resume, init } => {
+            FinetuneJob::new(id, *config, &data, label_names, &out, resume, init)
+                .map(|job| Box::new(job) as Box<dyn Job>)
+        }
     });
     match made {
         Ok(job) => {

@@ -1,6 +1,7 @@
 //! The head-less commands. Machine output goes to standard output, everything else to standard error.
 
 mod devices;
+mod finetune;
 mod info;
 mod model;
 mod position;
@@ -50,6 +51,8 @@ pub(crate) enum Command {
     Position(position::PositionCommand),
     /// VoCo pre-training on a folder of volumes.
     Pretrain(pretrain::PretrainArgs),
+    /// Training for segmentation on volumes with label maps.
+    Finetune(finetune::FinetuneArgs),
     /// Labels for volumes, by sliding window.
     Segment(segment::SegmentArgs),
     /// The tasks that networks can be fine-tuned for.
@@ -67,6 +70,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
         Command::Render(args) => render::run(&args),
         Command::Position(command) => position::run(command),
         Command::Pretrain(args) => pretrain::run(&args),
+        Command::Finetune(args) => finetune::run(args),
         Command::Segment(args) => segment::run(args),
         Command::Tasks(args) => tasks::run(&args),
         Command::Model(command) => model::run(command),

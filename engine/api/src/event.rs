@@ -37,6 +37,13 @@ pub enum EngineEvent {
         /// Its numbers.
         report: StepReport,
     },
+    /// Weights were loaded into a network that differs from theirs.
+    WeightsLoaded {
+        /// Which.
+        job: JobId,
+        /// One sentence: how much of the network they are.
+        text: String,
+    },
     /// One optimiser step of a fine-tuning.
     FinetuneStep {
         /// Which.

@@ -75,6 +75,10 @@ pub struct TaskTraining {
     pub positive: f64,
     /// … and around a background voxel in the body.
     pub negative: f64,
+    /// Of the crops around a labelled voxel, as many around each class, however small it is. As published, a class has as many as
+    /// it has voxels.
+    #[serde(default)]
+    pub balanced: bool,
     /// Random changes to crops.
     pub augment: TaskAugmentation,
 }

@@ -162,7 +162,6 @@ impl RunFolder {
     ///
     /// # Errors
     /// If it cannot be written.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for runs that are validated"))]
     pub fn mark_best(&self, best: &Best) -> Result<(), EngineFailure> {
         let text = serde_json::to_vec_pretty(best).map_err(|e| EngineFailure::Internal(e.to_string()))?;
         self.write(BEST, &text)
@@ -273,7 +272,7 @@ fn load(folder: &Path) -> io::Result<Checkpoint> {
 }
 
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
