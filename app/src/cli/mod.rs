@@ -5,6 +5,8 @@ mod info;
 mod model;
 mod position;
 mod pretrain;
+mod recipe;
+mod recipes;
 mod render;
 
 use std::io::Write;
@@ -47,7 +49,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Position(position::PositionCommand),
     /// VoCo pre-training on a folder of volumes.
-    Pretrain(pretrain::PretrainArgs),
+    Pretrain(Box<pretrain::PretrainArgs>),
+    /// Recipes of pre-training, and their files.
+    Recipes(recipes::RecipesArgs),
     /// Files of weights: what is in them, a forward pass, conversion.
     #[command(subcommand)]
     Model(model::ModelCommand),
@@ -61,6 +65,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
         Command::Render(args) => render::run(&args),
         Command::Position(command) => position::run(command),
         Command::Pretrain(args) => pretrain::run(&args),
+        Command::Recipes(args) => recipes::run(&args),
         Command::Model(command) => model::run(command),
         Command::Devices(args) => devices::run(&args),
     }
