@@ -24,7 +24,8 @@ pub(crate) struct FinetuneArgs {
     /// The run's folder: log, settings, checkpoints.
     #[arg(long)]
     out: PathBuf,
-    /// Start from these weights: a run of 'voco pretrain', a VoCo or VoComni file, another fine-tuned network; none for random ones.
+    /// Start from these weights: a run of 'voco pretrain', a VoCo or VoComni file or its name, another fine-tuned network; none
+    /// for random ones.
     #[arg(long, default_value = "none")]
     init: PathBuf,
     /// unet-tiny, tiny, unet, B, L or H.
@@ -73,6 +74,9 @@ pub(crate) struct FinetuneArgs {
     /// amos22, flare22.
     #[arg(long, value_parser = parse_label_names)]
     label_names: Option<Names>,
+    /// Where preprocessed volumes are kept; by default in the user's cache folder.
+    #[arg(long)]
+    cache: Option<PathBuf>,
     /// Seed of everything random.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -146,9 +150,10 @@ pub(crate) fn run(args: FinetuneArgs) -> anyhow::Result<()> {
         config: Box::new(config),
         data: args.data,
         label_names: args.label_names.map(|names| names.0).unwrap_or_default(),
+        cache: args.cache.unwrap_or_else(|| crate::folders::sample_cache(&args.out)),
         out: args.out,
         resume: args.resume,
-        init: (args.init != Path::new("none")).then_some(args.init),
+        init: if args.init == Path::new("none") { None } else { Some(super::model::checkpoint_path(&args.init)?) },
     };
     let (_, cancel) = engine.start_job(spec).map_err(anyhow::Error::msg)?;
     ctrlc::set_handler(move || cancel.cancel())?;

@@ -71,6 +71,14 @@ impl App {
                 }
             }
             Request::ShowTrainingVolume(index) => self.show_training_volume(index),
+            Request::ListModels => self.list_models(),
+            Request::FetchModel(name) => self.fetch_model(&name, None),
+            Request::ModelFolderDialog(name) => {
+                if let Some(model) = voco_hub::catalogue().find(&name) {
+                    self.dialogs.ask(Asked::ModelFolder(model));
+                }
+            }
+            Request::CancelModel(name) => self.cancel_model(&name),
             Request::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
         }
     }
@@ -83,6 +91,7 @@ impl App {
                 Asked::Labels => self.open_labels(&paths.swap_remove(0), LabelRole::Shown),
                 Asked::Reference => self.open_labels(&paths.swap_remove(0), LabelRole::Reference),
                 Asked::TrainingFolder => setup.source = TrainingSource::Folder(paths.swap_remove(0)),
+                Asked::ModelFolder(model) => self.fetch_model(&model.name, Some(paths.swap_remove(0))),
                 Asked::RunFolder => self.continue_run(paths.swap_remove(0)),
                 Asked::RunsRoot => {
                     self.session.runs.root = Some(paths.swap_remove(0));
@@ -311,7 +320,8 @@ impl App {
             return self.session.notice("Choose a folder for the run first.", true);
         };
         let (config, resume) = (setup.config.clone(), setup.resume);
-        let spec = JobSpec::Pretrain { config, data, out: out.clone(), resume, init: setup.init.clone() };
+        let (init, cache) = (setup.init.clone(), crate::folders::sample_cache(&out));
+        let spec = JobSpec::Pretrain { config: Box::new(config), data, out: out.clone(), resume, init, cache };
         match self.engine.start_job(spec) {
             Ok((id, cancel)) => {
                 self.training_cancel = Some(cancel);
@@ -321,6 +331,8 @@ impl App {
                     let saved_at = before.saved_at.unwrap_or(0);
                     job.steps = before.steps;
                     job.steps.retain(|s| s.step <= saved_at);
+                    job.validations = before.validations;
+                    job.validations.retain(|v| v.step <= saved_at);
                 }
                 self.session.training.job = Some(job);
                 self.settings.show_grid = true;

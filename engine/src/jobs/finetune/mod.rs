@@ -5,7 +5,7 @@ mod network;
 mod validate;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,7 +26,7 @@ use self::validate::Validation;
 use super::{Job, Step};
 use crate::device;
 use crate::model_file::CARD_KEY;
-use crate::training::{Best, Checkpoint, GradientMean, RunFolder, RunLog, Snapshot, Watchdog};
+use crate::training::{Best, Checkpoint, GradientMean, RunFolder, RunLog, Snapshot, Watchdog, exact};
 use crate::worker::Outlet;
 
 const CONFIG: &str = "config.json";
@@ -46,12 +46,16 @@ struct RunState {
     watchdog: Watchdog,
     /// Step of the last validation, its mean Dice, and the best so far with the validations since.
     validated_at: u64,
-    last_dice: Option<f64>,
-    best_dice: Option<f64>,
+    last_dice: Option<Exact>,
+    best_dice: Option<Exact>,
     without_better: u64,
     /// Name of the file that the run began with.
     parent: Option<String>,
 }
+
+/// A number that comes back from a file to the last bit.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Exact(#[serde(with = "exact")] f64);
 
 /// Supervised training of a segmentation network.
 pub(crate) struct FinetuneJob {
@@ -79,6 +83,20 @@ pub(crate) struct FinetuneJob {
     stopped_early: bool,
 }
 
+/// Where a run finds and puts things.
+pub(crate) struct Places {
+    /// A folder of volumes with label maps, or a list.
+    pub data: PathBuf,
+    /// Names of the ids in the label maps; if empty, those that the data gives.
+    pub label_names: BTreeMap<u16, String>,
+    /// Preprocessed volumes.
+    pub cache: PathBuf,
+    /// The run's folder.
+    pub out: PathBuf,
+    /// Weights to start from.
+    pub init: Option<PathBuf>,
+}
+
 /// The thread that draws batches, and the length of the run, which is known with the number of cases.
 struct Feed {
     loader: Loader<Result<Batch, String>>,
@@ -88,26 +106,19 @@ struct Feed {
 }
 
 impl FinetuneJob {
-    pub fn new(
-        id: JobId,
-        config: FinetuneConfig,
-        data: &Path,
-        label_names: BTreeMap<u16, String>,
-        out: &Path,
-        resume: bool,
-        init: Option<PathBuf>,
-    ) -> Result<Self, EngineFailure> {
+    pub fn new(id: JobId, config: FinetuneConfig, places: Places, resume: bool) -> Result<Self, EngineFailure> {
         if let Some(problem) = config.problem() {
             return Err(EngineFailure::BadInput(problem));
         }
-        let folder = RunFolder::open(out)?;
+        let Places { data, label_names, cache, out, init } = places;
+        let folder = RunFolder::open(&out)?;
         let last = if resume { Some(folder.load_last()?) } else { None };
         let saved: Option<RunState> = last.as_ref().map(Checkpoint::state).transpose()?;
         let config = match &saved {
             Some(state) => state.config.resumed(&config)?,
             None => config,
         };
-        let cases = Cases::open(&config, data, label_names)?;
+        let cases = Cases::open(&config, &data, label_names)?;
         let architecture = network::architecture(&config)?;
         let (device, device_name, _) = device::resolve(config.device)?;
         let device = device.autodiff();
@@ -150,8 +161,7 @@ impl FinetuneJob {
             folder.write(INIT, &serde_json::to_vec_pretty(report).map_err(encode)?)?;
         }
         let log = RunLog::open(&folder, resume.then_some(step))?;
-        let cache = SampleCache::open(&folder.path().join("cache"), CACHE_BYTES)
-            .map_err(|e| EngineFailure::Io(e.to_string()))?;
+        let cache = SampleCache::open(&cache, CACHE_BYTES).map_err(|e| EngineFailure::Io(e.to_string()))?;
         let waiting = cases.split.training.iter().chain(&cases.split.validation).copied().collect();
         Ok(Self {
             id,
@@ -312,7 +322,7 @@ impl FinetuneJob {
             outlet.send(EngineEvent::Progress { job, done, total });
         }
         if is_done {
-            let report = validation.report(self.step, self.state.best_dice);
+            let report = validation.report(self.step, self.state.best_dice.map(|best| best.0));
             self.validation = None;
             self.validated(report, outlet)?;
             outlet.send(EngineEvent::Phase { job, phase: Phase::Training });
@@ -322,11 +332,11 @@ impl FinetuneJob {
 
     fn validated(&mut self, report: ValidationReport, outlet: &Outlet) -> Result<(), EngineFailure> {
         self.state.validated_at = self.step;
-        self.state.last_dice = report.mean_dice;
+        self.state.last_dice = report.mean_dice.map(Exact);
         self.state.without_better = if report.best { 0 } else { self.state.without_better + 1 };
         self.log.write("validation", &report)?;
         if let Some(value) = report.mean_dice.filter(|_| report.best) {
-            self.state.best_dice = Some(value);
+            self.state.best_dice = Some(Exact(value));
             self.save(outlet)?;
             self.folder.mark_best(&Best { step: self.step, metric: "mean Dice".into(), value })?;
         }
@@ -340,7 +350,7 @@ impl FinetuneJob {
         let Some(network) = &self.network else { return Ok(()) };
         outlet.send(EngineEvent::Phase { job: self.id, phase: Phase::Saving });
         let state = &self.state;
-        let dice = state.last_dice.filter(|_| state.validated_at == self.step);
+        let dice = state.last_dice.filter(|_| state.validated_at == self.step).map(|dice| dice.0);
         let card = network::card(
             &state.config,
             &self.architecture,
