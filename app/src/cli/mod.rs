@@ -1,6 +1,7 @@
 //! The head-less commands. Machine output goes to standard output, everything else to standard error.
 
 mod devices;
+mod finetune;
 mod info;
 mod model;
 mod position;
@@ -8,6 +9,8 @@ mod pretrain;
 mod recipe;
 mod recipes;
 mod render;
+mod segment;
+mod tasks;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -50,6 +53,12 @@ pub(crate) enum Command {
     Position(position::PositionCommand),
     /// VoCo pre-training on a folder of volumes.
     Pretrain(Box<pretrain::PretrainArgs>),
+    /// Training for segmentation on volumes with label maps.
+    Finetune(finetune::FinetuneArgs),
+    /// Labels for volumes, by sliding window.
+    Segment(segment::SegmentArgs),
+    /// The tasks that networks can be fine-tuned for.
+    Tasks(tasks::TasksArgs),
     /// Recipes of pre-training, and their files.
     Recipes(recipes::RecipesArgs),
     /// Files of weights: what is in them, a forward pass, conversion.
@@ -65,6 +74,9 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
         Command::Render(args) => render::run(&args),
         Command::Position(command) => position::run(command),
         Command::Pretrain(args) => pretrain::run(&args),
+        Command::Finetune(args) => finetune::run(args),
+        Command::Segment(args) => segment::run(args),
+        Command::Tasks(args) => tasks::run(&args),
         Command::Recipes(args) => recipes::run(&args),
         Command::Model(command) => model::run(command),
         Command::Devices(args) => devices::run(&args),
@@ -86,4 +98,11 @@ pub(crate) fn print(line: &str) {
 pub(crate) fn print_json(value: &serde_json::Value) -> anyhow::Result<()> {
     print(&serde_json::to_string_pretty(value)?);
     Ok(())
+}
+
+/// The most memory the process has had, where the system tells.
+pub(crate) fn peak_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|l| l.starts_with("VmHWM"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kb| kb * 1024)
 }

@@ -106,7 +106,8 @@ impl VocoModelConfig {
     }
 }
 
-struct Materialize;
+/// Reads every parameter once, in module order.
+pub(crate) struct Materialize;
 
 impl ModuleVisitor for Materialize {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {

@@ -4,6 +4,7 @@ mod config;
 mod head;
 pub mod losses;
 
+pub(crate) use config::Materialize;
 pub use config::{EncoderConfig, VocoModelConfig};
 pub use head::{EmbeddingNorm, Projector, ProjectorConfig, VocoHead};
 pub use losses::{LossTerms, LossValues, Projections, Recipe};
