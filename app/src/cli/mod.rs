@@ -4,6 +4,7 @@ mod devices;
 mod finetune;
 mod info;
 mod model;
+mod omni;
 mod position;
 mod pretrain;
 mod recipe;

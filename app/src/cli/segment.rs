@@ -93,13 +93,17 @@ pub(crate) fn run(args: SegmentArgs) -> anyhow::Result<()> {
     let without_card = match (task, args.recipe) {
         (Some(task), _) => Some(task),
         (None, Some(recipe)) => {
-            let recipe = recipe.load()?;
+            let recipe = recipe.load_pretrain()?;
             recipe.group(None).map(|group| WithoutCard::Preprocess(group.preprocess.clone()))
         }
         (None, None) => None,
     };
     let config = SegmentConfig {
-        checkpoints: args.checkpoint.iter().map(|path| super::model::checkpoint_path(path)).collect::<Result<_, _>>()?,
+        checkpoints: args
+            .checkpoint
+            .iter()
+            .map(|path| super::model::checkpoint_path(path))
+            .collect::<Result<_, _>>()?,
         without_card,
         roi: args.roi,
         overlap: args.overlap,
