@@ -12,6 +12,11 @@ pub(super) enum Asked {
     TrainingFolder,
     RunFolder,
     RunsRoot,
+    FinetuneFolder,
+    FinetuneList,
+    FinetuneInit,
+    FinetuneRun,
+    Checkpoint,
 }
 
 /// File dialogs. The system draws them; the answer comes later, so the window goes on meanwhile.
@@ -48,10 +53,21 @@ impl Dialogs {
                 let picked = dialog.set_title(title).add_filter("NIfTI", &images).pick_file();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }
-            Asked::TrainingFolder | Asked::RunFolder | Asked::RunsRoot => {
+            Asked::FinetuneList | Asked::FinetuneInit | Asked::Checkpoint => {
+                let dialog = if asked == Asked::FinetuneList {
+                    dialog.set_title("List of volumes with label maps").add_filter("JSON list", &["json"])
+                } else {
+                    let weights = ["safetensors", "pt", "pth", "bpk"];
+                    dialog.set_title("Weights").add_filter("Weights", &weights)
+                };
+                let picked = dialog.pick_file();
+                wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
+            }
+            Asked::TrainingFolder | Asked::RunFolder | Asked::RunsRoot | Asked::FinetuneFolder | Asked::FinetuneRun => {
                 let title = match asked {
-                    Asked::RunFolder => "Folder for the run",
+                    Asked::RunFolder | Asked::FinetuneRun => "Folder for the run",
                     Asked::RunsRoot => "Folder that holds runs",
+                    Asked::FinetuneFolder => "Folder of volumes with label maps",
                     _ => "Folder of volumes to train on",
                 };
                 let picked = dialog.set_title(title).pick_folder();

@@ -3,6 +3,8 @@
 mod app;
 mod compare;
 mod dialogs;
+mod jobs;
+mod preflight;
 mod recent;
 mod requests;
 mod runs;

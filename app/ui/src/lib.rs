@@ -12,9 +12,10 @@ mod views;
 
 pub use boxes::{box_edges, box_section};
 pub use document::{
-    ClassAgreement, ComparisonReport, LabelPreset, LeftDrag, Loading, Notice, OpenLabels, OpenVolume, PositionOverlay,
-    Previews, ReferenceLabels, RunCurves, RunSummary, RunsState, Session, TrainedVolume, TrainingJob, TrainingSetup,
-    TrainingSource, TrainingState, ViewKind, ViewSettings, VolumeId, Window, WindowPreset,
+    CardOf, ClassAgreement, ComparisonReport, FinetuneJob, FinetuneSetup, FinetuneState, LabelHistory, LabelPreset,
+    LeftDrag, Loading, Notice, OpenLabels, OpenVolume, PositionOverlay, Preflight, PreflightReport, Previews,
+    ReferenceLabels, RunCurves, RunSummary, RunsState, SegmentJob, SegmentState, Session, TrainedVolume, TrainingJob,
+    TrainingSetup, TrainingSource, TrainingState, ViewKind, ViewSettings, VolumeId, Window, WindowPreset, Work,
 };
 pub use gpu::{GpuViews, install as install_gpu};
 pub use outbox::{Outbox, Request};

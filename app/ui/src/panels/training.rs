@@ -1,9 +1,10 @@
-use egui::{Button, ComboBox, DragValue, ProgressBar, RichText, Ui};
+use egui::{Button, DragValue, ProgressBar, RichText, Ui};
 use egui_plot::{HLine, Line, Plot, PlotPoints};
 use voco_engine_api::{DeviceChoice, Model, Phase, PretrainConfig, StepReport};
 use voco_volume::Recipe;
 
 use super::position::prediction_ui;
+use super::{choice, human_seconds, key};
 use crate::{Outbox, Request, Session, TrainingJob, TrainingSetup, TrainingSource, ViewSettings, theme};
 
 /// Pre-training: set up, follow, pause, stop.
@@ -139,16 +140,6 @@ fn setup_ui(ui: &mut Ui, setup: &mut TrainingSetup, num_open: usize, outbox: &mu
     }
 }
 
-/// A drop-down list, named by the label before it.
-fn choice<T: Copy + PartialEq>(ui: &mut Ui, name: egui::Id, value: &mut T, all: &[T], text: impl Fn(T) -> String) {
-    let list = ComboBox::from_id_salt(name).selected_text(text(*value)).show_ui(ui, |ui| {
-        for &one in all {
-            ui.selectable_value(value, one, text(one));
-        }
-    });
-    list.response.labelled_by(name);
-}
-
 fn model_text(model: Model) -> &'static str {
     match model {
         Model::UnetTiny => "unet-tiny (for a CPU)",
@@ -250,16 +241,6 @@ fn curves_ui(ui: &mut Ui, job: &TrainingJob) {
             .allow_drag(false)
             .include_y(0.0)
     };
-    // The key stands above: inside, it would hide the curves of a narrow panel.
-    let key = |ui: &mut Ui, title: &str, names: &[(&str, egui::Color32)]| {
-        ui.horizontal_wrapped(|ui| {
-            ui.spacing_mut().item_spacing.x = 6.0;
-            ui.label(RichText::new(title).small().strong());
-            for (name, color) in names {
-                ui.label(RichText::new(*name).small().color(*color));
-            }
-        });
-    };
     let mut names =
         vec![("total", theme::LOSS), ("position", theme::PREDICTION), ("inter", theme::GRID), ("reg.", theme::ERROR)];
     let constant_text = constant.map(|c| format!("constant {c}"));
@@ -303,14 +284,4 @@ fn seconds_left(job: &TrainingJob) -> Option<f64> {
     let last = recent.last()?;
     let mean = recent.iter().map(|r| r.seconds).sum::<f64>() / recent.len() as f64;
     Some(mean * job.config.steps.saturating_sub(last.step) as f64)
-}
-
-fn human_seconds(seconds: f64) -> String {
-    if seconds < 90.0 {
-        format!("{seconds:.0} s")
-    } else if seconds < 5400.0 {
-        format!("{:.0} min", seconds / 60.0)
-    } else {
-        format!("{:.1} h", seconds / 3600.0)
-    }
 }
