@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use voco_engine_api::{
-    CancelFlag, DataItem, EngineCommand, EngineEvent, JobId, JobSpec, LabelPatch, SegmentItem,
+    CancelFlag, DataItem, EngineCommand, EngineEvent, JobId, JobSpec, LabelPatch, SegmentItem, WithoutCard,
 };
 use voco_render::{LabelTexture, RenderContext};
 use voco_ui::{CardOf, FinetuneJob, FinetuneSetup, OpenLabels, Preflight, SegmentJob, VolumeId, Work};
@@ -48,7 +48,8 @@ impl App {
         let Some(out) = setup.out.clone().or_else(super::runs::new_run_folder) else {
             return self.session.notice("Choose a folder for the run first.", true);
         };
-        let preset = setup.names.as_ref().and_then(|title| self.session.label_presets.iter().find(|p| &p.title == title));
+        let preset =
+            setup.names.as_ref().and_then(|title| self.session.label_presets.iter().find(|p| &p.title == title));
         let spec = JobSpec::Finetune {
             config: Box::new(setup.config.clone()),
             data,
@@ -87,7 +88,8 @@ impl App {
         if let Preflight::Running(_, _, _, cancel) = &self.session.preflight {
             cancel.cancel();
         }
-        let preset = setup.names.as_ref().and_then(|title| self.session.label_presets.iter().find(|p| &p.title == title));
+        let preset =
+            setup.names.as_ref().and_then(|title| self.session.label_presets.iter().find(|p| &p.title == title));
         let names = preset.map(|p| p.names.clone()).unwrap_or_default();
         match self.tasks.start(TaskWork::Preflight { setup: Box::new(setup), names }) {
             Ok((task, cancel)) => self.session.preflight = Preflight::Running(data, 0.0, task, cancel),
@@ -118,9 +120,9 @@ impl App {
         let state = &mut self.session.segment;
         let classes: Vec<(u16, String)> = match state.card.as_ref().map(|c| &c.card) {
             Some(Ok(card)) => card.classes.iter().map(|c| (c.id, c.name.clone())).collect(),
-            _ => match &state.config.task {
-                Some(task) => (1..).zip(task.classes.iter().map(|c| c.name.clone())).collect(),
-                None => return,
+            _ => match &state.config.without_card {
+                Some(WithoutCard::Task(task)) => (1..).zip(task.classes.iter().map(|c| c.name.clone())).collect(),
+                _ => return,
             },
         };
         let name = |id: u16| classes.iter().find(|(i, _)| *i == id).map(|(_, name)| name.clone());

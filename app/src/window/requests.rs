@@ -4,8 +4,8 @@ use std::sync::Arc;
 use voco_engine_api::{DataItem, EngineCommand, JobSpec};
 use voco_render::{Comparison, ComparisonStyle};
 use voco_ui::{
-    FinetuneSetup,     LabelHistory, Loading, OpenLabels, OpenVolume, Preflight, ReferenceLabels, Request, TrainedVolume, TrainingJob, TrainingSetup,
-    TrainingSource, VolumeId, Window,
+    FinetuneSetup, LabelHistory, Loading, OpenLabels, OpenVolume, Preflight, ReferenceLabels, Request, TrainedVolume,
+    TrainingJob, TrainingSetup, TrainingSource, VolumeId, Window,
 };
 
 use super::app::App;
@@ -103,7 +103,9 @@ impl App {
                 Asked::Reference => self.open_labels(&paths.swap_remove(0), LabelRole::Reference),
                 Asked::TrainingFolder => setup.source = TrainingSource::Folder(paths.swap_remove(0)),
                 Asked::RunFolder => self.continue_run(paths.swap_remove(0)),
-                Asked::FinetuneFolder | Asked::FinetuneList => self.finetune_setup(|s, path| s.data = Some(path), paths),
+                Asked::FinetuneFolder | Asked::FinetuneList => {
+                    self.finetune_setup(|s, path| s.data = Some(path), paths)
+                }
                 Asked::FinetuneInit => self.finetune_setup(|s, path| s.init = Some(path), paths),
                 Asked::FinetuneRun => self.finetune_setup(|s, path| s.out = Some(path), paths),
                 Asked::Checkpoint => self.use_checkpoint(paths.swap_remove(0)),

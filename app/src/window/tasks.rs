@@ -6,7 +6,10 @@ use parking_lot::Mutex;
 use voco_engine_api::CancelFlag;
 use voco_io::{Control, LabelNames, OpenError, Opened};
 use voco_render::{LabelTexture, PreparedVolume, RenderContext, UploadLimits, VolumeTexture};
-use voco_ui::{CardOf, ComparisonReport, FinetuneSetup, PreflightReport, OpenLabels, RunCurves, RunSummary, TrainingSetup, TrainingSource, VolumeId};
+use voco_ui::{
+    CardOf, ComparisonReport, FinetuneSetup, OpenLabels, PreflightReport, RunCurves, RunSummary, TrainingSetup,
+    TrainingSource, VolumeId,
+};
 use voco_volume::position::{Crop, PositionGrid};
 use voco_volume::{Geometry, LabelTable, Recipe, Rescale, Stats, Volume, Voxels, preprocess};
 
@@ -79,7 +82,11 @@ pub(super) enum TaskOutcome {
     },
     Preflight(Box<PreflightReport>),
     Card(Box<CardOf>),
-    Prediction { volume_id: VolumeId, texture: Arc<LabelTexture>, volume: Volume },
+    Prediction {
+        volume_id: VolumeId,
+        texture: Arc<LabelTexture>,
+        volume: Volume,
+    },
     Runs(Vec<RunSummary>),
     RunCurves {
         folder: PathBuf,

@@ -53,13 +53,7 @@ pub(crate) fn finetune_ui(ui: &mut Ui, session: &mut Session, outbox: &mut Outbo
     }
 }
 
-fn setup_ui(
-    ui: &mut Ui,
-    setup: &mut FinetuneSetup,
-    tasks: &[Task],
-    presets: &[LabelPreset],
-    outbox: &mut Outbox,
-) {
+fn setup_ui(ui: &mut Ui, setup: &mut FinetuneSetup, tasks: &[Task], presets: &[LabelPreset], outbox: &mut Outbox) {
     egui::Grid::new("finetune setup").num_columns(2).spacing([8.0, 5.0]).show(ui, |ui| {
         ui.label("Data");
         let name = setup.data.as_ref().and_then(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned());
@@ -68,7 +62,8 @@ fn setup_ui(
             if ui.add(button).on_hover_text("A folder of volumes with label maps (NAME_label.nii.gz)").clicked() {
                 outbox.ask(Request::FinetuneFolderDialog);
             }
-            if ui.button("List…").on_hover_text("A JSON list, as the Medical Segmentation Decathlon has them").clicked() {
+            if ui.button("List…").on_hover_text("A JSON list, as the Medical Segmentation Decathlon has them").clicked()
+            {
                 outbox.ask(Request::FinetuneListDialog);
             }
         });
@@ -87,7 +82,7 @@ fn setup_ui(
         let config = &mut setup.config;
         let label = ui.label("Network").id;
         let mut model = config.model;
-        choice(ui, label, &mut model, &SegmentationModel::ALL, |m| model_text(m).to_owned());
+        choice(ui, label, &mut model, &SegmentationModel::ALL, |&m| model_text(m).to_owned());
         if model != config.model {
             // Rates follow the network; what the user chose otherwise stays.
             let preset = FinetuneConfig::preset(config.task.clone(), model);
@@ -215,7 +210,11 @@ fn running_ui(ui: &mut Ui, job: &FinetuneJob, outbox: &mut Outbox) {
         Some(Phase::Saving) => "saving",
         _ => "training",
     };
-    ui.label(format!("{}, {phase} on {}", job.config.model.name(), if job.device.is_empty() { "…" } else { &job.device }));
+    ui.label(format!(
+        "{}, {phase} on {}",
+        job.config.model.name(),
+        if job.device.is_empty() { "…" } else { &job.device }
+    ));
     let step = job.steps.last().map_or(0, |s| s.step);
     let (done, total) = match (job.phase, job.progress) {
         (Some(Phase::Preparing | Phase::Validating), Some(progress)) => progress,
@@ -267,7 +266,14 @@ fn curves_ui(ui: &mut Ui, job: &FinetuneJob) {
         plot.line(Line::new("Dice", curve(|r| r.dice_loss)).color(theme::PREDICTION));
         plot.line(Line::new("cross-entropy", curve(|r| r.cross_entropy)).color(theme::GRID));
     });
-    ui.label(RichText::new(format!("{seconds:.2} s a step, {:.1} crops a second", job.config.crops as f64 / seconds.max(1e-9))).small().weak());
+    ui.label(
+        RichText::new(format!(
+            "{seconds:.2} s a step, {:.1} crops a second",
+            job.config.crops as f64 / seconds.max(1e-9)
+        ))
+        .small()
+        .weak(),
+    );
     let Some(last) = job.validations.last() else { return };
     let mut classes: BTreeMap<&str, Vec<[f64; 2]>> = BTreeMap::new();
     for validation in &job.validations {
@@ -295,7 +301,11 @@ fn curves_ui(ui: &mut Ui, job: &FinetuneJob) {
         }
         ui.label(RichText::new("mean").small().strong());
         let best = job.best_dice().map_or(String::new(), |d| format!("  best {d:.3}"));
-        ui.label(RichText::new(format!("{}{best}", last.mean_dice.map_or("–".into(), |d| format!("{d:.3}")))).small().monospace());
+        ui.label(
+            RichText::new(format!("{}{best}", last.mean_dice.map_or("–".into(), |d| format!("{d:.3}"))))
+                .small()
+                .monospace(),
+        );
         ui.end_row();
     });
 }

@@ -42,7 +42,9 @@ fn report_ui(ui: &mut Ui, report: &PreflightReport) {
             row("With labels", report.labelled.to_string());
         }
         let against = |needed: Option<u64>, free: Option<u64>| {
-            let bytes = |n: u64| if n < 1 << 30 { format!("{:.0} MB", n as f64 / 1e6) } else { format!("{:.1} GB", n as f64 / 1e9) };
+            let bytes = |n: u64| {
+                if n < 1 << 30 { format!("{:.0} MB", n as f64 / 1e6) } else { format!("{:.1} GB", n as f64 / 1e9) }
+            };
             match (needed, free) {
                 (Some(n), Some(f)) => Some(format!("about {} of {} free", bytes(n), bytes(f))),
                 (Some(n), None) => Some(format!("about {}", bytes(n))),

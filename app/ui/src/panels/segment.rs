@@ -1,5 +1,5 @@
 use egui::{Button, Checkbox, ComboBox, ProgressBar, RichText, Slider, Ui};
-use voco_engine_api::{BlendChoice, DeviceChoice, SegmentReport, Task};
+use voco_engine_api::{BlendChoice, DeviceChoice, SegmentConfig, SegmentReport, Task, WithoutCard};
 
 use crate::{CardOf, Outbox, Request, SegmentJob, Session, theme};
 
@@ -29,12 +29,12 @@ pub(crate) fn segment_ui(ui: &mut Ui, session: &mut Session, outbox: &mut Outbox
         if card.is_some_and(|c| c.card.is_err()) {
             // Nothing in the file says what the classes are.
             let label = ui.label("Task").id;
-            let title = state.config.task.as_ref().map_or("Choose…", |t| t.title.as_str()).to_owned();
+            let title = chosen_task(&state.config).map_or("Choose…", |t| t.title.as_str()).to_owned();
             let list = ComboBox::from_id_salt("segment task").selected_text(title).show_ui(ui, |ui| {
                 for task in &tasks {
-                    let chosen = state.config.task.as_ref() == Some(task);
+                    let chosen = chosen_task(&state.config) == Some(task);
                     if ui.selectable_label(chosen, &task.title).clicked() {
-                        state.config.task = Some(task.clone());
+                        state.config.without_card = Some(WithoutCard::Task(Box::new(task.clone())));
                     }
                 }
             });
@@ -68,7 +68,7 @@ pub(crate) fn segment_ui(ui: &mut Ui, session: &mut Session, outbox: &mut Outbox
     if let Some(card) = state.card.as_ref().filter(|c| Some(&c.path) == checkpoint.as_ref()) {
         super::card_ui(ui, card);
     }
-    let problem = problem(volume.is_some(), state.config.problem(), state.card.as_ref(), state.config.task.as_ref());
+    let problem = problem(volume.is_some(), state.config.problem(), state.card.as_ref(), chosen_task(&state.config));
     let start = ui.add_enabled(problem.is_none(), Button::new(RichText::new("Segment this volume").strong()));
     if start.on_disabled_hover_text(problem.unwrap_or_default()).clicked()
         && let Some(volume) = volume
@@ -79,6 +79,13 @@ pub(crate) fn segment_ui(ui: &mut Ui, session: &mut Session, outbox: &mut Outbox
         ended_ui(ui, job);
     }
     session.tasks = tasks;
+}
+
+fn chosen_task(config: &SegmentConfig) -> Option<&Task> {
+    match &config.without_card {
+        Some(WithoutCard::Task(task)) => Some(task),
+        _ => None,
+    }
 }
 
 fn problem(has_volume: bool, config: Option<String>, card: Option<&CardOf>, task: Option<&Task>) -> Option<String> {
@@ -95,7 +102,8 @@ fn running_ui(ui: &mut Ui, job: &SegmentJob, outbox: &mut Outbox) {
     ui.add(egui::Label::new(format!("{}, on {}", job.volume_name, job.device)).truncate());
     let (done, total) = job.progress.unwrap_or((0, 0));
     let left = job.seconds_left().map(|s| format!(", {} left", super::human_seconds(s))).unwrap_or_default();
-    let text = if total == 0 { "preparing the volume…".to_owned() } else { format!("{done} of {total} windows{left}") };
+    let text =
+        if total == 0 { "preparing the volume…".to_owned() } else { format!("{done} of {total} windows{left}") };
     ui.add(ProgressBar::new(done as f32 / total.max(1) as f32).text(text));
     if ui.button("Stop").on_hover_text("What was found so far is kept").clicked() {
         outbox.ask(Request::StopSegmenting);

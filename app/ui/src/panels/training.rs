@@ -80,7 +80,7 @@ fn setup_ui(ui: &mut Ui, setup: &mut TrainingSetup, num_open: usize, outbox: &mu
         let config = &mut setup.config;
         let mut model = config.model;
         let name = ui.label("Network").id;
-        choice(ui, name, &mut model, &Model::ALL, |m| model_text(m).to_owned());
+        choice(ui, name, &mut model, &Model::ALL, |&m| model_text(m).to_owned());
         ui.end_row();
         let name = ui.label("Recipe").id;
         choice(ui, name, &mut config.recipe, &Recipe::ALL, |r| r.name().to_owned());
