@@ -7,7 +7,7 @@ use voco_engine_api::{
     CancelFlag, EngineCommand, EngineEvent, EngineFailure, JobId, JobSpec, Outcome, Phase, PositionPreview, Slot,
 };
 
-use crate::jobs::{Job, Step, pretrain::PretrainJob};
+use crate::jobs::{Job, Step, pretrain::PretrainJob, segment::SegmentJob};
 
 /// Where jobs put what they have to say.
 pub(crate) struct Outlet {
@@ -109,6 +109,10 @@ fn start(id: JobId, spec: JobSpec, cancel: CancelFlag, outlet: &Outlet) -> Optio
         JobSpec::Pretrain { config, data, out, resume, init } => {
             PretrainJob::new(id, config, data, &out, resume, init).map(|job| Box::new(job) as Box<dyn Job>)
         }
+        JobSpec::Segment { config, items } => {
+            SegmentJob::new(id, *config, items).map(|job| Box::new(job) as Box<dyn Job>)
+        }
+        JobSpec::Finetune { .. } => Err(EngineFailure::BadInput("Not yet".into())),
     });
     match made {
         Ok(job) => {

@@ -6,6 +6,8 @@ mod model;
 mod position;
 mod pretrain;
 mod render;
+mod segment;
+mod tasks;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -48,6 +50,10 @@ pub(crate) enum Command {
     Position(position::PositionCommand),
     /// VoCo pre-training on a folder of volumes.
     Pretrain(pretrain::PretrainArgs),
+    /// Labels for volumes, by sliding window.
+    Segment(segment::SegmentArgs),
+    /// The tasks that networks can be fine-tuned for.
+    Tasks(tasks::TasksArgs),
     /// Files of weights: what is in them, a forward pass, conversion.
     #[command(subcommand)]
     Model(model::ModelCommand),
@@ -61,6 +67,8 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
         Command::Render(args) => render::run(&args),
         Command::Position(command) => position::run(command),
         Command::Pretrain(args) => pretrain::run(&args),
+        Command::Segment(args) => segment::run(args),
+        Command::Tasks(args) => tasks::run(&args),
         Command::Model(command) => model::run(command),
         Command::Devices(args) => devices::run(&args),
     }
@@ -81,4 +89,11 @@ pub(crate) fn print(line: &str) {
 pub(crate) fn print_json(value: &serde_json::Value) -> anyhow::Result<()> {
     print(&serde_json::to_string_pretty(value)?);
     Ok(())
+}
+
+/// The most memory the process has had, where the system tells.
+pub(crate) fn peak_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|l| l.starts_with("VmHWM"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kb| kb * 1024)
 }

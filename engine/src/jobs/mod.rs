@@ -1,4 +1,5 @@
 pub(crate) mod pretrain;
+pub(crate) mod segment;
 
 use voco_engine_api::{CancelFlag, EngineFailure, Phase};
 

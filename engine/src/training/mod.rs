@@ -10,7 +10,7 @@ mod watchdog;
 pub(crate) use gradients::GradientMean;
 #[expect(unused_imports, reason = "for runs that are validated")]
 pub(crate) use run_folder::Best;
-pub(crate) use run_folder::{Checkpoint, RunFolder, Snapshot, weights_path};
+pub(crate) use run_folder::{Checkpoint, RunFolder, Snapshot, weights_path, write_atomically};
 pub(crate) use run_log::RunLog;
 pub(crate) use watchdog::Watchdog;
 

@@ -272,7 +272,7 @@ fn load(folder: &Path) -> io::Result<Checkpoint> {
     Ok(Checkpoint { step: stored.step, state: stored.state, parts })
 }
 
-pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(bytes)?;

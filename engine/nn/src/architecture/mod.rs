@@ -41,6 +41,7 @@ impl Architecture {
     pub fn name(&self) -> &'static str {
         match self {
             Self::SwinUnetr(_) => "SwinUNETR",
+            Self::PlainUnet(config) if config.stem.is_some() => "unet-tiny U-Net",
             Self::PlainUnet(_) => "PlainConvUNet",
             Self::Encoder(config) => encoder_name(config),
             Self::Voco(_) => "VoCo head",
@@ -51,6 +52,7 @@ impl Architecture {
     pub fn backbone(&self) -> &'static str {
         match self {
             Self::SwinUnetr(_) => "SwinUNETR encoder",
+            Self::PlainUnet(config) if config.stem.is_some() => "unet-tiny",
             Self::PlainUnet(_) => "PlainConvUNet encoder",
             Self::Encoder(config) => encoder_name(config),
             Self::Voco(config) => encoder_name(&config.encoder),
