@@ -21,7 +21,7 @@ pub(super) fn look(
 ) -> Result<PreflightReport, String> {
     let Some(path) = setup.data.clone() else { return Err("Choose the data first.".into()) };
     let task = &setup.config.task;
-    let source = Source { path: path.clone(), spec: task.preprocess, weight: 1.0 };
+    let source = Source { path: path.clone(), spec: task.preprocess.clone(), weight: 1.0 };
     let list = DataList::open(vec![source]).map_err(|e| e.to_string())?;
     let classes: Vec<ClassName> =
         task.classes.iter().map(|c| ClassName { name: c.name.clone(), synonyms: c.also.clone() }).collect();
@@ -69,7 +69,6 @@ pub(super) fn look(
     found.classes = classes.into_iter().map(|c| c.name).zip(counts).collect();
     found.unknown_ids = unknown.into_values().collect();
     found.cache_bytes = if usable == 0 { 0 } else { bytes / usable * cases.len() as u64 };
-    found.free_memory_bytes = voco_engine::free_memory_bytes();
     Ok(found)
 }
 
