@@ -7,6 +7,7 @@ use voco_render::RenderContext;
 use voco_ui::{Outbox, Request, Session, Shell, ViewSettings};
 
 use super::jobs::JobLinks;
+use super::models::ModelTasks;
 use super::recent::RecentFiles;
 use super::tasks::Tasks;
 
@@ -17,6 +18,7 @@ pub(super) struct App {
     pub shell: Shell,
     pub outbox: Outbox,
     pub tasks: Tasks,
+    pub models: ModelTasks,
     pub engine: EngineHandle,
     pub training_cancel: Option<CancelFlag>,
     pub jobs: JobLinks,
@@ -57,6 +59,7 @@ impl App {
             shell: Shell::default(),
             outbox,
             tasks: Tasks::new(&waker()),
+            models: ModelTasks::new(waker()),
             engine: EngineHandle::start(waker())?,
             training_cancel: None,
             jobs: JobLinks::default(),
@@ -96,6 +99,7 @@ impl eframe::App for App {
                 .notice("The graphics driver reported an error: pictures may be wrong; start the program again.", true);
         }
         self.take_task_results();
+        self.take_model_results();
         self.take_dialog_answers();
         let dropped: Vec<PathBuf> = ctx.input(|i| i.raw.dropped_files.iter().map(|f| f.path().to_path_buf()).collect());
         if !dropped.is_empty() {
@@ -121,5 +125,6 @@ impl eframe::App for App {
 
     fn on_exit(&mut self) {
         self.tasks.cancel_all();
+        self.models.cancel_all();
     }
 }

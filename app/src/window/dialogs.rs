@@ -17,6 +17,7 @@ pub(super) enum Asked {
     FinetuneInit,
     FinetuneRun,
     Checkpoint,
+    ModelFolder(&'static voco_hub::Model),
 }
 
 /// File dialogs. The system draws them; the answer comes later, so the window goes on meanwhile.
@@ -63,12 +64,18 @@ impl Dialogs {
                 let picked = dialog.pick_file();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }
-            Asked::TrainingFolder | Asked::RunFolder | Asked::RunsRoot | Asked::FinetuneFolder | Asked::FinetuneRun => {
+            Asked::TrainingFolder
+            | Asked::RunFolder
+            | Asked::RunsRoot
+            | Asked::FinetuneFolder
+            | Asked::FinetuneRun
+            | Asked::ModelFolder(_) => {
                 let title = match asked {
-                    Asked::RunFolder | Asked::FinetuneRun => "Folder for the run",
-                    Asked::RunsRoot => "Folder that holds runs",
-                    Asked::FinetuneFolder => "Folder of volumes with label maps",
-                    _ => "Folder of volumes to train on",
+                    Asked::RunFolder | Asked::FinetuneRun => "Folder for the run".to_owned(),
+                    Asked::RunsRoot => "Folder that holds runs".to_owned(),
+                    Asked::FinetuneFolder => "Folder of volumes with label maps".to_owned(),
+                    Asked::ModelFolder(model) => format!("Folder that holds {}", model.file),
+                    _ => "Folder of volumes to train on".to_owned(),
                 };
                 let picked = dialog.set_title(title).pick_folder();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));

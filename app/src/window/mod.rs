@@ -4,6 +4,7 @@ mod app;
 mod compare;
 mod dialogs;
 mod jobs;
+mod models;
 mod preflight;
 mod recent;
 mod requests;

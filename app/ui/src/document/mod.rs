@@ -1,6 +1,7 @@
 mod comparison;
 mod finetune;
 mod label_history;
+mod models;
 mod preflight;
 mod runs;
 mod segment;
@@ -11,6 +12,7 @@ mod view_settings;
 pub use comparison::{ClassAgreement, ComparisonReport, ReferenceLabels};
 pub use finetune::{FinetuneJob, FinetuneSetup, FinetuneState};
 pub use label_history::LabelHistory;
+pub use models::{ModelRow, ModelState, ModelsState};
 pub use preflight::{Preflight, PreflightReport};
 pub use runs::{RunCurves, RunSummary, RunsState};
 pub use segment::{CardOf, SegmentJob, SegmentState};

@@ -8,7 +8,9 @@ use voco_render::{LabelTexture, VolumeTexture};
 use voco_volume::position::{Crop, PositionGrid};
 use voco_volume::{Geometry, LabelTable, Recipe, Stats, Volume};
 
-use super::{FinetuneState, LabelHistory, Preflight, ReferenceLabels, RunsState, SegmentState, TrainingState};
+use super::{
+    FinetuneState, LabelHistory, ModelsState, Preflight, ReferenceLabels, RunsState, SegmentState, TrainingState,
+};
 
 /// What is open and what is going on.
 #[derive(Default)]
@@ -35,6 +37,8 @@ pub struct Session {
     pub preflight: Preflight,
     /// Segmentation.
     pub segment: SegmentState,
+    /// Published models.
+    pub models: ModelsState,
     /// Runs on disk.
     pub runs: RunsState,
     /// What label ids may mean.
