@@ -192,7 +192,15 @@ impl App {
     }
 
     /// Images are opened; label maps (by name) go over the image of their name, or else the last one, or the volume on show.
+    /// Weights are taken for segmentation.
     fn open(&mut self, paths: Vec<PathBuf>) {
+        let (weights, paths): (Vec<_>, Vec<_>) = paths.into_iter().partition(|p| is_weights(p));
+        if let Some(path) = weights.into_iter().next_back() {
+            self.use_checkpoint(path);
+        }
+        if paths.is_empty() {
+            return;
+        }
         let (labels, mut images): (Vec<_>, Vec<_>) = paths.into_iter().partition(|p| voco_io::is_label_name(p));
         if images.is_empty() {
             // Alone, with nothing to lie over, a label map is looked at as an image.
@@ -424,6 +432,11 @@ impl App {
             self.settings.reset_for(volume);
         }
     }
+}
+
+fn is_weights(path: &Path) -> bool {
+    let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+    ending.is_some_and(|e| ["safetensors", "pt", "pth", "bpk"].contains(&e.as_str()))
 }
 
 fn is_whole_body(recipe: voco_volume::Recipe) -> bool {

@@ -139,7 +139,7 @@ fn work_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outb
             (Work::Finetune, "Fine-tune", "Training with labels", session.finetune.is_running()),
             (Work::Segment, "Segment", "Labels for the volume on show", session.segment.is_running()),
         ] {
-            let text = if is_running { format!("{text} ●") } else { text.to_owned() };
+            let text = if is_running { format!("{text} …") } else { text.to_owned() };
             ui.selectable_value(&mut settings.work, work, text).on_hover_text(hint);
         }
     });
