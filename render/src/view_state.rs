@@ -33,7 +33,8 @@ pub(crate) type TextureIds = (Option<u64>, Option<u64>);
 #[derive(Debug)]
 pub(crate) struct SlicePart {
     pub uniforms: Buffer,
-    pub group: Option<(TextureIds, BindGroup)>,
+    /// With the ids of volume, labels and reference.
+    pub group: Option<([Option<u64>; 3], BindGroup)>,
 }
 
 #[derive(Debug)]

@@ -16,15 +16,25 @@ const ALLOWED_EDGES: &[(&str, &[&str])] = &[
     ("voco_io", &["voco_volume"]),
     ("voco_engine_api", &["voco_volume"]),
     ("voco_render", &["voco_shaders", "voco_volume"]),
-    ("voco_engine", &["voco_engine_api", "voco_io", "voco_nn", "voco_volume"]),
+    ("voco_data", &["voco_engine_api", "voco_io", "voco_volume"]),
+    ("voco_engine", &["voco_data", "voco_engine_api", "voco_io", "voco_nn", "voco_volume"]),
     ("voco_ui", &["voco_engine_api", "voco_render", "voco_volume"]),
     ("voco_app", LIBRARIES),
     ("voco_tests", LIBRARIES),
 ];
 
 /// Every package but the program and the tests: nobody may depend on those two.
-const LIBRARIES: &[&str] =
-    &["voco_engine", "voco_engine_api", "voco_io", "voco_nn", "voco_render", "voco_shaders", "voco_ui", "voco_volume"];
+const LIBRARIES: &[&str] = &[
+    "voco_data",
+    "voco_engine",
+    "voco_engine_api",
+    "voco_io",
+    "voco_nn",
+    "voco_render",
+    "voco_shaders",
+    "voco_ui",
+    "voco_volume",
+];
 
 /// Each package with the outside crates that it must not reach through normal dependencies, however far.
 /// A name stands for every crate that begins with it: `burn` covers `burn-core` and the rest.
@@ -35,6 +45,7 @@ const FORBIDDEN_CRATES: &[(&str, &[&str])] = &[
     ("voco_io", &["burn", "eframe", "egui", "wgpu"]),
     ("voco_engine_api", &["burn", "eframe", "egui", "wgpu"]),
     ("voco_render", &["burn", "eframe", "egui"]),
+    ("voco_data", &["burn", "eframe", "egui", "wgpu"]),
     ("voco_engine", &["eframe", "egui"]),
     ("voco_ui", &["burn", "eframe", "rfd"]),
 ];

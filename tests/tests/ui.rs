@@ -3,7 +3,7 @@
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use voco_engine_api::{EngineEvent, JobId, Model, Outcome, Phase, PretrainConfig, StepReport};
-use voco_ui::{Outbox, Request, Session, Shell, TrainingJob, TrainingSource, ViewSettings};
+use voco_ui::{Outbox, Request, RunSummary, Session, Shell, TrainingJob, TrainingSource, ViewSettings};
 
 #[derive(Default)]
 struct Window {
@@ -111,4 +111,38 @@ fn keys_do_what_the_help_sheet_says() {
     harness.run();
     let settings = &harness.state().settings;
     assert!(settings.show_grid && !settings.show_crosshair, "G shows the base crops, X hides the crosshair");
+}
+
+#[test]
+fn runs_are_listed_compared_and_annotated() {
+    let run = |name: &str, changed_at: u64| RunSummary {
+        folder: name.into(),
+        name: name.into(),
+        settings: vec![("model".into(), "unet-tiny".into())],
+        last: vec![("loss".into(), 0.25)],
+        steps: 300,
+        changed_at,
+        ..RunSummary::default()
+    };
+    let mut window = Window::default();
+    window.session.runs.is_open = true;
+    window.session.runs.set_list(vec![run("run-002", 2), run("run-001", 1)]);
+    let mut harness = harness(window);
+    harness.get_by_label("run-001").click();
+    harness.run();
+    let requests = harness.state_mut().outbox.take();
+    assert!(requests.contains(&Request::ReadRun("run-001".into())), "its curves are wanted: {requests:?}");
+    assert_eq!(harness.state().session.runs.focus, Some("run-001".into()));
+    harness.state_mut().session.runs.draft = Some(("run-001".into(), "too short".into()));
+    harness.get_by_label("run-002").click();
+    harness.run();
+    let requests = harness.state_mut().outbox.take();
+    let note = Request::SaveRunNote { folder: "run-001".into(), note: "too short".into() };
+    assert!(requests.contains(&note), "the note is kept when another run is chosen: {requests:?}");
+    // A list read anew forgets curves of runs that have gone on.
+    let runs = &mut harness.state_mut().session.runs;
+    runs.curves.insert("run-001".into(), std::sync::Arc::default());
+    runs.set_list(vec![run("run-001", 5)]);
+    assert!(runs.curves.is_empty(), "stale curves are read again");
+    assert_eq!(runs.focus, None, "run-002 is gone");
 }

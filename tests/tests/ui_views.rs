@@ -35,6 +35,7 @@ fn harness() -> Option<Harness<'static, App>> {
         window: Window::default_for(&stats),
         texture: Arc::new(VolumeTexture::upload(&context, &prepared).expect("room for the sample")),
         labels: None,
+        reference: None,
         position: None,
         volume,
     };

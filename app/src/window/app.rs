@@ -40,6 +40,7 @@ impl App {
             session.notice("There is no GPU driver: pictures are drawn by the processor and turn slowly.", false);
         }
         session.recent = recent.paths().to_vec();
+        session.label_presets = crate::label_presets::all();
         let mut outbox = Outbox::default();
         if sample {
             outbox.ask(Request::OpenSample);

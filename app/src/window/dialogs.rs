@@ -8,8 +8,10 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 pub(super) enum Asked {
     Images,
     Labels,
+    Reference,
     TrainingFolder,
     RunFolder,
+    RunsRoot,
 }
 
 /// File dialogs. The system draws them; the answer comes later, so the window goes on meanwhile.
@@ -41,13 +43,17 @@ impl Dialogs {
                 let picked = dialog.set_title("Open volumes").add_filter("NIfTI", &images).pick_files();
                 wait(move || answer(paths(pollster::block_on(picked).unwrap_or_default())));
             }
-            Asked::Labels => {
-                let picked = dialog.set_title("Open a label map").add_filter("NIfTI", &images).pick_file();
+            Asked::Labels | Asked::Reference => {
+                let title = if asked == Asked::Labels { "Open a label map" } else { "Open reference labels" };
+                let picked = dialog.set_title(title).add_filter("NIfTI", &images).pick_file();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }
-            Asked::TrainingFolder | Asked::RunFolder => {
-                let title =
-                    if asked == Asked::RunFolder { "Folder for the run" } else { "Folder of volumes to train on" };
+            Asked::TrainingFolder | Asked::RunFolder | Asked::RunsRoot => {
+                let title = match asked {
+                    Asked::RunFolder => "Folder for the run",
+                    Asked::RunsRoot => "Folder that holds runs",
+                    _ => "Folder of volumes to train on",
+                };
                 let picked = dialog.set_title(title).pick_folder();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }

@@ -1,9 +1,11 @@
 //! The native window: eframe around `voco_ui`, and everything that panels ask for.
 
 mod app;
+mod compare;
 mod dialogs;
 mod recent;
 mod requests;
+mod runs;
 mod tasks;
 
 use std::path::PathBuf;

@@ -12,8 +12,9 @@ mod views;
 
 pub use boxes::{box_edges, box_section};
 pub use document::{
-    LeftDrag, Loading, Notice, OpenLabels, OpenVolume, PositionOverlay, Previews, Session, TrainedVolume, TrainingJob,
-    TrainingSetup, TrainingSource, TrainingState, ViewKind, ViewSettings, VolumeId, Window, WindowPreset,
+    ClassAgreement, ComparisonReport, LabelPreset, LeftDrag, Loading, Notice, OpenLabels, OpenVolume, PositionOverlay,
+    Previews, ReferenceLabels, RunCurves, RunSummary, RunsState, Session, TrainedVolume, TrainingJob, TrainingSetup,
+    TrainingSource, TrainingState, ViewKind, ViewSettings, VolumeId, Window, WindowPreset,
 };
 pub use gpu::{GpuViews, install as install_gpu};
 pub use outbox::{Outbox, Request};

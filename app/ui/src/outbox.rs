@@ -11,6 +11,12 @@ pub enum Request {
     OpenDialog,
     /// Ask for a label map of the active volume.
     OpenLabelsDialog,
+    /// Ask for a label map to compare that of the active volume with.
+    OpenReferenceDialog,
+    /// Close it.
+    CloseReference(VolumeId),
+    /// Measure the agreement of label map and reference.
+    Compare(VolumeId),
     /// Open these files.
     Open(Vec<PathBuf>),
     /// Open the sample that comes with the program.
@@ -32,6 +38,23 @@ pub enum Request {
     TrainingFolderDialog,
     /// Ask for the folder of the run.
     RunFolderDialog,
+    /// Read the list of runs.
+    ListRuns,
+    /// Ask for the folder that holds runs.
+    RunsRootDialog,
+    /// Read the curves of a run.
+    ReadRun(PathBuf),
+    /// Keep a note beside a run.
+    SaveRunNote {
+        /// The run's folder.
+        folder: PathBuf,
+        /// The whole note.
+        note: String,
+    },
+    /// Put a run into the training panel, to go on with it.
+    ContinueRun(PathBuf),
+    /// Begin the next run with the weights of this one.
+    StartFromRun(PathBuf),
     /// Begin pre-training.
     StartTraining(Box<TrainingSetup>),
     /// Hold it.

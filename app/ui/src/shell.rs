@@ -38,6 +38,7 @@ impl Shell {
                 section(ui, "Volumes", |ui| panels::volumes_ui(ui, session, settings, outbox));
                 section(ui, "Image", |ui| panels::image_ui(ui, session, settings));
                 section(ui, "Labels", |ui| self.labels_changed |= panels::labels_ui(ui, session, settings));
+                section(ui, "Compare", |ui| panels::compare_ui(ui, session, settings, outbox));
                 section(ui, "VoCo grid", |ui| panels::position_ui(ui, session, settings, outbox));
             });
         });
@@ -57,6 +58,7 @@ impl Shell {
                 self.tree.ui(&mut Views { session, settings }, ui);
             }
         });
+        panels::runs_window(ui, session, outbox);
         help_window(ui, settings);
         drop_hint(ui);
     }
@@ -151,7 +153,7 @@ fn view_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, kind
     }
 }
 
-fn menu_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
+fn menu_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
     egui::MenuBar::new().ui(ui, |ui| {
         ui.menu_button("File", |ui| {
             let mut item = |ui: &mut Ui, text: &str, request: Request| {
@@ -163,6 +165,8 @@ fn menu_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSettings, outbox: 
             item(ui, "Open…  (Ctrl+O)", Request::OpenDialog);
             item(ui, "Open sample CT", Request::OpenSample);
             ui.add_enabled_ui(session.active.is_some(), |ui| item(ui, "Open label map…", Request::OpenLabelsDialog));
+            let has_labels = session.active().is_some_and(|v| v.labels.is_some());
+            ui.add_enabled_ui(has_labels, |ui| item(ui, "Open reference labels…", Request::OpenReferenceDialog));
             ui.add_enabled_ui(!session.recent.is_empty(), |ui| {
                 ui.menu_button("Recent files", |ui| {
                     for path in &session.recent {
@@ -201,6 +205,13 @@ fn menu_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSettings, outbox: 
             ui.checkbox(&mut settings.show_grid, "Base crops  (G)");
             if ui.button("Fit and centre  (R)").clicked() {
                 settings.reset_slices();
+                ui.close();
+            }
+        });
+        ui.menu_button("Training", |ui| {
+            if ui.button("Runs…").on_hover_text("Compare runs, read their settings, write notes").clicked() {
+                session.runs.is_open = true;
+                outbox.ask(Request::ListRuns);
                 ui.close();
             }
         });

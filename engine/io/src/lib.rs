@@ -4,9 +4,11 @@
 
 mod error;
 mod header;
+mod label_names;
 mod nifti;
 mod scan;
 
 pub use error::{OpenError, Problem};
+pub use label_names::{label_names, label_names_beside};
 pub use nifti::{Control, NiftiKind, Opened, open, open_bytes, read_components};
 pub use scan::{LabelNames, image_stem, is_image_name, is_label_name, label_table, labelled_stem, list_images};

@@ -1,6 +1,4 @@
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,6 +6,7 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
+use serde::{Deserialize, Serialize};
 use voco_engine_api::{
     CancelFlag, CropPrediction, DataItem, EngineEvent, EngineFailure, JobId, Model, Phase, PositionPreview,
     PretrainConfig, StepReport,
@@ -20,11 +19,15 @@ use voco_nn::{AdamW, AdamWSettings, VocoBatch, VocoModel, VocoModelConfig, VocoO
 use voco_volume::{Recipe, preprocess};
 
 use super::{Job, Step};
-use crate::checkpoint::{RunFolder, RunState};
 use crate::data::{Batch, BatchPlan, INPUT_EDGE, Loader, Prepared, memory_for_volumes, rng};
 use crate::device;
 use crate::model_file::read_model;
+use crate::training::{Checkpoint, GradientMean, RunFolder, RunLog, Snapshot, Watchdog};
 use crate::worker::Outlet;
+
+const CONFIG: &str = "config.json";
+const WEIGHTS: &str = "model.safetensors";
+const OPTIMIZER: &str = "optimizer.safetensors";
 
 /// Crops over which the top-1 accuracy is averaged.
 const ACCURACY_WINDOW: usize = 100;
@@ -36,7 +39,8 @@ pub(crate) struct PretrainJob {
     device: Device,
     device_name: String,
     folder: RunFolder,
-    log: File,
+    log: RunLog,
+    watchdog: Watchdog,
     model: Option<VocoModel>,
     optimizer: AdamW,
     step: u64,
@@ -49,6 +53,19 @@ pub(crate) struct PretrainJob {
     /// Of the volumes that the run began with, if it is resumed.
     fingerprints: Option<Vec<u64>>,
     feed: Option<Feed>,
+}
+
+/// What besides the tensors a run needs to go on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct RunState {
+    /// The settings of the run.
+    config: PretrainConfig,
+    /// Latest top-1 hits, oldest first.
+    hits: Vec<bool>,
+    /// Fingerprints of the volumes; their names might name patients.
+    volumes: Vec<u64>,
+    /// What losses are usual.
+    watchdog: Watchdog,
 }
 
 /// The prepared volumes and the thread that draws batches from them.
@@ -74,22 +91,24 @@ impl PretrainJob {
         }
         let folder = RunFolder::open(out)?;
         let last = if resume { Some(folder.load_last()?) } else { None };
-        let config = match &last {
-            Some(checkpoint) => checkpoint.state.config.resumed(&config)?,
+        let state: Option<RunState> = last.as_ref().map(Checkpoint::state).transpose()?;
+        let config = match &state {
+            Some(state) => state.config.resumed(&config)?,
             None => config,
         };
         let (device, device_name, _) = device::resolve(config.device)?;
         let device = device.autodiff();
         let mut model = model_config(&config).init(&device, config.seed);
         let mut optimizer = AdamW::new(optimizer_settings(&config));
-        let (mut step, mut hits, mut fingerprints) = (0, VecDeque::new(), None);
-        if let Some(checkpoint) = last {
-            (model, _) = weights::from_safetensors(model, &checkpoint.weights).map_err(bad_file)?;
-            optimizer =
-                AdamW::from_bytes(optimizer_settings(&config), &checkpoint.optimizer, &device).map_err(bad_file)?;
-            step = checkpoint.state.step;
-            hits = checkpoint.state.hits.into();
-            fingerprints = Some(checkpoint.state.volumes);
+        let (mut step, mut hits, mut fingerprints, mut watchdog) = (0, VecDeque::new(), None, Watchdog::default());
+        if let (Some(checkpoint), Some(state)) = (last, state) {
+            (model, _) = weights::from_safetensors(model, checkpoint.part(WEIGHTS)?).map_err(bad_file)?;
+            optimizer = AdamW::from_bytes(optimizer_settings(&config), checkpoint.part(OPTIMIZER)?, &device)
+                .map_err(bad_file)?;
+            step = checkpoint.step;
+            hits = state.hits.into();
+            fingerprints = Some(state.volumes);
+            watchdog = state.watchdog;
         } else if folder.has_run() {
             return Err(EngineFailure::BadInput(
                 "The folder already holds a run; go on with that one, or choose another folder".into(),
@@ -98,8 +117,9 @@ impl PretrainJob {
             (model, _) =
                 import_stored(model, read_model(&path)?.tensors, ImportOptions::default()).map_err(bad_file)?;
         }
-        folder.write_config(&config)?;
-        let log = folder.log(resume.then_some(step))?;
+        let text = serde_json::to_vec_pretty(&config).map_err(|e| EngineFailure::Internal(e.to_string()))?;
+        folder.write(CONFIG, &text)?;
+        let log = RunLog::open(&folder, resume.then_some(step))?;
         Ok(Self {
             id,
             config,
@@ -107,6 +127,7 @@ impl PretrainJob {
             device_name,
             folder,
             log,
+            watchdog,
             model: Some(model),
             optimizer,
             step,
@@ -210,11 +231,15 @@ impl PretrainJob {
             return Ok(Step::More);
         };
         let values = output.losses.values();
-        if !values.total.is_finite() {
-            return Err(EngineFailure::Diverged { step: self.step + 1, value: f64::from(values.total) });
-        }
+        self.watchdog.check(self.step + 1, f64::from(values.total))?;
         // Before the update: afterwards the network has just been fitted to these very crops.
         let (intra_clean, predictions) = inspect(&model, &output, &tensors);
+        let mut mean = GradientMean::new();
+        mean.add(&model, gradients);
+        let (gradients, norm) = mean.finish(&model, None);
+        if !norm.is_finite() {
+            return Err(EngineFailure::Diverged { step: self.step + 1, value: norm });
+        }
         let model = self.optimizer.step(lr, model, gradients);
         self.model = Some(model);
         self.step += 1;
@@ -236,7 +261,7 @@ impl PretrainJob {
             top1_accuracy: self.hits.iter().filter(|&&h| h).count() as f64 / self.hits.len().max(1) as f64,
             seconds: began.elapsed().as_secs_f64(),
         };
-        self.write_log(&report)?;
+        self.log.write("train", &report)?;
         outlet.send(EngineEvent::Step { job: self.id, report });
         self.show(&batch, crops, outlet);
         if self.step >= self.config.steps {
@@ -304,14 +329,6 @@ impl PretrainJob {
         });
         outlet.send(EngineEvent::Preview { job: self.id });
     }
-
-    fn write_log(&mut self, report: &StepReport) -> Result<(), EngineFailure> {
-        let mut line = serde_json::to_vec(report).map_err(|e| EngineFailure::Internal(e.to_string()))?;
-        line.push(b'\n');
-        self.log.write_all(&line).map_err(|e| {
-            EngineFailure::Io(format!("The run's log cannot be written ({e}); free disk space and resume"))
-        })
-    }
 }
 
 impl Job for PretrainJob {
@@ -339,20 +356,26 @@ impl Job for PretrainJob {
         let phase = self.phase();
         outlet.send(EngineEvent::Phase { job: self.id, phase: Phase::Saving });
         let state = RunState {
-            step: self.step,
             config: self.config.clone(),
             hits: self.hits.iter().copied().collect(),
             volumes: self.fingerprints.clone().unwrap_or_default(),
+            watchdog: self.watchdog.clone(),
         };
         let metadata =
             [("model".to_owned(), self.config.model.name().to_owned()), ("step".into(), self.step.to_string())];
         let weights = weights::to_safetensors(model, &metadata.into_iter().collect()).map_err(cannot_encode)?;
         let optimizer = self.optimizer.to_bytes().map_err(cannot_encode)?;
-        let path = self.folder.save(&state, &weights, &optimizer)?;
+        let parts = [(WEIGHTS, weights), (OPTIMIZER, optimizer)];
+        let path = self.folder.save(&Snapshot { step: self.step, state: &state, parts: &parts, stays: false })?;
         outlet.send(EngineEvent::CheckpointSaved { job: self.id, path, step: self.step });
         outlet.send(EngineEvent::Phase { job: self.id, phase });
         Ok(())
     }
+}
+
+/// The settings of the run in a folder, if there is one.
+pub fn run_config(folder: &Path) -> Option<PretrainConfig> {
+    serde_json::from_slice(&std::fs::read(folder.join(CONFIG)).ok()?).ok()
 }
 
 fn model_config(config: &PretrainConfig) -> VocoModelConfig {

@@ -14,7 +14,7 @@ use voco_engine_api::EngineFailure;
 use voco_nn::weights::{StoredTensor, canonical_tensors};
 use voco_nn::{Architecture, canonical_shapes};
 
-use crate::checkpoint::weights_path;
+use crate::training::weights_path;
 
 /// Where files of PyTorch code keep the weights, in the order in which the published loader looks.
 const WRAPPERS: [&str; 6] = ["state_dict", "network_weights", "net", "student", "model_state_dict", "model"];

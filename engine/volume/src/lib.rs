@@ -5,6 +5,7 @@
 
 mod error;
 mod geometry;
+mod grid;
 mod label;
 mod orientation;
 pub mod position;
@@ -16,10 +17,14 @@ mod volume;
 
 pub use error::VolumeError;
 pub use geometry::{Box3, Geometry};
+pub use grid::Grid;
 pub use label::{LabelEntry, LabelTable};
 pub use orientation::{Anatomical, axis_codes, direction_letters};
-pub use preprocess::{CropStyle, Frame, FrameWindow, Preprocessed, Recipe, Stage, preprocess};
-pub use resample::{Grid, Interpolation, reduce_by};
+pub use preprocess::{
+    CropStyle, Frame, FrameWindow, Intensity, KeepChannels, Prepared, PreparedChannels, PreprocessSpec, Preprocessed,
+    Recipe, Stage, prepare, prepare_channels, preprocess, restore_label,
+};
+pub use resample::{Interpolation, reduce_by};
 pub use slice::{SliceFrame, SlicePlane};
 pub use stats::Stats;
 pub use volume::{Rescale, Volume, VoxelType, Voxels};

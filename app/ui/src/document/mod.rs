@@ -1,7 +1,13 @@
+mod comparison;
+mod runs;
 mod session;
 mod training;
 mod view_settings;
 
-pub use session::{Loading, Notice, OpenLabels, OpenVolume, PositionOverlay, Session, VolumeId, Window, WindowPreset};
+pub use comparison::{ClassAgreement, ComparisonReport, ReferenceLabels};
+pub use runs::{RunCurves, RunSummary, RunsState};
+pub use session::{
+    LabelPreset, Loading, Notice, OpenLabels, OpenVolume, PositionOverlay, Session, VolumeId, Window, WindowPreset,
+};
 pub use training::{Previews, TrainedVolume, TrainingJob, TrainingSetup, TrainingSource, TrainingState};
 pub use view_settings::{LeftDrag, ViewKind, ViewSettings};

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use voco_render::{LabelTexture, VolumeTexture};
 use voco_volume::position::{Crop, PositionGrid};
 use voco_volume::{Geometry, LabelTable, Recipe, Stats, Volume};
 
-use super::TrainingState;
+use super::{ReferenceLabels, RunsState, TrainingState};
 
 /// What is open and what is going on.
 #[derive(Default)]
@@ -26,6 +27,10 @@ pub struct Session {
     pub position_asked: Option<(VolumeId, Recipe, u64)>,
     /// Pre-training.
     pub training: TrainingState,
+    /// Runs on disk.
+    pub runs: RunsState,
+    /// What label ids may mean.
+    pub label_presets: Vec<LabelPreset>,
     /// The graphics adapter, for the status bar.
     pub adapter_name: String,
 }
@@ -54,6 +59,8 @@ pub struct OpenVolume {
     pub texture: Arc<VolumeTexture>,
     /// Label map over it.
     pub labels: Option<OpenLabels>,
+    /// What the label map is compared with.
+    pub reference: Option<ReferenceLabels>,
     /// Where the base crops lie, once asked for.
     pub position: Option<PositionOverlay>,
 }
@@ -66,8 +73,19 @@ pub struct OpenLabels {
     pub volume: Volume,
     /// Names and colours.
     pub table: LabelTable,
+    /// Where the names come from, for people.
+    pub names_from: String,
     /// Its texture.
     pub texture: Arc<LabelTexture>,
+}
+
+/// The names of a data set's label ids.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LabelPreset {
+    /// The data set.
+    pub title: String,
+    /// By id.
+    pub names: BTreeMap<u16, String>,
 }
 
 /// The position task of one volume.

@@ -16,6 +16,8 @@ pub struct TrainingSetup {
     pub out: Option<PathBuf>,
     /// Go on from the checkpoint in it.
     pub resume: bool,
+    /// Begin with the weights of this checkpoint or run.
+    pub init: Option<PathBuf>,
 }
 
 /// Where the volumes come from.
@@ -34,6 +36,7 @@ impl Default for TrainingSetup {
             config: PretrainConfig::preset(Model::UnetTiny, 300),
             out: None,
             resume: false,
+            init: None,
         }
     }
 }

@@ -1,14 +1,18 @@
+mod compare;
 mod help;
 mod image;
 mod labels;
 mod position;
+mod runs;
 mod training;
 mod volumes;
 
+pub(crate) use compare::compare_ui;
 pub(crate) use help::help_ui;
 pub(crate) use image::{decimals, image_ui};
 pub(crate) use labels::labels_ui;
 pub(crate) use position::position_ui;
+pub(crate) use runs::runs_window;
 pub(crate) use training::training_ui;
 pub(crate) use volumes::volumes_ui;
 

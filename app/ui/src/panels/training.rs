@@ -105,6 +105,18 @@ fn setup_ui(ui: &mut Ui, setup: &mut TrainingSetup, num_open: usize, outbox: &mu
         let devices = [DeviceChoice::Auto, DeviceChoice::Cpu, DeviceChoice::Gpu(0)];
         choice(ui, name, &mut config.device, &devices, |d| d.to_string());
         ui.end_row();
+        if let Some(init) = &setup.init {
+            ui.label("Start from");
+            let name = init.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+            if ui
+                .add(Button::new(format!("{name}  ×")).truncate())
+                .on_hover_text("Start from random weights instead")
+                .clicked()
+            {
+                setup.init = None;
+            }
+            ui.end_row();
+        }
         ui.label("Run folder");
         let name = setup.out.as_ref().map_or("New, in the data folder".into(), |p| {
             p.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
@@ -191,7 +203,7 @@ fn ended_ui(ui: &mut Ui, job: &TrainingJob, source: &TrainingSource, outbox: &mu
     let can_go_on = job.saved_at.is_some_and(|step| step < job.config.steps);
     if can_go_on && ui.button("Go on").on_hover_text("Continue this run from its last checkpoint").clicked() {
         let (source, config) = (source.clone(), job.config.clone());
-        let setup = TrainingSetup { source, config, out: Some(job.out.clone()), resume: true };
+        let setup = TrainingSetup { source, config, out: Some(job.out.clone()), resume: true, init: None };
         outbox.ask(Request::StartTraining(Box::new(setup)));
     }
 }

@@ -38,9 +38,8 @@ pub fn gradient_norm<M: Module>(module: &M, gradients: &GradientsParams) -> f64 
     squares.iter::<f64>().sum::<f64>().sqrt()
 }
 
-/// Scales all gradients so that their common norm is at most `max_norm`, and
-/// returns the norm before (`torch.nn.utils.clip_grad_norm_`).
-pub fn clip_gradient_norm<M: Module>(module: &M, gradients: &mut GradientsParams, max_norm: f64) -> f64 {
+/// Multiplies all gradients by `factor`.
+pub fn scale_gradients<M: Module>(module: &M, gradients: &mut GradientsParams, factor: f64) {
     struct Scale<'a> {
         gradients: &'a mut GradientsParams,
         factor: f64,
@@ -52,10 +51,16 @@ pub fn clip_gradient_norm<M: Module>(module: &M, gradients: &mut GradientsParams
             }
         }
     }
+    module.visit(&mut Scale { gradients, factor });
+}
+
+/// Scales all gradients so that their common norm is at most `max_norm`, and
+/// returns the norm before (`torch.nn.utils.clip_grad_norm_`).
+pub fn clip_gradient_norm<M: Module>(module: &M, gradients: &mut GradientsParams, max_norm: f64) -> f64 {
     let norm = gradient_norm(module, gradients);
     let factor = max_norm / (norm + 1e-6);
     if factor < 1.0 {
-        module.visit(&mut Scale { gradients, factor });
+        scale_gradients(module, gradients, factor);
     }
     norm
 }
