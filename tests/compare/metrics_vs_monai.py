@@ -206,8 +206,11 @@ with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as n
             # JSON has no NaN or infinity.
             got = np.array([[np.nan if v is None else v for v in row] for row in rows], dtype=float)
             expected[~np.isfinite(expected)] = np.nan
+            assert (np.isnan(got) == np.isnan(expected)).all(), "the same numbers exist"
             worst = np.nanmax(np.abs(got - expected), axis=0)
-            check(f"{name} metrics (worst dice, hd, hd95, assd, nsd: {worst[1:]})", np.allclose(got, expected, atol=1e-4, equal_nan=True))
+            # torch rounds the place of a quantile to f32, which moves HD95 by up to 2⁻¹⁷ of the step at that place.
+            allowed = np.array([0, 1e-6, 1e-4, 2e-3, 1e-4, 1e-5])
+            check(f"{name} metrics, largest differences of Dice, HD, HD95, ASSD, NSD: {worst[1:]}", (worst <= allowed).all())
 
 for name, seconds in ours.items():
     rows = [(p, s) for (n, p), s in theirs.items() if n == name]

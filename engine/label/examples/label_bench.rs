@@ -1,4 +1,4 @@
-//! Times of this crate's algorithms, for tests/compare/labels_vs_python.py.
+//! Times of this crate's algorithms, for `tests/compare/metrics_vs_monai.py`.
 //!
 //!     label_bench FOLDER NX NY NZ SX SY SZ REPEATS
 //!
@@ -9,8 +9,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use voco_label::{
-    Border, ClassRule, Components, Connectivity, Element, Lattice, Mask, Protocol, dilate, distance_mm, erode, evaluate,
-    fill_holes, nearest,
+    Border, ClassRule, Components, Connectivity, Element, Lattice, Mask, Protocol, dilate, distance_mm, erode,
+    evaluate, fill_holes, nearest,
 };
 
 type Failure = Box<dyn std::error::Error>;
@@ -58,18 +58,21 @@ fn main() -> Result<(), Failure> {
     let (prediction, reference) =
         (std::fs::read(folder.join("prediction.u8"))?, std::fs::read(folder.join("reference.u8"))?);
     let ids = bench.time("present_labels", || voco_label::present_labels(&reference, dims))?;
-    let rules: Vec<ClassRule> =
-        ids.iter().map(|&id| ClassRule { id, tolerance_mm: 2.0, is_trimmed: false }).collect();
+    let rules: Vec<ClassRule> = ids.iter().map(|&id| ClassRule { id, tolerance_mm: 2.0, is_trimmed: false }).collect();
     for (name, protocol) in [("monai", Protocol::Monai), ("flare", Protocol::Flare)] {
         let run = || evaluate(&prediction, &reference, &lattice, protocol, &rules);
         let classes = bench.time(&format!("evaluate_{name}"), run)?;
-        let rows: Vec<_> = classes.iter().map(|c| serde_json::json!([c.id, c.dice, c.hd, c.hd95, c.assd, c.nsd])).collect();
+        let rows: Vec<_> =
+            classes.iter().map(|c| serde_json::json!([c.id, c.dice, c.hd, c.hd95, c.assd, c.nsd])).collect();
         std::fs::write(folder.join(format!("{name}.json")), serde_json::to_vec(&rows)?)?;
     }
     let bytes = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
     std::fs::write(folder.join("inside.f32"), bytes(&inside))?;
     std::fs::write(folder.join("outside.f32"), bytes(&outside))?;
-    std::fs::write(folder.join("labels26.u32"), labels.to_u32().iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>())?;
+    std::fs::write(
+        folder.join("labels26.u32"),
+        labels.to_u32().iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>(),
+    )?;
     std::io::Write::write_all(&mut std::io::stdout(), serde_json::Value::Object(bench.seconds).to_string().as_bytes())?;
     Ok(())
 }

@@ -46,11 +46,7 @@ impl Components {
     ///
     /// # Errors
     /// If there is not one value per voxel, or too little memory.
-    pub fn of_labels<T: Label>(
-        labels: &[T],
-        dims: [usize; 3],
-        connectivity: Connectivity,
-    ) -> Result<Self, LabelError> {
+    pub fn of_labels<T: Label>(labels: &[T], dims: [usize; 3], connectivity: Connectivity) -> Result<Self, LabelError> {
         check_count(dims, labels.len())?;
         let forest = Forest::grow(dims, connectivity, [true; 3], |row, runs, ids| {
             let row = &labels[row * dims[0]..][..dims[0]];
@@ -374,7 +370,7 @@ fn join(runs: &[Run], ids: &[u32], parents: &mut [u32], here: Range<usize>, ther
     while a < here.end && b < there.end {
         let (x, y) = (runs[a], runs[b]);
         pairs[kept % KEPT] = (a as u32, b as u32);
-        kept += usize::from((x.from < y.to + reach) & (y.from < x.to + reach));
+        kept += usize::from(x.from < y.to + reach) & usize::from(y.from < x.to + reach);
         // Runs of different labels may follow each other without a gap. Where both end together, each may touch the next one
         // of the other row.
         if !ids.is_empty() && x.to == y.to && a + 1 < here.end && runs[a + 1].from < y.to + reach {

@@ -69,11 +69,7 @@ pub(crate) fn transform<T: Real>(mask: &Mask, lattice: &Lattice) -> Result<Vec<T
 }
 
 fn check(mask: &Mask, lattice: &Lattice) -> Result<(), LabelError> {
-    if mask.dims() == lattice.dims() {
-        Ok(())
-    } else {
-        Err(LabelError::OtherDims(mask.dims(), lattice.dims()))
-    }
+    if mask.dims() == lattice.dims() { Ok(()) } else { Err(LabelError::OtherDims(mask.dims(), lattice.dims())) }
 }
 
 /// Fills `distance`, and `voxel` unless it is empty.
@@ -89,14 +85,12 @@ fn run<T: Real>(mask: &Mask, lattice: &Lattice, distance: &mut [T], voxel: &mut 
     // Along i and j, slab by slab. A slab without a voxel of the set stays as it is: nobody reads it.
     let row_table = rows::Table::new(nx, spacing[0]);
     let squares_j = columns::squares(ny, spacing[1]);
-    let chunks = Chunks::new(nx, nz);
-    for_each_group(distance, voxel, chunks.width, nx, ny, false, |k, x, group| {
+    for_each_group(distance, voxel, dims, false, |k, x, group| {
         if !slab_has[k] {
             return;
         }
         let has_voxel: Vec<bool> = (0..ny).map(|j| mask.row(j, k).iter().any(|&w| w != 0)).collect();
-        for (j, has) in has_voxel.iter().enumerate().filter(|(_, has)| **has) {
-            debug_assert!(has, "only rows with a voxel");
+        for j in (0..ny).filter(|&j| has_voxel[j]) {
             row_table.distances(mask.row(j, k), x, group.distance[j]);
             if let Some(voxel) = group.voxel.get_mut(j) {
                 rows::nearest(mask.row(j, k), x, nx * (j + ny * k), voxel);
@@ -106,22 +100,7 @@ fn run<T: Real>(mask: &Mask, lattice: &Lattice, distance: &mut [T], voxel: &mut 
     });
     let squares_k = columns::squares(nz, spacing[2]);
     let axis = Axis::new(&slab_has, &squares_k);
-    let chunks = Chunks::new(nx, ny);
-    for_each_group(distance, voxel, chunks.width, nx, ny, true, |_, _, group| T::pass(&axis, group, true));
-}
-
-/// How wide the pieces of rows are that one task takes.
-struct Chunks {
-    width: usize,
-}
-
-impl Chunks {
-    /// Whole rows if there are tasks enough, else pieces of whole vectors.
-    fn new(nx: usize, groups: usize) -> Self {
-        let tasks = 4 * rayon::current_num_threads();
-        let pieces = tasks.div_ceil(groups);
-        Self { width: nx.div_ceil(pieces).next_multiple_of(columns::MAX_LANES).min(nx) }
-    }
+    for_each_group(distance, voxel, dims, true, |_, _, group| T::pass(&axis, group, true));
 }
 
 /// Pieces of rows, one below the other: a set of columns.
@@ -133,19 +112,18 @@ pub(crate) struct Group<'a, T> {
 }
 
 /// Calls `f(g, x, rows)` in parallel: for each g = k with all rows of slab k or, if `across`, for each g = j with row j of all
-/// slabs, and for each piece of the rows, which begins at x.
+/// slabs. Where there are few groups the rows are cut into pieces, which begin at x.
 fn for_each_group<'a, T: Send>(
     distance: &'a mut [T],
     voxel: &'a mut [u32],
-    width: usize,
-    nx: usize,
-    ny: usize,
+    [nx, ny, nz]: [usize; 3],
     across: bool,
     f: impl Fn(usize, usize, &mut Group<'a, T>) + Sync,
 ) {
+    let (groups, height) = if across { (ny, nz) } else { (nz, ny) };
+    let pieces = (4 * rayon::current_num_threads()).div_ceil(groups);
+    let width = nx.div_ceil(pieces).next_multiple_of(columns::MAX_LANES).min(nx);
     let pieces = nx.div_ceil(width);
-    let num_rows = distance.len() / nx;
-    let (groups, height) = if across { (ny, num_rows / ny) } else { (num_rows / ny, ny) };
     let new = || Group { distance: Vec::with_capacity(height), voxel: Vec::new() };
     let mut all: Vec<Group<'a, T>> = (0..groups * pieces).map(|_| new()).collect();
     let group_of = |row: usize| if across { row % ny } else { row / ny };

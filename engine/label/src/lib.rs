@@ -22,7 +22,7 @@ pub use lattice::{Lattice, VoxelBox};
 pub use map::{LabelMap, LabelValues};
 pub use mask::{Label, Mask};
 pub use metrics::{
-    ClassMetrics, ClassRule, Directed, MAX_CLASSES, MeanMetrics, Protocol, SurfaceDistances, SurfaceKind, evaluate, flare,
-    present_labels, surface_distances,
+    ClassMetrics, ClassRule, Directed, MAX_CLASSES, MeanMetrics, Protocol, SurfaceDistances, SurfaceKind, evaluate,
+    flare, present_labels, surface_distances,
 };
 pub use morphology::{Border, Element, close, dilate, erode, open};

@@ -4,9 +4,7 @@ use voco_volume::{Geometry, Volume, Voxels};
 
 use crate::error::filled;
 use crate::lattice::check_count;
-use crate::{
-    ClassMetrics, ClassRule, Label, LabelError, Lattice, Protocol, evaluate, present_labels,
-};
+use crate::{ClassMetrics, ClassRule, Label, LabelError, Lattice, Protocol, evaluate, present_labels};
 
 /// The labels of a volume, in the smallest type that holds them.
 #[derive(Debug, Clone)]
@@ -49,12 +47,10 @@ impl LabelMap {
                 }
                 let most = $values.par_iter().with_min_len(1 << 16).map(|&v| real(v) as u32).max().unwrap_or(0);
                 let count = $values.len();
-                if most <= u32::from(u8::MAX) {
-                    LabelValues::U8(converted(count, |n| real($values[n]) as u8)?)
-                } else if most <= u32::from(u16::MAX) {
-                    LabelValues::U16(converted(count, |n| real($values[n]) as u16)?)
-                } else {
-                    LabelValues::U32(converted(count, |n| real($values[n]) as u32)?)
+                match most {
+                    0..=0xff => LabelValues::U8(converted(count, |n| real($values[n]) as u8)?),
+                    0x100..=0xffff => LabelValues::U16(converted(count, |n| real($values[n]) as u16)?),
+                    _ => LabelValues::U32(converted(count, |n| real($values[n]) as u32)?),
                 }
             }};
         }

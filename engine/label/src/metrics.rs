@@ -210,9 +210,7 @@ impl<T: Label> Task<'_, T> {
                 ClassMetrics { dice: overlap, iou: overlap, hd: far, assd: far, nsd: 0.0, ..empty }
             }
             Protocol::Flare if none => ClassMetrics { dice: 1.0, iou: 1.0, nsd: 1.0, ..empty },
-            Protocol::Flare => {
-                ClassMetrics { dice: 0.0, iou: 0.0, hd: far, hd95: far, assd: far, nsd: 0.0, ..empty }
-            }
+            Protocol::Flare => ClassMetrics { dice: 0.0, iou: 0.0, hd: far, hd95: far, assd: far, nsd: 0.0, ..empty },
         }
     }
 }

@@ -92,11 +92,7 @@ pub fn close(mask: &Mask, lattice: &Lattice, element: Element) -> Result<Mask, L
 }
 
 fn check(mask: &Mask, lattice: &Lattice) -> Result<(), LabelError> {
-    if mask.dims() == lattice.dims() {
-        Ok(())
-    } else {
-        Err(LabelError::OtherDims(mask.dims(), lattice.dims()))
-    }
+    if mask.dims() == lattice.dims() { Ok(()) } else { Err(LabelError::OtherDims(mask.dims(), lattice.dims())) }
 }
 
 /// How many voxels the element reaches along each axis, at most as many as the axis has.

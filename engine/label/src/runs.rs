@@ -57,7 +57,7 @@ pub(crate) fn run_end<T: Copy + PartialEq>(values: &[T], from: usize) -> usize {
     let mut at = from + 1;
     // Whole blocks without a branch inside, which the compiler turns into vectors.
     while let Some(block) = values.get(at..at + STEP) {
-        if block.iter().fold(false, |differs, v| differs | (*v != first)) {
+        if block.iter().fold(0, |differs, v| differs | u8::from(*v != first)) != 0 {
             break;
         }
         at += STEP;

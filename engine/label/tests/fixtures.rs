@@ -199,8 +199,7 @@ fn components_and_holes_equal_scipys() {
         for (case, expected) in document.as_object().expect("cases") {
             let values = grid(&file, &format!("{case}.mask"), byte);
             let mask = Mask::of_nonzero(&values.values, values.dims).expect("a mask");
-            let kinds =
-                [("6", Connectivity::Faces6), ("18", Connectivity::Edges18), ("26", Connectivity::Corners26)];
+            let kinds = [("6", Connectivity::Faces6), ("18", Connectivity::Edges18), ("26", Connectivity::Corners26)];
             for (name, connectivity) in kinds {
                 let expected = &expected[name];
                 let found = Components::of_mask(&mask, connectivity).expect("components");

@@ -5,6 +5,8 @@
 //! step is a few vector instructions. The search of one p starts at q = p and goes outwards until the square alone is too
 //! large. Positions q that hold nothing for all columns are left out from the start.
 
+#![expect(clippy::inline_always, reason = "what is inlined is compiled for each set of vector instructions")]
+
 use multiversion::multiversion;
 
 use super::{Group, Real};

@@ -87,9 +87,10 @@ fn elements(mask: &Mask, spacing_mm: [f64; 3]) -> Result<Surface, LabelError> {
             if has_points != 0 {
                 let bit = |row: &[u64], i: usize| (row[i / WORD] >> (i % WORD) & 1) as usize;
                 for_each_bit(out, |i| {
-                    let code = rows.iter().enumerate().fold(0, |code, (n, row)| {
-                        code | bit(row, i) << (2 * n) | bit(row, i + 1) << (2 * n + 1)
-                    });
+                    let code = rows
+                        .iter()
+                        .enumerate()
+                        .fold(0, |code, (n, row)| code | bit(row, i) << (2 * n) | bit(row, i + 1) << (2 * n + 1));
                     areas.push(area_of_code[code]);
                 });
             }

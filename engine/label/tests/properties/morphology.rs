@@ -62,11 +62,8 @@ fn dilation_and_erosion_are_what_they_are_by_definition() {
             assert_eq!(values(dilate(&mask, &lattice, element)), plain_dilation(sample, element), "{what}: dilation");
             for border in [Border::Ignored, Border::Background] {
                 let ours = values(erode(&mask, &lattice, element, border));
-                let plain = if mask.is_empty() {
-                    vec![0; sample.len()]
-                } else {
-                    plain_erosion(sample, element, border)
-                };
+                let plain =
+                    if mask.is_empty() { vec![0; sample.len()] } else { plain_erosion(sample, element, border) };
                 assert_eq!(ours, plain, "{what}: erosion, border {border:?}");
             }
         }
