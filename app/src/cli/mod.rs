@@ -1,6 +1,7 @@
 //! The head-less commands. Machine output goes to standard output, everything else to standard error.
 
 mod devices;
+mod evaluate;
 mod info;
 mod model;
 mod position;
@@ -57,6 +58,8 @@ pub(crate) enum Command {
     /// Files of weights: what is in them, a forward pass, conversion.
     #[command(subcommand)]
     Model(model::ModelCommand),
+    /// How well label maps agree with reference ones: overlap, surface distances, volumes.
+    Evaluate(evaluate::EvaluateArgs),
     /// Devices, what they can do, and which one `auto` takes.
     Devices(devices::DevicesArgs),
 }
@@ -70,6 +73,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
         Command::Segment(args) => segment::run(args),
         Command::Tasks(args) => tasks::run(&args),
         Command::Model(command) => model::run(command),
+        Command::Evaluate(args) => evaluate::run(&args),
         Command::Devices(args) => devices::run(&args),
     }
 }
