@@ -158,7 +158,7 @@ fn labels_come_back_as_monai_brings_them_back_in_parts_or_at_once() {
     let Some(folder) = shared("fixtures/preprocess") else { return };
     for (name, file, window) in volumes(&folder) {
         let volume = open(&file);
-        let view = PreparedView::new(&[volume.clone()], &spec(window), &|| false).expect("a view");
+        let view = PreparedView::new(std::slice::from_ref(&volume), &spec(window), &|| false).expect("a view");
         let bytes = std::fs::read(folder.join(format!("{name}.safetensors"))).expect("the fixture is there");
         let tensors = SafeTensors::deserialize(&bytes).expect("the fixture is whole");
         let bytes_of = |key: &str| tensors.tensor(key).unwrap_or_else(|e| panic!("{name} {key}: {e}")).data().to_vec();
@@ -169,10 +169,10 @@ fn labels_come_back_as_monai_brings_them_back_in_parts_or_at_once() {
         let [nx, ny, nz] = restore.file().dims();
         let (expected, ties) = (bytes_of("invert.pred"), bytes_of("invert.tie"));
         let mut wrong = 0;
-        for n in 0..whole.len() {
+        for (n, &label) in whole.iter().enumerate() {
             let (i, j, k) = (n % nx, n / nx % ny, n / (nx * ny));
             let at = (i * ny + j) * nz + k;
-            wrong += usize::from(whole[n] != u16::from(expected[at]) && ties[at] == 0);
+            wrong += usize::from(label != u16::from(expected[at]) && ties[at] == 0);
         }
         assert_eq!(wrong, 0, "{name}: labels differ outside of ties");
         for (axis, step) in [(0, 5), (1, 32), (2, 1)] {

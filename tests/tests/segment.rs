@@ -13,8 +13,9 @@ use voco_engine_api::{
 use voco_io::Control;
 use voco_tests::fixtures::committed;
 
-/// Voxels of these label maps that are unsure: their two best classes differ by less than a thousandth (see `generate.py`).
-const UNSURE: usize = 80;
+/// Voxels that may differ: in about 80 of 90 000 the two best classes are less than a thousandth apart (see `generate.py`), so
+/// rounding may decide one of them.
+const UNSURE: usize = 3;
 
 fn config() -> SegmentConfig {
     SegmentConfig {
@@ -70,11 +71,10 @@ fn labels(path: &Path) -> Vec<u16> {
 #[test]
 fn label_maps_are_monais_and_patches_make_them_up() {
     let folder = tempfile::tempdir().expect("a folder");
-    for (name, blend, flips, unsure) in [
-        ("constant", BlendChoice::Constant, [false; 3], UNSURE),
-        ("gaussian", BlendChoice::Gaussian, [false; 3], UNSURE),
-        // Probabilities are nearer to one another than logits.
-        ("flips", BlendChoice::Constant, [true; 3], 0),
+    for (name, blend, flips) in [
+        ("constant", BlendChoice::Constant, [false; 3]),
+        ("gaussian", BlendChoice::Gaussian, [false; 3]),
+        ("flips", BlendChoice::Constant, [true; 3]),
     ] {
         let out = folder.path().join(format!("{name}.nii.gz"));
         let config = SegmentConfig { blend, flips, skip_air: false, ..config() };
@@ -83,8 +83,7 @@ fn label_maps_are_monais_and_patches_make_them_up() {
         assert_eq!((report.windows_skipped, report.skipped), (0, false), "{name}");
         let (got, expected) = (labels(&out), labels(&committed(&format!("segment/{name}.nii.gz"))));
         let differ = got.iter().zip(&expected).filter(|(a, b)| a != b).count();
-        println!("{name}: {differ} of {} voxels differ", got.len());
-        assert!(differ <= unsure / 8 + 8, "{name}: {differ} voxels differ");
+        assert!(differ <= UNSURE, "{name}: {differ} of {} voxels differ", got.len());
         for class in &report.classes {
             let count = got.iter().filter(|&&label| label == class.id).count() as u64;
             assert_eq!(class.voxels, count, "{name} {}", class.name);
@@ -146,8 +145,7 @@ fn probabilities_are_monais() {
         let got = values[c + 1][5 * i + nx * (4 * j + ny * 3 * k)];
         worst = worst.max((got - want).abs());
     }
-    println!("the worst probability is off by {worst:.1e}");
-    assert!(worst < 1e-3, "a probability is off by {worst}");
+    assert!(worst < 1e-4, "a probability is off by {worst}");
 }
 
 #[test]

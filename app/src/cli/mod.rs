@@ -2,10 +2,13 @@
 
 mod devices;
 mod evaluate;
+mod finetune;
 mod info;
 mod model;
 mod position;
 mod pretrain;
+mod recipe;
+mod recipes;
 mod render;
 mod segment;
 mod tasks;
@@ -50,11 +53,15 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Position(position::PositionCommand),
     /// VoCo pre-training on a folder of volumes.
-    Pretrain(pretrain::PretrainArgs),
+    Pretrain(Box<pretrain::PretrainArgs>),
+    /// Training for segmentation on volumes with label maps.
+    Finetune(finetune::FinetuneArgs),
     /// Labels for volumes, by sliding window.
     Segment(segment::SegmentArgs),
     /// The tasks that networks can be fine-tuned for.
     Tasks(tasks::TasksArgs),
+    /// Recipes of pre-training, and their files.
+    Recipes(recipes::RecipesArgs),
     /// Files of weights: what is in them, a forward pass, conversion.
     #[command(subcommand)]
     Model(model::ModelCommand),
@@ -70,8 +77,10 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
         Command::Render(args) => render::run(&args),
         Command::Position(command) => position::run(command),
         Command::Pretrain(args) => pretrain::run(&args),
+        Command::Finetune(args) => finetune::run(args),
         Command::Segment(args) => segment::run(args),
         Command::Tasks(args) => tasks::run(&args),
+        Command::Recipes(args) => recipes::run(&args),
         Command::Model(command) => model::run(command),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Devices(args) => devices::run(&args),

@@ -10,10 +10,9 @@ use voco_engine_api::{
     BlendChoice, ClassVolume, DataItem, DeviceChoice, EngineEvent, JobSpec, Outcome, PatchMerging, Phase,
     SegmentConfig, SegmentItem, SegmentReport, Task, WithoutCard,
 };
-use voco_volume::Recipe;
 
 use super::model::{Blending, Merging, parse_overlap, parse_roi};
-use super::position::parse_recipe;
+use super::recipe::{RecipeArg, parse_recipe};
 use super::tasks::parse_task;
 
 /// Between lines on how far it is.
@@ -24,7 +23,7 @@ pub(crate) struct SegmentArgs {
     /// Volumes, or folders of volumes.
     #[arg(required = true)]
     inputs: Vec<PathBuf>,
-    /// The network: weights or the folder of a run. Several vote together.
+    /// The network: weights, the folder of a run, or the name of a fetched model. Several vote together.
     #[arg(long, required = true)]
     checkpoint: Vec<PathBuf>,
     /// The label map to write (.nii or .nii.gz), or a folder for `NAME_seg.nii.gz`. Results that are there already are kept.
@@ -35,7 +34,7 @@ pub(crate) struct SegmentArgs {
     task: Option<Task>,
     /// Spacing and intensity window for a checkpoint without a model card, as a recipe of the pre-training has them.
     #[arg(long, value_parser = parse_recipe)]
-    recipe: Option<Recipe>,
+    recipe: Option<RecipeArg>,
     /// Edges of the sliding window in voxels, as X,Y,Z; the model card's or the task's if it is left out.
     #[arg(long, value_parser = parse_roi)]
     roi: Option<[usize; 3]>,
@@ -91,9 +90,21 @@ pub(crate) fn run(args: SegmentArgs) -> anyhow::Result<()> {
     let items = items(&args.inputs, &args.out)?;
     let names: Vec<String> = items.iter().map(|item| item.input.name()).collect();
     let task = args.task.map(|task| WithoutCard::Task(Box::new(task)));
+    let without_card = match (task, args.recipe) {
+        (Some(task), _) => Some(task),
+        (None, Some(recipe)) => {
+            let recipe = recipe.load()?;
+            recipe.group(None).map(|group| WithoutCard::Preprocess(group.preprocess.clone()))
+        }
+        (None, None) => None,
+    };
     let config = SegmentConfig {
-        checkpoints: args.checkpoint,
-        without_card: task.or_else(|| args.recipe.map(|recipe| WithoutCard::Preprocess(recipe.spec()))),
+        checkpoints: args
+            .checkpoint
+            .iter()
+            .map(|path| super::model::checkpoint_path(path))
+            .collect::<Result<_, _>>()?,
+        without_card,
         roi: args.roi,
         overlap: args.overlap,
         blend: if args.blend == Blending::Gaussian { BlendChoice::Gaussian } else { BlendChoice::Constant },

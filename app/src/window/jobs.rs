@@ -54,6 +54,7 @@ impl App {
             config: Box::new(setup.config.clone()),
             data,
             label_names: preset.map(|p| p.names.clone()).unwrap_or_default(),
+            cache: crate::folders::sample_cache(&out),
             out: out.clone(),
             resume: setup.resume,
             init: setup.init.clone(),

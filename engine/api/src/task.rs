@@ -3,6 +3,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use voco_volume::{Intensity, PreprocessSpec};
 
+use crate::read_toml;
+
 /// A segmentation task: its classes, what is done to volumes, and how it is trained. Read from a TOML file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -75,6 +77,10 @@ pub struct TaskTraining {
     pub positive: f64,
     /// … and around a background voxel in the body.
     pub negative: f64,
+    /// Of the crops around a labelled voxel, as many around each class, however small it is. As published, a class has as many as
+    /// it has voxels.
+    #[serde(default)]
+    pub balanced: bool,
     /// Random changes to crops.
     pub augment: TaskAugmentation,
 }
@@ -101,14 +107,8 @@ impl Task {
     /// # Errors
     /// One sentence: the file, the field, and what is wrong with it.
     pub fn from_toml(name: &str, text: &str) -> Result<Self, String> {
-        let task: Self = toml::from_str(text).map_err(|e| {
-            // The parser's own text has several lines, with an arrow to the place.
-            let start = e.span().map_or(0, |span| span.start).min(text.len());
-            let number = text.get(..start).map_or(1, |before| before.matches('\n').count() + 1);
-            let key = text.lines().nth(number - 1).and_then(|line| line.split('=').next()).unwrap_or_default().trim();
-            let what = e.message().lines().next().unwrap_or_default();
-            format!("{name}, line {number} ({key}): {what}; 'voco tasks show btcv' prints a complete file")
-        })?;
+        let task: Self =
+            read_toml(name, text).map_err(|e| format!("{e}; 'voco tasks show btcv' prints a whole file"))?;
         match task.problem() {
             Some(problem) => Err(format!("{name}: {problem}")),
             None => Ok(task),

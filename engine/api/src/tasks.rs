@@ -86,7 +86,7 @@ mod tests {
         for (from, to, expected) in [
             ("spacing_mm", "spacing", "spacing"),
             ("epochs = 1000", "epochs = 0", "epochs"),
-            ("roi = [96, 96, 96]", "roi = [96, 96]", "roi"),
+            ("roi = [96, 96, 96]", "roi = [96, 96]", "line 4"),
             ("low = -175.0", "low = 900.0", "window"),
             ("    \"liver\",", "    \"spleen\",", "classes"),
             ("crops = 4", "crops = four", "line"),

@@ -66,7 +66,7 @@ impl PartWriter {
     /// A name with another ending, axes of more than 32767 voxels, or a folder that cannot be written to.
     pub fn create<T: Stored>(path: &Path, geometry: &Geometry, num_volumes: usize) -> Result<Self, WriteError> {
         let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().to_lowercase());
-        if !(name.ends_with(".nii") || name.ends_with(".nii.gz")) {
+        if ![".nii", ".nii.gz"].iter().any(|end| name.ends_with(end)) {
             return Err(WriteError::new(path, "label maps are written as .nii or .nii.gz; choose a name that ends so"));
         }
         let dims = geometry.dims();
@@ -149,7 +149,9 @@ impl PartWriter {
             let mut bytes = Vec::new();
             for part in values.chunks(1 << 20) {
                 bytes.clear();
-                part.iter().for_each(|value| value.put(&mut bytes));
+                for value in part {
+                    value.put(&mut bytes);
+                }
                 file.write_all(&bytes)?;
             }
             Ok(())
@@ -217,7 +219,7 @@ fn header<T: Stored>(geometry: &Geometry, num_volumes: usize) -> Vec<u8> {
     put(112, &1.0_f32.to_le_bytes());
     // Millimetres and seconds.
     put(123, &[2 | 8]);
-    let codes: [i16; 2] = [if rotation.is_some() { 1 } else { 0 }, 1];
+    let codes: [i16; 2] = [i16::from(rotation.is_some()), 1];
     put(252, &codes[0].to_le_bytes());
     put(254, &codes[1].to_le_bytes());
     let quaternion = rotation.unwrap_or_default();

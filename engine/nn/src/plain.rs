@@ -270,6 +270,12 @@ impl PlainUnet {
         &self.trunk
     }
 
+    /// The same network with an encoder that gets no gradients.
+    pub fn freeze_encoder(mut self) -> Self {
+        self.trunk = self.trunk.no_grad();
+        self
+    }
+
     fn top(&self, maps: Vec<Tensor<5>>) -> Tensor<5> {
         let (head, map) = self.seg_layers.iter().zip(maps).next_back().expect("a network has a stage on the way up");
         convolve(head, map)

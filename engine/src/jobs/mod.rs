@@ -1,3 +1,4 @@
+pub(crate) mod finetune;
 pub(crate) mod pretrain;
 pub(crate) mod segment;
 

@@ -6,7 +6,7 @@ use voco_nn::swin::MergeOrder;
 use voco_nn::weights::{ImportOptions, import_stored};
 use voco_nn::{Architecture, Network};
 
-use super::read::{file_name, read_model};
+use super::read::{ModelFile, file_name, read_model};
 
 /// A network with all its weights.
 pub(crate) struct Loaded {
@@ -22,14 +22,24 @@ pub(crate) fn load_network(
     merging: impl FnOnce(Option<&ModelCard>) -> PatchMerging,
     device: &Device,
 ) -> Result<Loaded, EngineFailure> {
-    let file = read_model(path)?;
     let name = file_name(path);
+    let (mut architecture, file) = read_complete_model(path)?;
     let card = file.card()?;
-    let mut architecture = file.architecture()?;
     architecture.set_merge_order(match merging(card.as_ref()) {
         PatchMerging::Legacy => MergeOrder::Legacy,
         PatchMerging::Fixed => MergeOrder::Fixed,
     });
+    let network = architecture.init(device);
+    let (network, _) = import_stored(network, file.tensors, ImportOptions::default())
+        .map_err(|e| EngineFailure::BadInput(format!("{name}: {e}; download or save it again")))?;
+    Ok(Loaded { architecture, network, card })
+}
+
+/// A file of weights and its network, of which nothing is missing.
+pub(crate) fn read_complete_model(checkpoint: &Path) -> Result<(Architecture, ModelFile), EngineFailure> {
+    let file = read_model(checkpoint)?;
+    let name = file_name(checkpoint);
+    let architecture = file.architecture()?;
     let (report, _) = super::report(&architecture, &file);
     let odd = report.missing.iter().chain(report.mismatched.iter().map(|mismatch| &mismatch.key));
     if let Some(example) = odd.clone().next() {
@@ -41,8 +51,5 @@ pub(crate) fn load_network(
             architecture.name()
         )));
     }
-    let network = architecture.init(device);
-    let (network, _) = import_stored(network, file.tensors, ImportOptions::default())
-        .map_err(|e| EngineFailure::BadInput(format!("{name}: {e}; download or save it again")))?;
-    Ok(Loaded { architecture, network, card })
+    Ok((architecture, file))
 }

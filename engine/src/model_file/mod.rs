@@ -18,7 +18,7 @@ use voco_engine_api::{EngineFailure, ModelCard};
 use voco_nn::weights::{ImportOptions, ImportReport, StoredTensor, adapted, compare, expected_shapes, some_tensors};
 use voco_nn::{Architecture, canonical_shapes};
 
-pub(crate) use load::load_network;
+pub(crate) use load::{load_network, read_complete_model};
 pub(crate) use read::{CARD_KEY, ModelFile, file_name, read_model};
 
 /// What a file of weights holds.

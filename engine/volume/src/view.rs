@@ -145,11 +145,7 @@ impl PreparedView {
     }
 
     /// The box of scaled values above `threshold` in any channel, before the crop.
-    fn body(
-        &self,
-        threshold: f32,
-        cancelled: &dyn Fn() -> bool,
-    ) -> Result<Option<([usize; 3], [usize; 3])>, VolumeError> {
+    fn body(&self, threshold: f32, cancelled: &dyn Fn() -> bool) -> Result<Option<StartAndSize>, VolumeError> {
         let [nx, ny, _] = self.uncropped.dims();
         let mut found = None;
         for channel in 0..self.channels.len() {
@@ -261,6 +257,8 @@ impl PreparedView {
         out
     }
 }
+
+type StartAndSize = ([usize; 3], [usize; 3]);
 
 /// The indices that a list of taps needs.
 struct Used {

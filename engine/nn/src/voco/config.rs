@@ -82,6 +82,11 @@ impl VocoModelConfig {
         }
     }
 
+    /// A model whose weights nobody has drawn, to ask for its shapes.
+    pub fn build_lazy(&self) -> VocoModel {
+        self.build(&Device::flex())
+    }
+
     /// Builds a model with random weights on `device`, the same for the same
     /// `seed` on the same device. Use an autodiff device for training.
     pub fn init(&self, device: &Device, seed: u64) -> VocoModel {
@@ -94,7 +99,8 @@ impl VocoModelConfig {
     }
 }
 
-struct Materialize;
+/// Reads every parameter once, in module order.
+pub(crate) struct Materialize;
 
 impl ModuleVisitor for Materialize {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {

@@ -8,7 +8,7 @@ use voco_volume::{Geometry, Part, PreparedView, Restore, Run};
 
 use super::member::Ensemble;
 use super::output::{self, Probabilities};
-use crate::data::memory_for_volumes;
+use crate::training::free_memory;
 
 /// Most bytes for the sums of overlapping windows; beyond that the volume is done in strips.
 const MOST_BYTES_OF_SUMS: u64 = 3 << 29;
@@ -55,7 +55,7 @@ impl Case {
             BlendChoice::Gaussian => Blend::Gaussian,
         };
         let window = SlidingWindow { roi: plan.roi, overlap: config.overlap, blend };
-        let most_bytes = memory_for_volumes().min(MOST_BYTES_OF_SUMS);
+        let most_bytes = (free_memory().unwrap_or(u64::MAX) / 2).min(MOST_BYTES_OF_SUMS);
         let stitcher = Stitcher::new(window, view.dims(), plan.classes.len(), most_bytes as usize);
         let restore = view.restore();
         let file = *restore.file();

@@ -154,6 +154,9 @@ fn read_channels(
     let mut volumes = Vec::new();
     match item {
         DataItem::Open { volume, .. } => volumes.push(volume.clone()),
+        DataItem::Source { .. } => {
+            return Err(EngineFailure::BadInput(format!("{name}: this is a folder or a list; name its volumes")));
+        }
         DataItem::File(path) => {
             let is_cancelled = || cancel.is_cancelled();
             let control = voco_io::Control { progress: &|_| {}, is_cancelled: &is_cancelled };
