@@ -69,6 +69,7 @@ pub(super) fn look(
     found.classes = classes.into_iter().map(|c| c.name).zip(counts).collect();
     found.unknown_ids = unknown.into_values().collect();
     found.cache_bytes = if usable == 0 { 0 } else { bytes / usable * cases.len() as u64 };
+    found.free_memory_bytes = voco_engine::free_memory_bytes();
     Ok(found)
 }
 

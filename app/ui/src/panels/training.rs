@@ -224,9 +224,26 @@ fn numbers_ui(ui: &mut Ui, job: &TrainingJob) {
             format!("Share of the last 100 crops; always naming one base crop reaches {:.0} %", chance * 100.0),
         );
         ui.end_row();
+        if let Some(last) = job.validations.last() {
+            ui.label("Held-out people");
+            let text = format!("{:.0} %, {:.0} mm off", last.top1_accuracy * 100.0, last.error_mm);
+            ui.label(RichText::new(text).color(verdict(last.top1_accuracy > last.chance_top1))).on_hover_text(format!(
+                "Top-1 accuracy and mean distance on {} crops of {} volumes that the run does not learn from; \
+                 always naming the middle is {:.0} mm off",
+                last.crops, last.volumes, last.blind_error_mm
+            ));
+            ui.end_row();
+        }
         ui.label("Step");
         ui.label(format!("{:.2} s", mean(|r| r.seconds)));
         ui.end_row();
+        if let Some(estimate) = job.estimate {
+            let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+            let free = estimate.free_bytes.map_or(String::new(), |b| format!(" of {:.1} free", gigabytes(b)));
+            ui.label("Memory");
+            ui.label(format!("about {:.1} GB{free}", gigabytes(estimate.memory_bytes)));
+            ui.end_row();
+        }
     });
 }
 
