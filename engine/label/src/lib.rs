@@ -7,6 +7,7 @@ mod components;
 mod distance;
 mod error;
 mod fill;
+mod forest;
 mod lattice;
 mod map;
 mod mask;

@@ -2,7 +2,7 @@ use rayon::prelude::*;
 
 use crate::error::filled;
 use crate::lattice::{check_count, check_dims};
-use crate::runs::for_each_run;
+use crate::runs::{count_bits, for_each_run};
 use crate::{LabelError, VoxelBox};
 
 /// Bits in a word.
@@ -186,8 +186,7 @@ impl Mask {
 
     /// Number of voxels in the set.
     pub fn count(&self) -> usize {
-        let ones = |words: &[u64]| words.iter().map(|w| w.count_ones() as usize).sum::<usize>();
-        self.words.par_chunks(1 << 14).map(ones).sum()
+        self.words.par_chunks(1 << 14).map(count_bits).sum()
     }
 
     /// True if no voxel is in the set.

@@ -37,6 +37,24 @@ pub(crate) fn for_each_run(words: &[u64], mut f: impl FnMut(usize, usize)) {
     }
 }
 
+/// How many runs of set bits there are.
+#[inline]
+pub(crate) fn count_runs(words: &[u64]) -> usize {
+    let mut before = 0;
+    let count = |&word: &u64| {
+        let starts = word & !(word << 1 | before);
+        before = word >> (WORD - 1);
+        starts.count_ones() as usize
+    };
+    words.iter().map(count).sum()
+}
+
+/// How many bits are set.
+#[inline]
+pub(crate) fn count_bits(words: &[u64]) -> usize {
+    words.iter().map(|w| w.count_ones() as usize).sum()
+}
+
 /// Calls `f(index)` for each set bit, in order.
 #[inline]
 pub(crate) fn for_each_bit(words: &[u64], mut f: impl FnMut(usize)) {
