@@ -1,4 +1,6 @@
-use std::path::PathBuf;
+mod hub;
+
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use voco_engine::{Expectation, ModelRun, PatchMerging, WindowSettings};
@@ -15,11 +17,15 @@ pub(crate) enum ModelCommand {
     Run(RunArgs),
     /// From PyTorch, safetensors or burn to safetensors or burn.
     Convert(ConvertArgs),
+    /// The published models, and which of them are on this machine.
+    List(hub::ListArgs),
+    /// Get a published model from the hub or a folder.
+    Fetch(hub::FetchArgs),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
-    /// A .pt, .pth, .safetensors or .bpk, or the folder of a run.
+    /// A .pt, .pth, .safetensors or .bpk, the folder of a run, or the name of a fetched model.
     checkpoint: PathBuf,
     /// Compare with a network of so many input channels.
     #[arg(long, value_parser = parse_count)]
@@ -34,7 +40,7 @@ pub(crate) struct ShowArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// A .pt, .pth, .safetensors or .bpk, or the folder of a run.
+    /// A .pt, .pth, .safetensors or .bpk, the folder of a run, or the name of a fetched model.
     checkpoint: PathBuf,
     /// A .safetensors with a tensor named input, of shape [N, C, X, Y, Z].
     #[arg(long)]
@@ -67,10 +73,16 @@ pub(crate) struct RunArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ConvertArgs {
-    /// A .pt, .pth, .safetensors or .bpk, or the folder of a run.
+    /// A .pt, .pth, .safetensors or .bpk, the folder of a run, or the name of a fetched model.
     input: PathBuf,
     /// A .safetensors (key names of PyTorch) or .bpk (burn's own file).
     output: PathBuf,
+    /// For so many input channels: first filters are repeated and scaled.
+    #[arg(long, value_parser = parse_count)]
+    in_channels: Option<usize>,
+    /// For so many classes: the last layer is drawn anew.
+    #[arg(long, value_parser = parse_count)]
+    classes: Option<usize>,
     /// One JSON document.
     #[arg(long)]
     json: bool,
@@ -88,17 +100,24 @@ enum Blending {
     Gaussian,
 }
 
+/// The file that a path or the name of a published model stands for; every command that takes weights asks here. Fetches nothing.
+pub(crate) fn checkpoint_path(path: &Path) -> anyhow::Result<PathBuf> {
+    Ok(voco_hub::resolve(path)?)
+}
+
 pub(crate) fn run(command: ModelCommand) -> anyhow::Result<()> {
     match command {
         ModelCommand::Show(args) => show(&args),
         ModelCommand::Run(args) => forward(args),
         ModelCommand::Convert(args) => convert(&args),
+        ModelCommand::List(args) => hub::list(&args),
+        ModelCommand::Fetch(args) => hub::fetch(&args),
     }
 }
 
 fn show(args: &ShowArgs) -> anyhow::Result<()> {
     let expectation = Expectation { in_channels: args.in_channels, classes: args.classes };
-    let info = voco_engine::show_model(&args.checkpoint, expectation)?;
+    let info = voco_engine::show_model(&checkpoint_path(&args.checkpoint)?, expectation)?;
     if args.json {
         return super::print_json(&serde_json::to_value(&info)?);
     }
@@ -128,7 +147,7 @@ fn show(args: &ShowArgs) -> anyhow::Result<()> {
 fn forward(args: RunArgs) -> anyhow::Result<()> {
     let gaussian = args.blend == Blending::Gaussian;
     let run = ModelRun {
-        checkpoint: args.checkpoint,
+        checkpoint: checkpoint_path(&args.checkpoint)?,
         input: args.input,
         output: args.output,
         all_outputs: args.all_outputs,
@@ -151,12 +170,18 @@ fn forward(args: RunArgs) -> anyhow::Result<()> {
 }
 
 fn convert(args: &ConvertArgs) -> anyhow::Result<()> {
-    let report = voco_engine::convert_model(&args.input, &args.output)?;
+    let fit = Expectation { in_channels: args.in_channels, classes: args.classes };
+    let report = voco_engine::convert_model(&checkpoint_path(&args.input)?, &args.output, fit)?;
     if args.json {
         return super::print_json(&serde_json::to_value(&report)?);
     }
     let network = report.architecture.as_deref().unwrap_or("unknown network");
     super::print(&format!("{} tensors of a {network}", report.tensors));
+    for (what, keys) in [("fitted", &report.adapted), ("drawn anew", &report.drawn)] {
+        for key in keys {
+            super::say(&format!("{what}: {key}"));
+        }
+    }
     for key in &report.left_out {
         super::say(&format!("left out: {key}"));
     }

@@ -52,7 +52,7 @@ pub(crate) struct PretrainArgs {
     /// Go on from the run's last checkpoint.
     #[arg(long)]
     resume: bool,
-    /// Start from the weights of this checkpoint.
+    /// Start from these weights: a file, or the name of a fetched model.
     #[arg(long)]
     init: Option<PathBuf>,
     /// One JSON line per step is always printed; accepted so that every command knows it.
@@ -65,6 +65,7 @@ fn parse_model(name: &str) -> Result<Model, String> {
 }
 
 pub(crate) fn run(args: &PretrainArgs) -> anyhow::Result<()> {
+    let init = args.init.as_deref().map(super::model::checkpoint_path).transpose()?;
     let data = data_items(&args.data)?;
     let preset = PretrainConfig::preset(args.model, args.steps);
     let config = PretrainConfig {
@@ -80,7 +81,7 @@ pub(crate) fn run(args: &PretrainArgs) -> anyhow::Result<()> {
         ..preset
     };
     let engine = EngineHandle::start(Arc::new(|| {}))?;
-    let spec = JobSpec::Pretrain { config, data, out: args.out.clone(), resume: args.resume, init: args.init.clone() };
+    let spec = JobSpec::Pretrain { config, data, out: args.out.clone(), resume: args.resume, init };
     let (_, cancel) = engine.start_job(spec).map_err(anyhow::Error::msg)?;
     ctrlc::set_handler(move || cancel.cancel())?;
     let mut saved = false;

@@ -6,6 +6,7 @@ use voco_engine_api::{CancelFlag, EngineEvent};
 use voco_render::RenderContext;
 use voco_ui::{Outbox, Request, Session, Shell, ViewSettings};
 
+use super::models::ModelTasks;
 use super::recent::RecentFiles;
 use super::tasks::Tasks;
 
@@ -16,6 +17,7 @@ pub(super) struct App {
     pub shell: Shell,
     pub outbox: Outbox,
     pub tasks: Tasks,
+    pub models: ModelTasks,
     pub engine: EngineHandle,
     pub training_cancel: Option<CancelFlag>,
     pub render: RenderContext,
@@ -54,6 +56,7 @@ impl App {
             shell: Shell::default(),
             outbox,
             tasks: Tasks::new(&waker()),
+            models: ModelTasks::new(waker()),
             engine: EngineHandle::start(waker())?,
             training_cancel: None,
             render,
@@ -88,6 +91,7 @@ impl eframe::App for App {
                 .notice("The graphics driver reported an error: pictures may be wrong; start the program again.", true);
         }
         self.take_task_results();
+        self.take_model_results();
         self.take_dialog_answers();
         let dropped: Vec<PathBuf> = ctx.input(|i| i.raw.dropped_files.iter().map(|f| f.path().to_path_buf()).collect());
         if !dropped.is_empty() {
@@ -113,5 +117,6 @@ impl eframe::App for App {
 
     fn on_exit(&mut self) {
         self.tasks.cancel_all();
+        self.models.cancel_all();
     }
 }

@@ -12,6 +12,7 @@ pub(super) enum Asked {
     TrainingFolder,
     RunFolder,
     RunsRoot,
+    ModelFolder(&'static voco_hub::Model),
 }
 
 /// File dialogs. The system draws them; the answer comes later, so the window goes on meanwhile.
@@ -48,11 +49,12 @@ impl Dialogs {
                 let picked = dialog.set_title(title).add_filter("NIfTI", &images).pick_file();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }
-            Asked::TrainingFolder | Asked::RunFolder | Asked::RunsRoot => {
+            Asked::TrainingFolder | Asked::RunFolder | Asked::RunsRoot | Asked::ModelFolder(_) => {
                 let title = match asked {
-                    Asked::RunFolder => "Folder for the run",
-                    Asked::RunsRoot => "Folder that holds runs",
-                    _ => "Folder of volumes to train on",
+                    Asked::RunFolder => "Folder for the run".to_owned(),
+                    Asked::RunsRoot => "Folder that holds runs".to_owned(),
+                    Asked::ModelFolder(model) => format!("Folder that holds {}", model.file),
+                    _ => "Folder of volumes to train on".to_owned(),
                 };
                 let picked = dialog.set_title(title).pick_folder();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));

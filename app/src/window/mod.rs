@@ -3,6 +3,7 @@
 mod app;
 mod compare;
 mod dialogs;
+mod models;
 mod recent;
 mod requests;
 mod runs;

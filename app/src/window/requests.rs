@@ -71,6 +71,14 @@ impl App {
                 }
             }
             Request::ShowTrainingVolume(index) => self.show_training_volume(index),
+            Request::ListModels => self.list_models(),
+            Request::FetchModel(name) => self.fetch_model(&name, None),
+            Request::ModelFolderDialog(name) => {
+                if let Some(model) = voco_hub::catalogue().find(&name) {
+                    self.dialogs.ask(Asked::ModelFolder(model));
+                }
+            }
+            Request::CancelModel(name) => self.cancel_model(&name),
             Request::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
         }
     }
@@ -83,6 +91,7 @@ impl App {
                 Asked::Labels => self.open_labels(&paths.swap_remove(0), LabelRole::Shown),
                 Asked::Reference => self.open_labels(&paths.swap_remove(0), LabelRole::Reference),
                 Asked::TrainingFolder => setup.source = TrainingSource::Folder(paths.swap_remove(0)),
+                Asked::ModelFolder(model) => self.fetch_model(&model.name, Some(paths.swap_remove(0))),
                 Asked::RunFolder => self.continue_run(paths.swap_remove(0)),
                 Asked::RunsRoot => {
                     self.session.runs.root = Some(paths.swap_remove(0));

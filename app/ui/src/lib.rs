@@ -12,9 +12,10 @@ mod views;
 
 pub use boxes::{box_edges, box_section};
 pub use document::{
-    ClassAgreement, ComparisonReport, LabelPreset, LeftDrag, Loading, Notice, OpenLabels, OpenVolume, PositionOverlay,
-    Previews, ReferenceLabels, RunCurves, RunSummary, RunsState, Session, TrainedVolume, TrainingJob, TrainingSetup,
-    TrainingSource, TrainingState, ViewKind, ViewSettings, VolumeId, Window, WindowPreset,
+    ClassAgreement, ComparisonReport, LabelPreset, LeftDrag, Loading, ModelRow, ModelState, ModelsState, Notice,
+    OpenLabels, OpenVolume, PositionOverlay, Previews, ReferenceLabels, RunCurves, RunSummary, RunsState, Session,
+    TrainedVolume, TrainingJob, TrainingSetup, TrainingSource, TrainingState, ViewKind, ViewSettings, VolumeId, Window,
+    WindowPreset,
 };
 pub use gpu::{GpuViews, install as install_gpu};
 pub use outbox::{Outbox, Request};

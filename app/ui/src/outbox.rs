@@ -67,6 +67,14 @@ pub enum Request {
     SaveTraining,
     /// The volume whose crops are being predicted: show it.
     ShowTrainingVolume(usize),
+    /// Look which published models are on this machine.
+    ListModels,
+    /// Fetch the published model of this name over the network.
+    FetchModel(String),
+    /// Ask for a folder that holds this model, and take it from there.
+    ModelFolderDialog(String),
+    /// Stop fetching it.
+    CancelModel(String),
     /// End the program.
     Quit,
 }

@@ -58,6 +58,7 @@ impl Shell {
                 self.tree.ui(&mut Views { session, settings }, ui);
             }
         });
+        panels::models_window(ui, session, outbox);
         panels::runs_window(ui, session, outbox);
         help_window(ui, settings);
         drop_hint(ui);
@@ -212,6 +213,12 @@ fn menu_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outb
             if ui.button("Runs…").on_hover_text("Compare runs, read their settings, write notes").clicked() {
                 session.runs.is_open = true;
                 outbox.ask(Request::ListRuns);
+                ui.close();
+            }
+            let models = ui.button("Models…").on_hover_text("Published networks, to fine-tune and to segment with");
+            if models.clicked() {
+                session.models.is_open = true;
+                outbox.ask(Request::ListModels);
                 ui.close();
             }
         });

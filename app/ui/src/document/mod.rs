@@ -1,10 +1,12 @@
 mod comparison;
+mod models;
 mod runs;
 mod session;
 mod training;
 mod view_settings;
 
 pub use comparison::{ClassAgreement, ComparisonReport, ReferenceLabels};
+pub use models::{ModelRow, ModelState, ModelsState};
 pub use runs::{RunCurves, RunSummary, RunsState};
 pub use session::{
     LabelPreset, Loading, Notice, OpenLabels, OpenVolume, PositionOverlay, Session, VolumeId, Window, WindowPreset,

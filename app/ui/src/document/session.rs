@@ -8,7 +8,7 @@ use voco_render::{LabelTexture, VolumeTexture};
 use voco_volume::position::{Crop, PositionGrid};
 use voco_volume::{Geometry, LabelTable, Recipe, Stats, Volume};
 
-use super::{ReferenceLabels, RunsState, TrainingState};
+use super::{ModelsState, ReferenceLabels, RunsState, TrainingState};
 
 /// What is open and what is going on.
 #[derive(Default)]
@@ -27,6 +27,8 @@ pub struct Session {
     pub position_asked: Option<(VolumeId, Recipe, u64)>,
     /// Pre-training.
     pub training: TrainingState,
+    /// Published models.
+    pub models: ModelsState,
     /// Runs on disk.
     pub runs: RunsState,
     /// What label ids may mean.
