@@ -18,8 +18,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let began = Instant::now();
     let list = DataList::open(vec![Source { path: data.into(), spec: spec.clone(), weight: 1.0 }])?;
     let listed = began.elapsed();
+    let began = Instant::now();
     let cache = SampleCache::open(Path::new(folder), 1 << 40)?;
     let opened = began.elapsed();
+    let began = Instant::now();
     let (cancel, classes) = (CancelFlag::default(), LabelMap::identity(255));
     let (mut raw_bytes, mut samples) = (0_u64, 0_u64);
     for case in list.cases().iter().take(1000) {
@@ -28,7 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         raw_bytes += sample.geometry().num_voxels() as u64 * (4 * sample.channels() as u64 + label_bytes);
         samples += 1;
     }
-    let built = began.elapsed() - opened;
+    let built = began.elapsed();
     let mut random = rng(1, 0, 0);
     let (mut reads, mut get, mut image, mut label) = (0_u32, 0.0, 0.0, 0.0);
     for case in list.cases().iter().take(1000).cycle().take(20 * list.cases().len().min(20)) {
@@ -49,7 +51,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let report = cache.report();
     let skipped: Vec<String> = report.skipped.iter().map(ToString::to_string).collect();
     let document = json!({
-        "cases": list.cases().len(), "list_s": listed.as_secs_f64(), "open_s": (opened - listed).as_secs_f64(),
+        "cases": list.cases().len(), "list_s": listed.as_secs_f64(), "open_s": opened.as_secs_f64(),
         "samples": samples, "found": report.found, "made": report.made, "build_s": built.as_secs_f64(), "skipped": skipped,
         "raw_mb": raw_bytes as f64 / 1e6, "disk_mb": disk_bytes as f64 / 1e6,
         "ratio": raw_bytes as f64 / disk_bytes.max(1) as f64,
