@@ -6,6 +6,7 @@ mod finetune;
 mod info;
 mod model;
 mod position;
+mod preprocess;
 mod pretrain;
 mod recipe;
 mod recipes;
@@ -47,6 +48,8 @@ impl Args {
 pub(crate) enum Command {
     /// Header and statistics of a volume or label map.
     Info(info::InfoArgs),
+    /// The deterministic steps before a network sees a volume, each as a file.
+    Preprocess(preprocess::PreprocessArgs),
     /// An off-screen picture of a volume.
     Render(render::RenderArgs),
     /// The position task: where crops lie and what the network should say of them.
@@ -74,6 +77,7 @@ pub(crate) enum Command {
 pub(crate) fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Info(args) => info::run(&args),
+        Command::Preprocess(args) => preprocess::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Position(command) => position::run(command),
         Command::Pretrain(args) => pretrain::run(&args),
