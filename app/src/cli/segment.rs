@@ -99,7 +99,11 @@ pub(crate) fn run(args: SegmentArgs) -> anyhow::Result<()> {
         (None, None) => None,
     };
     let config = SegmentConfig {
-        checkpoints: args.checkpoint.iter().map(|path| super::model::checkpoint_path(path)).collect::<Result<_, _>>()?,
+        checkpoints: args
+            .checkpoint
+            .iter()
+            .map(|path| super::model::checkpoint_path(path))
+            .collect::<Result<_, _>>()?,
         without_card,
         roi: args.roi,
         overlap: args.overlap,
