@@ -172,7 +172,7 @@ impl App {
         });
     }
 
-    pub(super) fn stop_segment(&mut self) {
+    pub(super) fn stop_segment(&self) {
         if let Some(segmenting) = &self.jobs.segment {
             segmenting.cancel.cancel();
         }

@@ -56,7 +56,9 @@ pub(super) fn look(
                 };
                 let Some(map) = map else { continue };
                 let met: BTreeSet<u16> = ids.iter().map(|&id| map.class(id)).filter(|&c| c != 0).collect();
-                met.iter().for_each(|&c| counts[usize::from(c) - 1] += 1);
+                for c in met {
+                    counts[usize::from(c) - 1] += 1;
+                }
                 for id in ids.into_iter().filter(|&id| id != 0 && map.class(id) == 0) {
                     let name = map.unknown().iter().find(|(i, _)| *i == id).map(|(_, name)| name.clone());
                     unknown.entry(id).or_insert_with(|| name.unwrap_or_else(|| id.to_string()));
@@ -68,7 +70,7 @@ pub(super) fn look(
     }
     found.classes = classes.into_iter().map(|c| c.name).zip(counts).collect();
     found.unknown_ids = unknown.into_values().collect();
-    found.cache_bytes = if usable == 0 { 0 } else { bytes / usable * cases.len() as u64 };
+    found.cache_bytes = bytes.checked_div(usable).unwrap_or(0) * cases.len() as u64;
     found.free_memory_bytes = voco_engine::free_memory_bytes();
     Ok(found)
 }

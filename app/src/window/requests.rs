@@ -113,7 +113,7 @@ impl App {
                 Asked::ModelFolder(model) => self.fetch_model(&model.name, Some(paths.swap_remove(0))),
                 Asked::RunFolder => self.continue_run(paths.swap_remove(0)),
                 Asked::FinetuneFolder | Asked::FinetuneList => {
-                    self.finetune_setup(|s, path| s.data = Some(path), paths)
+                    self.finetune_setup(|s, path| s.data = Some(path), paths);
                 }
                 Asked::FinetuneInit => self.finetune_setup(|s, path| s.init = Some(path), paths),
                 Asked::FinetuneRun => self.finetune_setup(|s, path| s.out = Some(path), paths),

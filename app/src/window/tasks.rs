@@ -85,7 +85,7 @@ pub(super) enum TaskOutcome {
     Prediction {
         volume_id: VolumeId,
         texture: Arc<LabelTexture>,
-        volume: Volume,
+        volume: Box<Volume>,
     },
     Runs(Vec<RunSummary>),
     RunCurves {
@@ -217,7 +217,7 @@ fn run(work: TaskWork, cancel: &CancelFlag, report: &dyn Fn(f32)) -> TaskOutcome
             let bytes: Option<Vec<u8>> = labels.iter().map(|&id| u8::try_from(id).ok()).collect();
             let voxels = bytes.map_or_else(|| Voxels::U16(labels.into()), |b| Voxels::U8(b.into()));
             match Volume::new(geometry, voxels, Rescale::IDENTITY) {
-                Ok(volume) => TaskOutcome::Prediction { volume_id, texture, volume },
+                Ok(volume) => TaskOutcome::Prediction { volume_id, texture, volume: Box::new(volume) },
                 Err(e) => TaskOutcome::Failed(e.to_string()),
             }
         }

@@ -49,7 +49,7 @@ impl LabelTexture {
         } else {
             texture_3d(ctx, WHAT, wgpu::TextureFormat::R16Uint, grid.dims, bytemuck::cast_slice(&ids))?
         };
-        Ok(Self::new(ctx, grid, texture, bricks, table))
+        Ok(Self::new(ctx, &grid, texture, bricks, table))
     }
 
     /// A map of background on a grid, to be written to. It holds ids up to the greatest of `table`.
@@ -65,12 +65,12 @@ impl LabelTexture {
         // Nothing is written: wgpu hands out textures full of zeros.
         let texture = texture_3d(ctx, WHAT, format, grid.dims, &[])?;
         let bricks = BrickLabels::empty(grid.dims);
-        Ok(Self::new(ctx, grid, texture, bricks, table))
+        Ok(Self::new(ctx, &grid, texture, bricks, table))
     }
 
     fn new(
         ctx: &RenderContext,
-        grid: TexelGrid,
+        grid: &TexelGrid,
         texture: wgpu::Texture,
         bricks: BrickLabels,
         table: &LabelTable,
@@ -79,7 +79,7 @@ impl LabelTexture {
         let colors = texture_2d(ctx, "label colours", wgpu::TextureFormat::Rgba8Unorm, [COLORS_SIDE; 2], usage);
         let made = Self {
             id: next_id(),
-            grid,
+            grid: *grid,
             view: texture.create_view(&wgpu::TextureViewDescriptor::default()),
             colors_view: colors.create_view(&wgpu::TextureViewDescriptor::default()),
             texture,
@@ -108,7 +108,7 @@ impl LabelTexture {
             let last = ((start[axis] + size[axis]) / factor[axis] + 1).min(self.grid.dims[axis]);
             let mut texels = (first..last).filter(inside);
             let from = texels.next();
-            from.map(|from| from..texels.last().map_or(from, |t| t) + 1)
+            from.map(|from| from..texels.next_back().unwrap_or(from) + 1)
         };
         let (Some(xs), Some(ys), Some(zs)) = (range(0), range(1), range(2)) else { return };
         let at = |axis: usize, texel: usize| middle(axis, texel) - start[axis];

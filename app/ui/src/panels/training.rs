@@ -109,7 +109,7 @@ fn setup_ui(ui: &mut Ui, setup: &mut TrainingSetup, num_open: usize, outbox: &mu
         ui.end_row();
         let name = ui.label("Device").id;
         let devices = [DeviceChoice::Auto, DeviceChoice::Cpu, DeviceChoice::Gpu(0)];
-        choice(ui, name, &mut config.device, &devices, |d| d.to_string());
+        choice(ui, name, &mut config.device, &devices, ToString::to_string);
         ui.end_row();
         if let Some(init) = &setup.init {
             ui.label("Start from");
