@@ -19,6 +19,20 @@ pub(crate) fn all() -> Vec<LabelPreset> {
     .into()
 }
 
+/// The table of that name on the command line.
+pub(crate) fn named(name: &str) -> Option<LabelNames> {
+    let title = match name.to_lowercase().as_str() {
+        "totalsegmentator" => "TotalSegmentator CT",
+        "totalsegmentator-mr" => "TotalSegmentator MR",
+        "vocomni" => "VoComni",
+        "btcv" => "BTCV",
+        "amos22" => "AMOS22",
+        "flare22" | "flare23" => "FLARE22/23",
+        _ => return None,
+    };
+    all().into_iter().find(|preset| preset.title == title).map(|preset| preset.names)
+}
+
 /// Names of the sample's labels.
 pub(crate) fn of_sample() -> LabelNames {
     label_names(TOTAL_SEGMENTATOR).unwrap_or_default()

@@ -7,7 +7,7 @@ use voco_engine_api::{
     CancelFlag, EngineCommand, EngineEvent, EngineFailure, JobId, JobSpec, Outcome, Phase, PositionPreview, Slot,
 };
 
-use crate::jobs::{Job, Step, pretrain::PretrainJob};
+use crate::jobs::{Job, Step, finetune, finetune::FinetuneJob, pretrain::PretrainJob, segment::SegmentJob};
 
 /// Where jobs put what they have to say.
 pub(crate) struct Outlet {
@@ -108,6 +108,13 @@ fn start(id: JobId, spec: JobSpec, cancel: CancelFlag, outlet: &Outlet) -> Optio
     let made = guarded(|| match spec {
         JobSpec::Pretrain { config, data, out, resume, init, cache } => {
             PretrainJob::new(id, *config, data, &out, resume, init, &cache).map(|job| Box::new(job) as Box<dyn Job>)
+        }
+        JobSpec::Segment { config, items } => {
+            SegmentJob::new(id, *config, items).map(|job| Box::new(job) as Box<dyn Job>)
+        }
+        JobSpec::Finetune { config, data, label_names, cache, out, resume, init } => {
+            let places = finetune::Places { data, label_names, cache, out, init };
+            FinetuneJob::new(id, *config, places, resume).map(|job| Box::new(job) as Box<dyn Job>)
         }
     });
     match made {

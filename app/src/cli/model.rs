@@ -3,7 +3,7 @@ mod hub;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
-use voco_engine::{Expectation, ModelRun, PatchMerging, WindowSettings};
+use voco_engine::{Expectation, ModelRun, WindowSettings};
 use voco_engine_api::DeviceChoice;
 
 /// Keys that are shown of a list for people.
@@ -89,13 +89,13 @@ pub(crate) struct ConvertArgs {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Merging {
+pub(crate) enum Merging {
     Legacy,
     Fixed,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
-enum Blending {
+pub(crate) enum Blending {
     Constant,
     Gaussian,
 }
@@ -128,6 +128,11 @@ fn show(args: &ShowArgs) -> anyhow::Result<()> {
     if let Some(classes) = info.classes {
         super::print(&format!("classes       {classes}"));
     }
+    if let Some(card) = &info.card {
+        super::print(&format!("task          {} ({} classes)", card.task, card.classes.len()));
+        let dice = card.validation_dice.map_or_else(|| "not validated".into(), |d| format!("Dice {d:.3} on others"));
+        super::print(&format!("trained       on {} cases, {} steps, {dice}", card.trained_cases, card.steps));
+    }
     super::print(&format!("parameters    {}", info.parameters));
     super::print(&format!("matched       {}", info.matched.len()));
     for (name, keys) in
@@ -151,10 +156,7 @@ fn forward(args: RunArgs) -> anyhow::Result<()> {
         input: args.input,
         output: args.output,
         all_outputs: args.all_outputs,
-        patch_merging: match args.patch_merging {
-            Merging::Legacy => PatchMerging::Legacy,
-            Merging::Fixed => PatchMerging::Fixed,
-        },
+        patch_merging: args.patch_merging.into(),
         window: args.roi.map(|roi| WindowSettings { roi, overlap: args.overlap, gaussian }),
         device: args.device,
     };
@@ -201,14 +203,14 @@ fn parse_count(text: &str) -> Result<usize, String> {
         .ok_or_else(|| format!("'{text}' is not a number from 1 to 1024"))
 }
 
-fn parse_roi(text: &str) -> Result<[usize; 3], String> {
+pub(crate) fn parse_roi(text: &str) -> Result<[usize; 3], String> {
     let edges: Option<Vec<usize>> = text.split(',').map(|part| part.trim().parse().ok().filter(|n| *n > 0)).collect();
     edges
         .and_then(|edges| edges.try_into().ok())
         .ok_or_else(|| format!("'{text}' is not a size; write three numbers of voxels, as 96,96,96"))
 }
 
-fn parse_overlap(text: &str) -> Result<f64, String> {
+pub(crate) fn parse_overlap(text: &str) -> Result<f64, String> {
     let overlap = text.parse().ok().filter(|overlap| (0.0..1.0).contains(overlap));
     overlap.ok_or_else(|| format!("'{text}' is not an overlap; write a share of at least 0 and below 1"))
 }

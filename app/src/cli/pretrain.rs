@@ -153,7 +153,7 @@ pub(crate) fn run(args: &PretrainArgs) -> anyhow::Result<()> {
             }
             EngineEvent::Warning { text, .. } => super::say(&format!("warning: {text}")),
             EngineEvent::Ended { outcome, .. } => {
-                if let Some(bytes) = peak_memory_bytes() {
+                if let Some(bytes) = super::peak_memory_bytes() {
                     super::say(&format!("peak memory {:.0} MB", bytes as f64 / 1e6));
                 }
                 return match outcome {
@@ -199,11 +199,4 @@ fn data_source(text: &str, recipe: &PretrainRecipe) -> Vec<DataItem> {
         }
     }
     vec![DataItem::Source { path, group }]
-}
-
-/// The most memory the process has had, where the system tells.
-fn peak_memory_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|l| l.starts_with("VmHWM"))?;
-    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kb| kb * 1024)
 }

@@ -1,8 +1,9 @@
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use voco_volume::Volume;
 
-use crate::{CancelFlag, PretrainConfig};
+use crate::{CancelFlag, FinetuneConfig, PretrainConfig, SegmentConfig, SegmentItem};
 
 /// A job's number; never used twice in a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -47,6 +48,30 @@ pub enum JobSpec {
         init: Option<PathBuf>,
         /// Where preprocessed volumes are kept for the next time.
         cache: PathBuf,
+    },
+    /// Labels for volumes, by sliding window.
+    Segment {
+        /// With what, and how.
+        config: Box<SegmentConfig>,
+        /// The volumes.
+        items: Vec<SegmentItem>,
+    },
+    /// Training with labels.
+    Finetune {
+        /// Numbers and choices, as they are saved with the run.
+        config: Box<FinetuneConfig>,
+        /// A folder of volumes with label maps, or a JSON list.
+        data: PathBuf,
+        /// Names of the ids in the label maps; if empty, those that the data gives.
+        label_names: BTreeMap<u16, String>,
+        /// Where preprocessed volumes are kept from one run to the next.
+        cache: PathBuf,
+        /// The run's folder.
+        out: PathBuf,
+        /// Go on from the run's last checkpoint.
+        resume: bool,
+        /// Start from these weights.
+        init: Option<PathBuf>,
     },
 }
 

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::{EngineFailure, JobId};
+use crate::{EngineFailure, FinetuneReport, JobId, LabelPatch, SegmentReport, ValidationReport};
 
 /// From the engine to the window.
 #[derive(Debug, Clone)]
@@ -43,6 +43,50 @@ pub enum EngineEvent {
         job: JobId,
         /// Its numbers.
         report: StepReport,
+    },
+    /// Weights were loaded into a network that differs from theirs.
+    WeightsLoaded {
+        /// Which.
+        job: JobId,
+        /// One sentence: how much of the network they are.
+        text: String,
+    },
+    /// One optimiser step of a fine-tuning.
+    FinetuneStep {
+        /// Which.
+        job: JobId,
+        /// Its numbers.
+        report: FinetuneReport,
+    },
+    /// A validation is done.
+    Validation {
+        /// Which.
+        job: JobId,
+        /// Its numbers.
+        report: ValidationReport,
+    },
+    /// A part of a label map has become known.
+    LabelPatch {
+        /// Which.
+        job: JobId,
+        /// The part.
+        patch: LabelPatch,
+    },
+    /// A volume is segmented and its label map written.
+    Segmented {
+        /// Which.
+        job: JobId,
+        /// What is in it.
+        report: SegmentReport,
+    },
+    /// A volume could not be segmented; the job goes on with the next.
+    SegmentFailed {
+        /// Which.
+        job: JobId,
+        /// Place of the volume in the job's list.
+        item: usize,
+        /// One sentence.
+        text: String,
     },
     /// The network was looked at on people whom the run does not learn from.
     PositionValidation {
@@ -88,6 +132,10 @@ pub enum Phase {
     Preparing,
     /// Training.
     Training,
+    /// Measuring on held-out cases.
+    Validating,
+    /// Segmenting.
+    Segmenting,
     /// Held by the user.
     Paused,
     /// Writing a checkpoint.

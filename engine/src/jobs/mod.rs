@@ -1,4 +1,6 @@
+pub(crate) mod finetune;
 pub(crate) mod pretrain;
+pub(crate) mod segment;
 
 use voco_engine_api::{CancelFlag, EngineFailure, Phase};
 

@@ -2,25 +2,27 @@
 //!
 //! These functions run on the caller's thread: they serve one-shot commands, which have no engine thread.
 
+mod load;
 mod read;
 mod run;
 mod write;
 
-pub use run::{ModelRun, PatchMerging, RunReport, WindowSettings, run_model};
+pub use run::{ModelRun, RunReport, WindowSettings, run_model};
+pub use voco_engine_api::PatchMerging;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::Serialize;
-use voco_engine_api::EngineFailure;
+use voco_engine_api::{EngineFailure, ModelCard};
 use voco_nn::weights::{ImportOptions, ImportReport, StoredTensor, adapted, compare, expected_shapes, some_tensors};
 use voco_nn::{Architecture, canonical_shapes};
 
-pub(crate) use read::{ModelFile, file_name, read_model};
-pub(crate) use run::read_complete_model;
+pub(crate) use load::{load_network, read_complete_model};
+pub(crate) use read::{CARD_KEY, ModelFile, file_name, read_model};
 
 /// What a file of weights holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ModelInfo {
     /// "SwinUNETR", "SwinUNETR encoder", "VoCo head", "PlainConvUNet", "PlainConvUNet encoder" or "unet-tiny".
     pub architecture: String,
@@ -36,6 +38,8 @@ pub struct ModelInfo {
     pub classes: Option<usize>,
     /// 1 or 2 for a `SwinUNETR`.
     pub version: Option<u8>,
+    /// What it was made for, if the file tells.
+    pub card: Option<ModelCard>,
     /// Numbers in the matched tensors: all trainable parameters of the network if nothing is missing.
     pub parameters: usize,
     /// Parameters of the network that the file has, by PyTorch key.
@@ -74,6 +78,7 @@ pub fn show_model(path: &Path, expectation: Expectation) -> Result<ModelInfo, En
         in_channels: architecture.in_channels(),
         classes: architecture.classes(),
         version: architecture.is_v2().map(|v2| if v2 { 2 } else { 1 }),
+        card: file.card()?,
         parameters,
         matched: report.matched,
         missing: report.missing,

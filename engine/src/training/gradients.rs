@@ -71,7 +71,7 @@ mod tests {
             strides: vec![[1; 3], [2; 3]],
             convs: vec![1, 1],
         };
-        let mut model: PlainUnet = PlainUnetConfig { encoder, classes: 2, up_convs: vec![1] }.init(&device);
+        let mut model: PlainUnet = PlainUnetConfig { encoder, classes: 2, up_convs: vec![1], stem: None }.init(&device);
         // Adam would blow up the rounding where gradients are 0, as those of biases before a norm are.
         let mut optimizer = Sgd::new(SgdSettings::default());
         let mut last = 0.0;

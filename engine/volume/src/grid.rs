@@ -60,30 +60,12 @@ impl Grid {
     /// # Errors
     /// None for a grid that exists; the geometry is checked again all the same.
     pub fn to_ras(self) -> Result<Self, VolumeError> {
-        let assignment = axis_assignment(self.geometry.directions());
-        // source[w] = the source axis that becomes axis w.
-        let source: [usize; 3] = std::array::from_fn(|w| assignment.iter().position(|a| a.0 == w).unwrap_or(w));
-        let positive = source.map(|s| assignment[s].1);
-        if source == [0, 1, 2] && positive == [true; 3] {
+        let ras = RasAxes::of(&self.geometry)?;
+        if ras.is_identity() {
             return Ok(self);
         }
-        let dims = self.dims();
-        let out_dims = source.map(|s| dims[s]);
-        let strides = [1, dims[0], dims[0] * dims[1]];
-        let old = self.geometry.world_from_voxel();
-        let columns = [old.matrix3.x_axis, old.matrix3.y_axis, old.matrix3.z_axis];
-        let mut origin = old.translation;
-        let mut axes = [DVec3::ZERO; 3];
-        for w in 0..3 {
-            let column = columns[source[w]];
-            axes[w] = if positive[w] { column } else { -column };
-            if !positive[w] {
-                origin += column * (out_dims[w] - 1) as f64;
-            }
-        }
-        let matrix = DMat3::from_cols(axes[0], axes[1], axes[2]);
-        let geometry = Geometry::new(out_dims, DAffine3::from_mat3_translation(matrix, origin))?;
-        let at = |w: usize, n: usize| strides[source[w]] * if positive[w] { n } else { out_dims[w] - 1 - n };
+        let out_dims = ras.geometry.dims();
+        let at = |w: usize, n: usize| ras.offset(w, n);
         let mut data = vec![0.0; self.data.len()];
         data.par_chunks_mut(out_dims[0] * out_dims[1]).enumerate().for_each(|(k, slab)| {
             for (j, row) in slab.chunks_mut(out_dims[0]).enumerate() {
@@ -93,7 +75,7 @@ impl Grid {
                 }
             }
         });
-        Self::new(geometry, data)
+        Self::new(ras.geometry, data)
     }
 
     /// The part from `start`, `size` voxels long; it must lie inside.
@@ -178,6 +160,52 @@ impl Grid {
             }
         }
         Self::new(geometry, data)
+    }
+}
+
+/// A grid's axes permuted and flipped so that they grow to the patient's Right, Anterior, Superior.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RasAxes {
+    /// The grid after that.
+    pub geometry: Geometry,
+    /// The source axis that becomes each axis.
+    source: [usize; 3],
+    positive: [bool; 3],
+    /// Distance in source values of neighbours along each axis.
+    strides: [usize; 3],
+}
+
+impl RasAxes {
+    pub fn of(geometry: &Geometry) -> Result<Self, VolumeError> {
+        let assignment = axis_assignment(geometry.directions());
+        let source: [usize; 3] = std::array::from_fn(|w| assignment.iter().position(|a| a.0 == w).unwrap_or(w));
+        let positive = source.map(|s| assignment[s].1);
+        let dims = geometry.dims();
+        let out_dims = source.map(|s| dims[s]);
+        let strides = source.map(|s| [1, dims[0], dims[0] * dims[1]][s]);
+        let old = geometry.world_from_voxel();
+        let columns = [old.matrix3.x_axis, old.matrix3.y_axis, old.matrix3.z_axis];
+        let mut origin = old.translation;
+        let mut axes = [DVec3::ZERO; 3];
+        for w in 0..3 {
+            let column = columns[source[w]];
+            axes[w] = if positive[w] { column } else { -column };
+            if !positive[w] {
+                origin += column * (out_dims[w] - 1) as f64;
+            }
+        }
+        let matrix = DMat3::from_cols(axes[0], axes[1], axes[2]);
+        let affine = DAffine3::from_mat3_translation(matrix, origin);
+        Ok(Self { geometry: Geometry::new(out_dims, affine)?, source, positive, strides })
+    }
+
+    fn is_identity(&self) -> bool {
+        self.source == [0, 1, 2] && self.positive == [true; 3]
+    }
+
+    /// What index `n` along `axis` adds to the index of the source value.
+    pub fn offset(&self, axis: usize, n: usize) -> usize {
+        self.strides[axis] * if self.positive[axis] { n } else { self.geometry.dims()[axis] - 1 - n }
     }
 }
 

@@ -11,8 +11,10 @@ mod orientation;
 pub mod position;
 mod preprocess;
 mod resample;
+mod restore;
 mod slice;
 mod stats;
+mod view;
 mod volume;
 
 pub use error::VolumeError;
@@ -25,6 +27,8 @@ pub use preprocess::{
     Recipe, Stage, prepare, prepare_channels, preprocess, restore_label,
 };
 pub use resample::{Interpolation, reduce_by};
+pub use restore::{Part, Restore, Run};
 pub use slice::{SliceFrame, SlicePlane};
 pub use stats::Stats;
+pub use view::PreparedView;
 pub use volume::{Rescale, Volume, VoxelType, Voxels};

@@ -31,19 +31,10 @@ impl Grid {
     /// # Errors
     /// If the result would have no sensible size.
     pub fn to_spacing(self, spacing_mm: [f64; 3], interpolation: Interpolation) -> Result<Self, VolumeError> {
-        let (dims, old) = (self.dims(), self.geometry().world_from_voxel());
-        let target = spaced(&self, spacing_mm);
-        let Target { dims: out_dims, affine } = target;
-        let source_from_out = old.inverse() * affine;
-        let is_close = |a: DAffine3, b: DAffine3| {
-            let pairs = a.to_cols_array().into_iter().zip(b.to_cols_array());
-            pairs.into_iter().all(|(a, b)| (a - b).abs() <= AFFINE_TOLERANCE + 1e-5 * b.abs())
-        };
-        let is_unchanged = is_close(old, affine) || is_close(source_from_out, DAffine3::IDENTITY);
-        if dims == out_dims && is_unchanged {
-            return Ok(self);
+        match resampling(self.geometry(), spacing_mm)? {
+            Some((geometry, source_from_out)) => self.sampled(geometry, source_from_out, interpolation),
+            None => Ok(self),
         }
-        self.sampled(Geometry::new(out_dims, affine)?, source_from_out, interpolation)
     }
 
     /// Resized to `out_dims` with the first and last voxels kept in place (`align_corners`).
@@ -95,14 +86,9 @@ impl Grid {
         source_from_out: DAffine3,
         interpolation: Interpolation,
     ) -> Result<Self, VolumeError> {
-        let matrix = source_from_out.matrix3;
-        let last = DVec3::from_array(geometry.dims().map(|d| (d - 1) as f64));
-        let diagonal = DVec3::new(matrix.x_axis.x, matrix.y_axis.y, matrix.z_axis.z);
-        let mixed =
-            (matrix - DMat3::from_diagonal(diagonal)).to_cols_array().into_iter().fold(0.0_f64, |m, v| m.max(v.abs()));
         let mut data = zeros(&geometry)?;
-        if mixed * last.max_element() < MIXED {
-            self.sample_along_axes(geometry.dims(), diagonal, source_from_out.translation, interpolation, &mut data);
+        if let Some((step, offset)) = step_along_axes(source_from_out, geometry.dims()) {
+            self.sample_along_axes(geometry.dims(), step, offset, interpolation, &mut data);
         } else {
             self.sample_anywhere(geometry.dims(), source_from_out, interpolation, &mut data);
         }
@@ -167,15 +153,43 @@ impl Grid {
     }
 }
 
+/// The grid of `spacing_mm` and the way from it to the old one, as [`Grid::to_spacing`] takes it; `None` if nothing would change.
+pub(crate) fn resampling(
+    geometry: &Geometry,
+    spacing_mm: [f64; 3],
+) -> Result<Option<(Geometry, DAffine3)>, VolumeError> {
+    let old = geometry.world_from_voxel();
+    let Target { dims, affine } = spaced(geometry, spacing_mm);
+    let source_from_out = old.inverse() * affine;
+    let is_close = |a: DAffine3, b: DAffine3| {
+        let mut pairs = a.to_cols_array().into_iter().zip(b.to_cols_array());
+        pairs.all(|(a, b)| (a - b).abs() <= AFFINE_TOLERANCE + 1e-5 * b.abs())
+    };
+    if geometry.dims() == dims && (is_close(old, affine) || is_close(source_from_out, DAffine3::IDENTITY)) {
+        return Ok(None);
+    }
+    Ok(Some((Geometry::new(dims, affine)?, source_from_out)))
+}
+
+/// Step and offset along each source axis, if the axes of both grids run alike over `dims` voxels.
+pub(crate) fn step_along_axes(source_from_out: DAffine3, dims: [usize; 3]) -> Option<(DVec3, DVec3)> {
+    let matrix = source_from_out.matrix3;
+    let last = DVec3::from_array(dims.map(|d| (d - 1) as f64));
+    let diagonal = DVec3::new(matrix.x_axis.x, matrix.y_axis.y, matrix.z_axis.z);
+    let mixed =
+        (matrix - DMat3::from_diagonal(diagonal)).to_cols_array().into_iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+    (mixed * last.max_element() < MIXED).then_some((diagonal, source_from_out.translation))
+}
+
 /// A grid to resample to.
 struct Target {
     dims: [usize; 3],
     affine: DAffine3,
 }
 
-/// The grid of `spacing_mm` along the directions of `grid`.
-fn spaced(grid: &Grid, spacing_mm: [f64; 3]) -> Target {
-    let (dims, geometry) = (grid.dims(), grid.geometry());
+/// The grid of `spacing_mm` along the directions of `geometry`.
+fn spaced(geometry: &Geometry, spacing_mm: [f64; 3]) -> Target {
+    let dims = geometry.dims();
     let (old, old_spacing) = (geometry.world_from_voxel(), geometry.spacing_mm());
     let spacing = DVec3::from_array(std::array::from_fn(|a| {
         if (old_spacing[a] - spacing_mm[a]).abs() <= AFFINE_TOLERANCE { old_spacing[a] } else { spacing_mm[a] }
@@ -214,21 +228,21 @@ fn without_shear(m: DMat3) -> DMat3 {
     DMat3::from_cols(x, y, (z - y * y.dot(z)).normalize())
 }
 
-fn mix(a: f64, b: f64, weight: f64) -> f64 {
+pub(crate) fn mix(a: f64, b: f64, weight: f64) -> f64 {
     a + (b - a) * weight
 }
 
 /// The two neighbours of a place on an axis, and the weight of the second.
 #[derive(Debug, Clone, Copy)]
-struct Tap {
-    low: usize,
-    high: usize,
-    weight: f64,
+pub(crate) struct Tap {
+    pub low: usize,
+    pub high: usize,
+    pub weight: f64,
 }
 
 impl Tap {
     /// At `x` on an axis of `n` voxels, clamped to it.
-    fn at(x: f64, n: usize, interpolation: Interpolation) -> Self {
+    pub fn at(x: f64, n: usize, interpolation: Interpolation) -> Self {
         let last = n - 1;
         let x = x.clamp(0.0, last as f64);
         match interpolation {
@@ -241,6 +255,11 @@ impl Tap {
                 Self { low, high: (low + 1).min(last), weight: x - low as f64 }
             }
         }
+    }
+
+    /// The same, counted from `first`.
+    pub fn minus(self, first: usize) -> Self {
+        Self { low: self.low - first, high: self.high - first, ..self }
     }
 }
 

@@ -81,6 +81,12 @@ impl SwinUnetr {
     pub fn encoder(&self) -> &SwinEncoder {
         &self.trunk
     }
+
+    /// The same network with an encoder that gets no gradients.
+    pub fn freeze_encoder(mut self) -> Self {
+        self.trunk = self.trunk.no_grad();
+        self
+    }
 }
 
 /// MONAI `UnetrUpBlock`: doubles the resolution, joins the skip, residual block.

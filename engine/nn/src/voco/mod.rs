@@ -4,12 +4,13 @@ mod config;
 mod head;
 pub mod losses;
 
+pub(crate) use config::Materialize;
 pub use config::{EncoderConfig, VocoModelConfig};
-pub use head::{EmbeddingNorm, Projector, ProjectorConfig};
+pub use head::{EmbeddingNorm, Projector, ProjectorConfig, VocoHead};
 pub use losses::{LossTerms, LossValues, Projections, Recipe};
 
 use burn::module::Module;
-use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use crate::plain::PlainEncoder;
@@ -22,14 +23,7 @@ use crate::swin::SwinEncoder;
 #[derive(Module, Debug)]
 pub struct VocoModel {
     backbone: Encoder,
-    student: Projector,
-    teacher: Projector,
-    /// Share of the old teacher in the moving average, 0.9 as published.
-    momentum: f64,
-    #[module(skip)]
-    recipe: Recipe,
-    #[module(skip)]
-    embedding_norm: EmbeddingNorm,
+    head: VocoHead,
 }
 
 /// The backbone of a [`VocoModel`].
@@ -125,42 +119,20 @@ impl VocoModel {
     /// (queries first) and labels `[B, S, K]`: teacher update, projections,
     /// losses.
     pub fn head_step(&mut self, embeddings: Tensor<2>, labels: Tensor<3>, row_scale: Option<Tensor<1>>) -> VocoOutput {
-        self.move_teacher();
-        self.contrast(embeddings, labels, row_scale)
+        self.head.move_teacher();
+        self.head.contrast(embeddings, labels, row_scale)
     }
 
     /// Moves the teacher towards the student, once per optimiser step: several batches
     /// of one step see the same teacher, as the ranks of the published training do.
     pub fn move_teacher(&mut self) {
-        self.teacher = self.teacher.clone().follow(&self.student, self.momentum);
+        self.head.move_teacher();
     }
 
     /// The model with another teacher, for a step that is taken back.
     #[must_use]
     pub fn with_teacher(self, teacher: Projector) -> Self {
-        Self { teacher, ..self }
-    }
-
-    /// [`VocoModel::head_step`] without moving the teacher.
-    pub fn contrast(&self, embeddings: Tensor<2>, labels: Tensor<3>, row_scale: Option<Tensor<1>>) -> VocoOutput {
-        let [volumes, queries, _] = labels.dims();
-        let embeddings = self.embedding_norm.apply(embeddings, volumes, queries);
-        let dropped = match row_scale {
-            Some(scale) => embeddings.clone() * scale.unsqueeze_dim::<2>(1),
-            None => embeddings.clone(),
-        };
-        let student = self.student.forward(dropped);
-        // The teacher sees clean rows.
-        let teacher = self.teacher.forward(embeddings.clone().detach()).detach();
-        let pair = Projections::split(student.clone(), teacher.clone(), volumes, queries);
-        let (losses, predictions) = losses::total(self.recipe, &pair, labels);
-        VocoOutput {
-            losses,
-            predictions: predictions.detach(),
-            embeddings: embeddings.detach(),
-            student: student.detach(),
-            teacher,
-        }
+        Self { head: VocoHead { teacher, ..self.head }, ..self }
     }
 
     /// A full step with bounded memory: loss values and gradients of all
@@ -184,11 +156,11 @@ impl VocoModel {
         chunk: usize,
         mut between: impl FnMut() -> bool,
     ) -> Option<(VocoOutput, GradientsParams)> {
-        let before = self.teacher.clone();
+        let before = self.head.teacher.clone();
         self.move_teacher();
         let result = self.contrast_chunked(batch, row_scale, chunk, &mut between);
         if result.is_none() {
-            self.teacher = before;
+            self.head.teacher = before;
         }
         result
     }
@@ -202,40 +174,11 @@ impl VocoModel {
         batch: &VocoBatch,
         row_scale: Option<Tensor<1>>,
         chunk: usize,
-        mut between: impl FnMut() -> bool,
+        between: impl FnMut() -> bool,
     ) -> Option<(VocoOutput, GradientsParams)> {
-        let crops = Tensor::cat(vec![batch.queries.clone(), batch.bases.clone()], 0);
-        if chunk == 0 || chunk >= batch.rows() {
-            let output = self.contrast(self.backbone.embed(crops), batch.labels.clone(), row_scale);
-            let gradients = GradientsParams::from_grads(output.losses.total.backward(), self);
-            return Some((output, gradients));
-        }
-        let chunks = crops.split(chunk, 0);
-
         let frozen = self.backbone.valid();
-        let mut rows = Vec::with_capacity(chunks.len());
-        for part in &chunks {
-            rows.push(frozen.embed(part.clone().without_autodiff()));
-            if !between() {
-                return None;
-            }
-        }
-        let embeddings = Tensor::from_inner(Tensor::cat(rows, 0)).require_grad();
-        let output = self.contrast(embeddings.clone(), batch.labels.clone(), row_scale);
-        let mut gradients = output.losses.total.backward();
-        let upstream = embeddings.grad_remove(&mut gradients).expect("the losses depend on the embeddings");
-        let mut sum = GradientsAccumulator::new();
-        sum.accumulate(self, GradientsParams::from_grads(gradients, self));
-
-        for (part, rows) in chunks.into_iter().zip(upstream.split(chunk, 0)) {
-            let product = (self.backbone.embed(part) * Tensor::from_inner(rows)).sum();
-            let gradients = GradientsParams::from_grads(product.backward(), self);
-            sum.accumulate(self, gradients);
-            if !between() {
-                return None;
-            }
-        }
-        Some((output, sum.grads()))
+        let (plain, graph) = (|crops| frozen.embed(crops), |crops| self.backbone.embed(crops));
+        head::contrast_chunked(self, &self.head, &plain, &graph, (batch, row_scale, chunk), between)
     }
 
     /// Predicted position labels `[B, S, K]` without dropout and without moving
@@ -247,16 +190,14 @@ impl VocoModel {
         let crops = Tensor::cat(vec![batch.queries.clone(), batch.bases.clone()], 0);
         let embeddings = self.backbone.valid().embed_chunked(crops.without_autodiff(), chunk);
         let [volumes, queries, _] = batch.labels.dims();
-        losses::predictions(self.recipe, &self.project(embeddings, volumes, queries))
+        losses::predictions(self.recipe(), &self.project(embeddings, volumes, queries))
     }
 
     /// Both projections of raw embeddings `[B·S + B·K, E]` (queries first, volume-major)
     /// of `volumes` B with `queries` S, without graph and without dropout. The rows share
     /// the statistics of exactly these crops.
     pub fn project(&self, embeddings: Tensor<2>, volumes: usize, queries: usize) -> Projections {
-        let embeddings = self.embedding_norm.apply(embeddings, volumes, queries);
-        let (student, teacher) = (self.student.valid(), self.teacher.valid());
-        Projections::split(student.forward(embeddings.clone()), teacher.forward(embeddings), volumes, queries)
+        self.head.project(embeddings, volumes, queries)
     }
 
     /// The backbone.
@@ -266,16 +207,16 @@ impl VocoModel {
 
     /// The trained projector.
     pub fn student(&self) -> &Projector {
-        &self.student
+        &self.head.student
     }
 
     /// The projector that follows by moving average.
     pub fn teacher(&self) -> &Projector {
-        &self.teacher
+        &self.head.teacher
     }
 
     /// Which losses the model computes.
     pub fn recipe(&self) -> Recipe {
-        self.recipe
+        self.head.recipe
     }
 }

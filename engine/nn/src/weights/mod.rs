@@ -69,7 +69,8 @@ pub fn some_tensors<M: Module>(module: &M, keys: BTreeSet<String>) -> BTreeMap<S
     export.tensors
 }
 
-/// All parameters of a module as a safetensors file, with free `metadata`.
+/// All parameters of a module as a safetensors file, with free `metadata`; with at most
+/// one entry of it the bytes are the same each time.
 ///
 /// # Errors
 /// When the container cannot be written.

@@ -374,8 +374,8 @@ impl Job for PretrainJob {
             best: self.best,
             validated: self.validated,
         };
-        let metadata =
-            [("model".to_owned(), self.config.model.name().to_owned()), ("step".into(), self.step.to_string())];
+        // One entry only: of several the order, and so the file's bytes, would be by chance.
+        let metadata = [("voco".to_owned(), format!("{}, {} steps", self.config.model.name(), self.step))];
         let weights = weights::to_safetensors(model, &metadata.into_iter().collect()).map_err(cannot_encode)?;
         let optimizer = self.optimizer.to_bytes().map_err(cannot_encode)?;
         let stays = self.config.keep_every.is_some_and(|every| self.step.is_multiple_of(every));

@@ -8,6 +8,7 @@ mod spec;
 
 pub use frame::{Frame, FrameWindow, Preprocessed, preprocess};
 pub use recipe::{CropStyle, Recipe};
+pub(crate) use spec::Scaling;
 pub use spec::{Intensity, PreprocessSpec};
 
 use crate::{Geometry, Grid, Interpolation, Volume, VolumeError};
@@ -183,7 +184,7 @@ impl Chain<'_> {
 
 /// Files of one case agree on where the voxels are but for rounding: headers hold 32-bit numbers, and tools that write label
 /// maps round once more. Half a voxel is what would move a border.
-fn same_grid(a: &Volume, b: &Volume) -> Result<(), ()> {
+pub(crate) fn same_grid(a: &Volume, b: &Volume) -> Result<(), ()> {
     let tolerance_mm = a.geometry().spacing_mm().min_element() / 2.0;
     if a.geometry().is_same_grid(b.geometry(), tolerance_mm) { Ok(()) } else { Err(()) }
 }
@@ -193,14 +194,14 @@ fn on_grid(first: &Volume, volume: &Volume) -> Grid {
     Grid::from_volume(volume).placed_at(*first.geometry())
 }
 
-fn around(a: ([usize; 3], [usize; 3]), b: ([usize; 3], [usize; 3])) -> ([usize; 3], [usize; 3]) {
+pub(crate) fn around(a: ([usize; 3], [usize; 3]), b: ([usize; 3], [usize; 3])) -> ([usize; 3], [usize; 3]) {
     let start: [usize; 3] = std::array::from_fn(|n| a.0[n].min(b.0[n]));
     let end: [usize; 3] = std::array::from_fn(|n| (a.0[n] + a.1[n]).max(b.0[n] + b.1[n]));
     (start, std::array::from_fn(|n| end[n] - start[n]))
 }
 
 /// The box grown on both sides to multiples of `k`, the smaller half in front (MONAI's `k_divisible`); it may reach outside.
-fn to_multiple(start: [usize; 3], size: [usize; 3], k: [usize; 3]) -> ([isize; 3], [usize; 3]) {
+pub(crate) fn to_multiple(start: [usize; 3], size: [usize; 3], k: [usize; 3]) -> ([isize; 3], [usize; 3]) {
     let grown: [usize; 3] = std::array::from_fn(|n| size[n].div_ceil(k[n]) * k[n]);
     (std::array::from_fn(|n| start[n] as isize - ((grown[n] - size[n]) / 2) as isize), grown)
 }

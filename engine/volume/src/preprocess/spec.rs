@@ -74,28 +74,109 @@ impl PreprocessSpec {
 impl Intensity {
     /// Scales a grid.
     pub(super) fn apply(self, grid: Grid) -> Grid {
-        match self {
-            Self::Window { low, high } => grid.map(|v| ((f64::from(v) - low) / (high - low)).clamp(0.0, 1.0) as f32),
+        let scaling = match self {
+            Self::Window { low, high } => Scaling::Window { low, high },
             Self::ZScoreNonzero => {
                 let (mean, deviation) = nonzero_moments(grid.data());
-                grid.map(|v| if v == 0.0 { 0.0 } else { ((f64::from(v) - mean) / deviation) as f32 })
+                Scaling::Standard { mean, deviation }
             }
+        };
+        grid.map(|v| scaling.apply(v))
+    }
+
+    /// How values are scaled that are not all in memory: `scan` calls what it is given with one run of them after the other.
+    pub(crate) fn scaling(
+        self,
+        scan: impl Fn(&mut dyn FnMut(&[f32])) -> Result<(), VolumeError>,
+    ) -> Result<Scaling, VolumeError> {
+        let Self::ZScoreNonzero = self else {
+            let Self::Window { low, high } = self else { return Ok(Scaling::NONE) };
+            return Ok(Scaling::Window { low, high });
+        };
+        let sum = |f: &dyn Fn(f64) -> f64| {
+            let mut sums = Sums::default();
+            scan(&mut |values| values.iter().for_each(|&v| sums.add(v, f)))?;
+            Ok(sums.total())
+        };
+        let (total, count) = sum(&|v| v)?;
+        if count == 0 {
+            return Ok(Scaling::Standard { mean: 0.0, deviation: 1.0 });
         }
+        let mean = total / count as f64;
+        let deviation = (sum(&|v| (v - mean) * (v - mean))?.0 / count as f64).sqrt();
+        Ok(Scaling::Standard { mean, deviation: if deviation == 0.0 { 1.0 } else { deviation } })
     }
 
     /// What takes the place of values that are no numbers.
-    pub(super) fn outside(self) -> f32 {
+    pub(crate) fn outside(self) -> f32 {
         match self {
             Self::Window { low, .. } => low as f32,
             Self::ZScoreNonzero => 0.0,
         }
     }
 
-    pub(super) fn empty_foreground(self, threshold: f32) -> VolumeError {
+    pub(crate) fn empty_foreground(self, threshold: f32) -> VolumeError {
         match self {
             Self::Window { low, high } => VolumeError::EmptyForeground(low + f64::from(threshold) * (high - low), high),
             Self::ZScoreNonzero => VolumeError::EmptyForegroundZScore(threshold),
         }
+    }
+}
+
+/// What happens to each value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Scaling {
+    /// Nothing.
+    None,
+    /// `low`…`high` becomes 0…1, clipped.
+    Window { low: f64, high: f64 },
+    /// Values that are not 0 lose the mean and are divided by the deviation.
+    Standard { mean: f64, deviation: f64 },
+}
+
+impl Scaling {
+    pub const NONE: Self = Self::None;
+
+    pub fn apply(self, v: f32) -> f32 {
+        match self {
+            Self::None => v,
+            Self::Window { low, high } => ((f64::from(v) - low) / (high - low)).clamp(0.0, 1.0) as f32,
+            Self::Standard { .. } if v == 0.0 => 0.0,
+            Self::Standard { mean, deviation } => ((f64::from(v) - mean) / deviation) as f32,
+        }
+    }
+}
+
+/// Values that are summed together before sums are added: the same number however they come.
+const PIECE: usize = 1 << 16;
+
+/// A sum over values that are not 0, in the order and pieces of [`nonzero_moments`].
+#[derive(Default)]
+struct Sums {
+    total: (f64, usize),
+    piece: (f64, usize),
+    seen: usize,
+}
+
+impl Sums {
+    fn add(&mut self, value: f32, f: &dyn Fn(f64) -> f64) {
+        if value != 0.0 {
+            self.piece = (self.piece.0 + f(f64::from(value)), self.piece.1 + 1);
+        }
+        self.seen += 1;
+        if self.seen.is_multiple_of(PIECE) {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        self.total = (self.total.0 + self.piece.0, self.total.1 + self.piece.1);
+        self.piece = (0.0, 0);
+    }
+
+    fn total(mut self) -> (f64, usize) {
+        self.flush();
+        self.total
     }
 }
 
@@ -104,7 +185,7 @@ fn nonzero_moments(data: &[f32]) -> (f64, f64) {
     let sum = |f: &(dyn Fn(f64) -> f64 + Sync)| -> (f64, usize) {
         // Sums of fixed pieces, added in order: the same number whatever the threads.
         let parts: Vec<(f64, usize)> = data
-            .par_chunks(1 << 16)
+            .par_chunks(PIECE)
             .map(|part| {
                 let values = part.iter().filter(|&&v| v != 0.0);
                 values.fold((0.0, 0), |(sum, n), &v| (sum + f(f64::from(v)), n + 1))

@@ -1,8 +1,12 @@
 //! Sliding-window inference, equal to MONAI's `sliding_window_inference` (1.3.0
 //! and 1.6.1).
 
+mod stitch;
+
+pub use stitch::{Slab, Stitcher, softmax};
+
 use burn::tensor::ops::PadMode;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 
 use crate::error::NnError;
 
@@ -77,11 +81,12 @@ impl SlidingWindow {
     }
 
     /// Applies `predict` to every window of `volume` `[N, C, D, H, W]` and blends the
-    /// results `[N, K, D, H, W]`, which stay in main memory.
+    /// results `[N, K, D, H, W]`.
     ///
     /// `predict` takes a window `[1, C, roi]` and gives `[1, K, roi]`; an error of it,
     /// cancellation for instance, ends the run. Axes shorter than the window are
-    /// filled up with zeros on both sides, and the filling is cut off again.
+    /// filled up with zeros on both sides, and the filling is cut off again. The result
+    /// lies in memory as a whole; a [`Stitcher`] gives it out in slabs.
     ///
     /// # Errors
     /// The first error of `predict`, or a result of another size.
@@ -93,44 +98,76 @@ impl SlidingWindow {
         volume: &Tensor<5>,
         mut predict: impl FnMut(Tensor<5>) -> Result<Tensor<5>, E>,
     ) -> Result<Tensor<5>, E> {
-        assert!(self.roi.iter().all(|&edge| edge > 0), "a window has no voxel");
-        assert!((0.0..1.0).contains(&self.overlap), "the overlap is not in 0..1");
+        self.check();
         let [n, c, rest @ ..] = volume.dims();
-        let missing: [usize; 3] = std::array::from_fn(|axis| self.roi[axis].saturating_sub(rest[axis]));
-        let pads = missing.map(|missing| (missing / 2, missing - missing / 2));
-        let padded = if missing == [0; 3] {
+        let pads: [(usize, usize); 3] = std::array::from_fn(|axis| {
+            let missing = self.roi[axis].saturating_sub(rest[axis]);
+            (missing / 2, missing - missing / 2)
+        });
+        let padded = if pads == [(0, 0); 3] {
             volume.clone()
         } else {
             volume.clone().pad([(0, 0), (0, 0), pads[0], pads[1], pads[2]], PadMode::Constant(0.0))
         };
-        let size = std::array::from_fn(|axis| rest[axis] + missing[axis]);
-        let (starts, weights) = (self.starts(size), self.weights());
+        let size: [usize; 3] = std::array::from_fn(|axis| rest[axis] + pads[axis].0 + pads[axis].1);
+        let mut window = |image: usize, start: [usize; 3]| -> Result<(usize, Vec<f32>), E> {
+            let [x, y, z] = std::array::from_fn(|axis| start[axis]..start[axis] + self.roi[axis]);
+            let result = predict(padded.clone().slice([image..image + 1, 0..c, x, y, z]))?;
+            let [_, classes, got @ ..] = result.dims();
+            if got != self.roi {
+                let reason = "a network for sliding windows must give results of the window's size";
+                return Err(NnError::CropSize { size: got, reason }.into());
+            }
+            Ok((classes, result.into_data().iter::<f32>().collect()))
+        };
         let mut parts = Vec::with_capacity(n);
         for image in 0..n {
-            let mut sum = Blended::new(size);
-            for &start in &starts {
-                let window = padded.clone().slice([
-                    image..image + 1,
-                    0..c,
-                    start[0]..start[0] + self.roi[0],
-                    start[1]..start[1] + self.roi[1],
-                    start[2]..start[2] + self.roi[2],
-                ]);
-                let result = predict(window)?;
-                let [_, classes, got @ ..] = result.dims();
-                if got != self.roi {
-                    let reason = "a network for sliding windows must give results of the window's size";
-                    return Err(NnError::CropSize { size: got, reason }.into());
+            // The first window tells the number of classes.
+            let (classes, mut values) = window(image, [0; 3])?;
+            let mut stitcher = Stitcher::new(*self, size, classes, usize::MAX);
+            let mut whole = vec![0.0; classes * size.iter().product::<usize>()];
+            loop {
+                if let Some(slab) = stitcher.add(&values) {
+                    place(&slab, size, &mut whole);
                 }
-                let values: Vec<f32> = result.into_data().iter::<f32>().collect();
-                sum.add(&values, classes, &weights, start, self.roi);
+                let Some(start) = stitcher.next_window() else { break };
+                (_, values) = window(image, start)?;
             }
-            parts.push(sum.finish(&volume.device()));
+            let shape = [1, classes, size[0], size[1], size[2]];
+            parts.push(Tensor::<5>::from_data(TensorData::new(whole, shape), &volume.device()));
         }
         let whole = Tensor::cat(parts, 0);
         let classes = whole.dims()[1];
         let kept = |axis: usize| pads[axis].0..pads[axis].0 + rest[axis];
         Ok(whole.slice([0..n, 0..classes, kept(0), kept(1), kept(2)]))
+    }
+
+    fn check(&self) {
+        assert!(self.roi.iter().all(|&edge| edge > 0), "a window has no voxel");
+        assert!((0.0..1.0).contains(&self.overlap), "the overlap is not in 0..1");
+    }
+}
+
+/// Copies a slab to its place in `whole` `[K, size]`.
+fn place(slab: &Slab, size: [usize; 3], whole: &mut [f32]) {
+    let strides = [size[1] * size[2], size[2], 1];
+    let voxels = size.iter().product::<usize>();
+    let [b, c] = match slab.axis {
+        0 => [1, 2],
+        1 => [0, 2],
+        _ => [0, 1],
+    };
+    for (i, plane) in slab.planes.iter().enumerate() {
+        for (row, values) in plane.chunks_exact(slab.size[c]).enumerate() {
+            let (class, j) = (row / slab.size[b], row % slab.size[b]);
+            let at = class * voxels
+                + (slab.start[slab.axis] + i) * strides[slab.axis]
+                + (slab.start[b] + j) * strides[b]
+                + slab.start[c] * strides[c];
+            for (k, value) in values.iter().enumerate() {
+                whole[at + k * strides[c]] = *value;
+            }
+        }
     }
 }
 
@@ -140,53 +177,4 @@ fn gaussian(edge: usize) -> Vec<f32> {
     let (edge_real, at) = (edge as f32, |i: usize| i as f32 - (edge as f32 - 1.0) / 2.0);
     let sigma = SIGMA * edge_real;
     (0..edge).map(|i| (-at(i).powi(2) / (2.0 * sigma * sigma)).exp()).collect()
-}
-
-/// Weighted sums of one image.
-struct Blended {
-    size: [usize; 3],
-    /// Class after class.
-    sums: Vec<f32>,
-    weights: Vec<f32>,
-}
-
-impl Blended {
-    fn new(size: [usize; 3]) -> Self {
-        Self { size, sums: Vec::new(), weights: vec![0.0; size.iter().product()] }
-    }
-
-    fn add(&mut self, values: &[f32], classes: usize, weights: &[f32], start: [usize; 3], roi: [usize; 3]) {
-        let (voxels, inside) = (self.weights.len(), weights.len());
-        self.sums.resize(classes * voxels, 0.0);
-        for i in 0..roi[0] {
-            for j in 0..roi[1] {
-                let to = ((start[0] + i) * self.size[1] + start[1] + j) * self.size[2] + start[2];
-                let from = (i * roi[1] + j) * roi[2];
-                let row = &weights[from..from + roi[2]];
-                for (total, weight) in self.weights[to..].iter_mut().zip(row) {
-                    *total += weight;
-                }
-                for class in 0..classes {
-                    let source = &values[class * inside + from..][..roi[2]];
-                    let target = &mut self.sums[class * voxels + to..][..roi[2]];
-                    for ((total, value), weight) in target.iter_mut().zip(source).zip(row) {
-                        *total += value * weight;
-                    }
-                }
-            }
-        }
-    }
-
-    /// `[1, K, size]`.
-    fn finish(mut self, device: &Device) -> Tensor<5> {
-        let voxels = self.weights.len();
-        for class in self.sums.chunks_exact_mut(voxels) {
-            for (sum, weight) in class.iter_mut().zip(&self.weights) {
-                *sum /= weight;
-            }
-        }
-        let classes = self.sums.len() / voxels;
-        let [d, h, w] = self.size;
-        Tensor::from_data(TensorData::new(self.sums, [1, classes, d, h, w]), device)
-    }
 }
