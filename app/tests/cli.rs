@@ -201,3 +201,37 @@ fn model_show_and_convert_give_what_others_rely_on() {
         }
     }
 }
+
+#[test]
+fn preprocess_writes_each_stage_with_its_label_map() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("a readable path").to_owned();
+    let settings = "spacing_mm = [6, 6, 6]\nintensity = { window = { low = -175, high = 250 } }\n\
+                    foreground_above = 0\npad_to = [64, 64, 64]\n";
+    std::fs::write(path("coarse.toml"), settings).expect("written");
+    let (image, label) =
+        (repository("assets/samples/ts_abdomen.nii.gz"), repository("assets/samples/ts_abdomen_label.nii.gz"));
+    let out = path("out.nii");
+    let stages = path("stages");
+    let recipe = path("coarse.toml");
+    let args = ["preprocess", &image, &out, "--recipe", &recipe, "--label", &label, "--stages", &stages, "--json"];
+    let document = json(&args);
+    let listed = document["stages"].as_array().expect("stages");
+    let names: Vec<&str> = listed.iter().filter_map(|s| s["name"].as_str()).collect();
+    assert_eq!(names, ["load", "orient", "spacing", "scale", "cropfg", "pad"], "{document}");
+    for (file, stage) in [("out.nii", "pad"), ("stages/pad.nii.gz", "pad"), ("stages/spacing.nii.gz", "spacing")] {
+        let facts = listed.iter().find(|s| s["name"] == stage).expect("listed");
+        for (file, dtype) in [(file.to_owned(), "float32"), (file.replace(".nii", "_label.nii"), "uint8")] {
+            let file = if file == "out_label.nii" { "out_label.nii.gz".to_owned() } else { file };
+            let info = json(&["info", &path(&file), "--json"]);
+            assert_eq!((&info["dims"], info["dtype"].as_str()), (&facts["dims"], Some(dtype)), "{file}: {info}");
+            let near = |r: usize, c: usize| {
+                let at = |v: &Value| v[r][c].as_f64().expect("a number");
+                (at(&info["affine_ras"]) - at(&facts["affine"])).abs() < 1e-4
+            };
+            assert!((0..16).all(|n| near(n / 4, n % 4)), "{file}: {info}");
+        }
+    }
+    assert_eq!(voco(&["preprocess", &image, &out, "--recipe", "nope"]).status.code(), Some(2), "wrong usage");
+    assert_eq!(voco(&["preprocess", &image, &path("out.png")]).status.code(), Some(1), "no NIfTI");
+}

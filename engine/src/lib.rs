@@ -25,3 +25,4 @@ pub use position::{
     AnswerBatch, AnswerCrop, AnswerFrame, AnswerSummary, AskedCrops, PositionAnswer, PositionQuestion, predict_position,
 };
 pub use priority::yield_to_window;
+pub use training::free_memory as free_memory_bytes;

@@ -52,7 +52,7 @@ pub(crate) struct VolumePart {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Shown {
     pub textures: TextureIds,
-    pub color_version: u64,
+    pub label_version: u64,
     pub camera: VolumeCamera,
     pub size_px: [u32; 2],
     pub transfer: TransferFunction,
@@ -72,7 +72,7 @@ pub(crate) struct BrickTexture {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct BrickKey {
     pub textures: TextureIds,
-    pub color_version: u64,
+    pub label_version: u64,
     pub transfer: TransferFunction,
 }
 

@@ -12,6 +12,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
 const ALLOWED_EDGES: &[(&str, &[&str])] = &[
     ("voco_volume", &[]),
     ("voco_shaders", &[]),
+    ("voco_label", &["voco_volume"]),
     ("voco_nn", &["voco_volume"]),
     ("voco_io", &["voco_volume"]),
     ("voco_hub", &[]),
@@ -31,6 +32,7 @@ const LIBRARIES: &[&str] = &[
     "voco_engine_api",
     "voco_hub",
     "voco_io",
+    "voco_label",
     "voco_nn",
     "voco_render",
     "voco_shaders",
@@ -43,6 +45,7 @@ const LIBRARIES: &[&str] = &[
 const FORBIDDEN_CRATES: &[(&str, &[&str])] = &[
     ("voco_volume", &["burn", "eframe", "egui", "wgpu"]),
     ("voco_shaders", &["burn", "eframe", "egui", "wgpu"]),
+    ("voco_label", &["burn", "eframe", "egui", "wgpu"]),
     ("voco_nn", &["eframe", "egui"]),
     ("voco_io", &["burn", "eframe", "egui", "wgpu"]),
     ("voco_hub", &["burn", "eframe", "egui", "wgpu"]),

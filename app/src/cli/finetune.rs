@@ -17,7 +17,7 @@ pub(crate) struct FinetuneArgs {
     /// What to learn: a task's name ('voco tasks' lists them) or a .toml file.
     #[arg(long, value_parser = parse_task)]
     task: Task,
-    /// A folder of volumes with label maps (NAME_label.nii.gz beside NAME.nii.gz, or imagesTr and labelsTr), or a JSON list as the
+    /// A folder of volumes with label maps (`NAME_label.nii.gz` beside `NAME.nii.gz`, or `imagesTr` and `labelsTr`), or a JSON list as the
     /// Medical Segmentation Decathlon has them.
     #[arg(long)]
     data: PathBuf,

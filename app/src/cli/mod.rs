@@ -1,11 +1,13 @@
 //! The head-less commands. Machine output goes to standard output, everything else to standard error.
 
 mod devices;
+mod evaluate;
 mod finetune;
 mod info;
 mod model;
 mod omni;
 mod position;
+mod preprocess;
 mod pretrain;
 mod recipe;
 mod recipes;
@@ -47,6 +49,8 @@ impl Args {
 pub(crate) enum Command {
     /// Header and statistics of a volume or label map.
     Info(info::InfoArgs),
+    /// The deterministic steps before a network sees a volume, each as a file.
+    Preprocess(preprocess::PreprocessArgs),
     /// An off-screen picture of a volume.
     Render(render::RenderArgs),
     /// The position task: where crops lie and what the network should say of them.
@@ -65,6 +69,8 @@ pub(crate) enum Command {
     /// Files of weights: what is in them, a forward pass, conversion.
     #[command(subcommand)]
     Model(model::ModelCommand),
+    /// How well label maps agree with reference ones: overlap, surface distances, volumes.
+    Evaluate(evaluate::EvaluateArgs),
     /// Devices, what they can do, and which one `auto` takes.
     Devices(devices::DevicesArgs),
 }
@@ -72,6 +78,7 @@ pub(crate) enum Command {
 pub(crate) fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Info(args) => info::run(&args),
+        Command::Preprocess(args) => preprocess::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Position(command) => position::run(command),
         Command::Pretrain(args) => pretrain::run(&args),
@@ -80,6 +87,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
         Command::Tasks(args) => tasks::run(&args),
         Command::Recipes(args) => recipes::run(&args),
         Command::Model(command) => model::run(command),
+        Command::Evaluate(args) => evaluate::run(&args),
         Command::Devices(args) => devices::run(&args),
     }
 }

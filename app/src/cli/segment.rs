@@ -128,7 +128,7 @@ pub(crate) fn run(args: SegmentArgs) -> anyhow::Result<()> {
             EngineEvent::Phase { phase: Phase::Segmenting, .. } => watch.began = Instant::now(),
             EngineEvent::Progress { done, total, .. } => watch.progress(done, total),
             EngineEvent::Segmented { report, .. } => {
-                watch.done(&report, args.json);
+                Watch::done(&report, args.json);
                 reports.push(report);
             }
             EngineEvent::SegmentFailed { text, .. } => {
@@ -181,7 +181,7 @@ impl Watch<'_> {
         super::say(&format!("  {done} of {total} windows, about {left:.0} s left"));
     }
 
-    fn done(&self, report: &SegmentReport, is_json: bool) {
+    fn done(report: &SegmentReport, is_json: bool) {
         if report.skipped {
             super::say("  it is there already");
         } else {
@@ -283,7 +283,7 @@ mod tests {
     fn several_volumes_need_a_folder_and_different_names() {
         let folder = tempfile::tempdir().expect("a folder");
         let (a, b) = (folder.path().join("a.nii"), folder.path().join("b.nii.gz"));
-        let one = items(&[a.clone()], &folder.path().join("x.nii.gz")).expect("one file");
+        let one = items(std::slice::from_ref(&a), &folder.path().join("x.nii.gz")).expect("one file");
         assert_eq!(one[0].output, Some(folder.path().join("x.nii.gz")));
         let two = items(&[a.clone(), b.clone()], &folder.path().join("out")).expect("a folder");
         assert_eq!(two[1].output, Some(folder.path().join("out/b_seg.nii.gz")));

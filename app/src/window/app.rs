@@ -6,6 +6,7 @@ use voco_engine_api::{CancelFlag, EngineEvent};
 use voco_render::RenderContext;
 use voco_ui::{Outbox, Request, Session, Shell, ViewSettings};
 
+use super::jobs::JobLinks;
 use super::models::ModelTasks;
 use super::recent::RecentFiles;
 use super::tasks::Tasks;
@@ -20,6 +21,7 @@ pub(super) struct App {
     pub models: ModelTasks,
     pub engine: EngineHandle,
     pub training_cancel: Option<CancelFlag>,
+    pub jobs: JobLinks,
     pub render: RenderContext,
     pub recent: RecentFiles,
     pub told_of_render_error: bool,
@@ -43,6 +45,7 @@ impl App {
         }
         session.recent = recent.paths().to_vec();
         session.label_presets = crate::label_presets::all();
+        session.tasks = voco_engine_api::built_in_tasks();
         let mut outbox = Outbox::default();
         if sample {
             outbox.ask(Request::OpenSample);
@@ -59,6 +62,7 @@ impl App {
             models: ModelTasks::new(waker()),
             engine: EngineHandle::start(waker())?,
             training_cancel: None,
+            jobs: JobLinks::default(),
             render,
             recent,
             told_of_render_error: false,
@@ -75,6 +79,7 @@ impl App {
                 job.previews.extend(self.engine.preview().get());
             }
             self.session.training.apply(event);
+            self.follow(event);
         }
     }
 }
@@ -83,6 +88,9 @@ impl eframe::App for App {
     /// Runs also while the window is hidden, so that the engine's queue is always drained.
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
         self.drain_engine();
+        if self.take_patches() {
+            ctx.request_repaint();
+        }
         if let Some(error) = self.render.first_error()
             && !std::mem::replace(&mut self.told_of_render_error, true)
         {

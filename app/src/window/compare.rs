@@ -1,8 +1,12 @@
 use std::collections::BTreeMap;
 
 use glam::DVec3;
+use voco_label::{ClassMetrics, ClassRule, LabelError, LabelMap, Protocol};
 use voco_ui::{ClassAgreement, ComparisonReport};
-use voco_volume::{LabelTable, SliceFrame, SlicePlane, Volume};
+use voco_volume::{Geometry, LabelTable, SliceFrame, SlicePlane, Volume};
+
+/// For the share of surfaces that agree, which the panel does not show.
+const TOLERANCE_MM: f64 = 2.0;
 
 /// Agreement of a label map with a reference, class by class. The reference decides the grid: the label map is read at the
 /// reference's voxels, so that maps of different grids can be compared as they are drawn.
@@ -14,13 +18,45 @@ pub(super) fn compare(
     (reference, reference_names): &(Volume, LabelTable),
     is_cancelled: &dyn Fn() -> bool,
 ) -> Result<ComparisonReport, String> {
+    let sentence = |e: LabelError| format!("The label maps cannot be compared: {e}.");
+    let truth = LabelMap::from_volume(reference).map_err(sentence)?;
+    let mut predicted = LabelMap::from_volume(prediction).map_err(sentence)?;
     let geometry = *reference.geometry();
-    let truth = ids(reference)?;
-    let same_grid = prediction.geometry().is_same_grid(&geometry, 0.01);
-    let predicted = if same_grid { ids(prediction)? } else { ids_on_grid_of(prediction, reference)? };
-    let frame = SliceFrame::new(&geometry, SlicePlane::Axial);
+    if !prediction.geometry().is_same_grid(&geometry, 0.01) {
+        predicted = predicted.resampled(&geometry).map_err(sentence)?;
+    }
+    let worst = worst_places(&predicted.values().to_u32(), &truth.values().to_u32(), &geometry, is_cancelled)?;
+    let rules: Vec<ClassRule> =
+        worst.keys().map(|&id| ClassRule { id, tolerance_mm: TOLERANCE_MM, is_trimmed: false }).collect();
+    let metrics = predicted.compared(&truth, Protocol::Monai, &rules).map_err(sentence)?;
+    let name = |id: u16| reference_names.get(id).or_else(|| names.get(id)).map(|e| e.name.clone());
+    let row = |m: ClassMetrics| {
+        let id = u16::try_from(m.id).unwrap_or(u16::MAX);
+        let number = |v: f64| v.is_finite().then_some(v);
+        ClassAgreement {
+            id,
+            name: name(id).unwrap_or_else(|| format!("Label {}", m.id)),
+            dice: number(m.dice),
+            hd95_mm: number(m.hd95),
+            assd_mm: number(m.assd),
+            volume_ml: m.volume_ml_prediction,
+            reference_ml: m.volume_ml_reference,
+            worst_mm: worst.get(&m.id).copied().flatten(),
+        }
+    };
+    Ok(ComparisonReport { classes: metrics.into_iter().map(row).collect() })
+}
+
+/// For each class that either map has: the middle of the difference in the axial slice that has most of it.
+fn worst_places(
+    predicted: &[u32],
+    truth: &[u32],
+    geometry: &Geometry,
+    is_cancelled: &dyn Fn() -> bool,
+) -> Result<BTreeMap<u32, Option<DVec3>>, String> {
+    let frame = SliceFrame::new(geometry, SlicePlane::Axial);
     let dims = geometry.dims();
-    let mut classes: BTreeMap<u16, Counts> = BTreeMap::new();
+    let mut classes: BTreeMap<u32, Differences> = BTreeMap::new();
     for (row, (p, r)) in predicted.chunks(dims[0]).zip(truth.chunks(dims[0])).enumerate() {
         if row % dims[1] == 0 && is_cancelled() {
             return Err("cancelled".into());
@@ -34,85 +70,23 @@ pub(super) fn compare(
                 continue;
             }
             if p == r {
-                let counts = classes.entry(p).or_default();
-                counts.both += 1;
+                classes.entry(p).or_default();
                 continue;
             }
             let point = geometry.world_from_voxel().transform_point3(DVec3::new(i as f64, j as f64, k as f64));
-            let slice = frame.slice_at(&geometry, point);
-            for (id, of_prediction) in [(p, true), (r, false)] {
-                if id != 0 {
-                    classes.entry(id).or_default().differs(slice, point, of_prediction);
-                }
+            let slice = frame.slice_at(geometry, point);
+            for id in [p, r].into_iter().filter(|&id| id != 0) {
+                let (count, sum) = classes.entry(id).or_default().entry(slice).or_default();
+                *count += 1;
+                *sum += point;
             }
         }
     }
-    let ml = geometry.spacing_mm().to_array().iter().product::<f64>() / 1000.0;
-    let name =
-        |id: u16| reference_names.get(id).or_else(|| names.get(id)).map_or(format!("Label {id}"), |e| e.name.clone());
-    let row = |(id, counts): (u16, Counts)| {
-        let [predicted, truth] = [counts.only_prediction, counts.only_reference].map(|n| (n + counts.both) as f64);
-        ClassAgreement {
-            id,
-            name: name(id),
-            dice: (predicted + truth > 0.0).then(|| 2.0 * counts.both as f64 / (predicted + truth)),
-            hd95_mm: None,
-            assd_mm: None,
-            volume_ml: predicted * ml,
-            reference_ml: truth * ml,
-            worst_mm: counts.worst(),
-        }
+    let worst = |slices: Differences| {
+        slices.into_values().max_by_key(|(count, _)| *count).map(|(count, sum)| sum / count as f64)
     };
-    Ok(ComparisonReport { classes: classes.into_iter().map(row).collect() })
+    Ok(classes.into_iter().map(|(id, slices)| (id, worst(slices))).collect())
 }
 
-/// Voxels of one class.
-#[derive(Default)]
-struct Counts {
-    both: u64,
-    only_prediction: u64,
-    only_reference: u64,
-    /// Of each axial slice: how many differ, and the sum of their places.
-    slices: BTreeMap<usize, (u64, DVec3)>,
-}
-
-impl Counts {
-    fn differs(&mut self, slice: usize, point_mm: DVec3, of_prediction: bool) {
-        *(if of_prediction { &mut self.only_prediction } else { &mut self.only_reference }) += 1;
-        let (count, sum) = self.slices.entry(slice).or_default();
-        *count += 1;
-        *sum += point_mm;
-    }
-
-    fn worst(&self) -> Option<DVec3> {
-        self.slices.values().max_by_key(|(count, _)| *count).map(|(count, sum)| *sum / *count as f64)
-    }
-}
-
-fn ids(labels: &Volume) -> Result<Vec<u16>, String> {
-    labels.to_f32().into_iter().map(id).collect()
-}
-
-fn ids_on_grid_of(labels: &Volume, grid: &Volume) -> Result<Vec<u16>, String> {
-    let geometry = grid.geometry();
-    let map = labels.geometry().voxel_from_world() * geometry.world_from_voxel();
-    let (values, from) = (labels.to_f32(), labels.dims());
-    let [x, y, z] = geometry.dims();
-    let mut out = Vec::with_capacity(x * y * z);
-    for n in 0..x * y * z {
-        let at = map.transform_point3(DVec3::new((n % x) as f64, (n / x % y) as f64, (n / x / y) as f64)).round();
-        let inside = (0..3).all(|a| at[a] >= 0.0 && at[a] < from[a] as f64);
-        let [i, j, k] = at.to_array().map(|c| c.max(0.0) as usize);
-        out.push(if inside { id(values[i + from[0] * (j + from[1] * k)])? } else { 0 });
-    }
-    Ok(out)
-}
-
-fn id(value: f32) -> Result<u16, String> {
-    let id = value as u16;
-    if f32::from(id) == value {
-        Ok(id)
-    } else {
-        Err(format!("The map holds {value}, which is no label; choose another."))
-    }
-}
+/// Of each slice: how many voxels differ, and the sum of their places.
+type Differences = BTreeMap<usize, (u64, DVec3)>;

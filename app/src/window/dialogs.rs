@@ -12,6 +12,11 @@ pub(super) enum Asked {
     TrainingFolder,
     RunFolder,
     RunsRoot,
+    FinetuneFolder,
+    FinetuneList,
+    FinetuneInit,
+    FinetuneRun,
+    Checkpoint,
     ModelFolder(&'static voco_hub::Model),
 }
 
@@ -49,10 +54,26 @@ impl Dialogs {
                 let picked = dialog.set_title(title).add_filter("NIfTI", &images).pick_file();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }
-            Asked::TrainingFolder | Asked::RunFolder | Asked::RunsRoot | Asked::ModelFolder(_) => {
+            Asked::FinetuneList | Asked::FinetuneInit | Asked::Checkpoint => {
+                let dialog = if asked == Asked::FinetuneList {
+                    dialog.set_title("List of volumes with label maps").add_filter("JSON list", &["json"])
+                } else {
+                    let weights = ["safetensors", "pt", "pth", "bpk"];
+                    dialog.set_title("Weights").add_filter("Weights", &weights)
+                };
+                let picked = dialog.pick_file();
+                wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
+            }
+            Asked::TrainingFolder
+            | Asked::RunFolder
+            | Asked::RunsRoot
+            | Asked::FinetuneFolder
+            | Asked::FinetuneRun
+            | Asked::ModelFolder(_) => {
                 let title = match asked {
-                    Asked::RunFolder => "Folder for the run".to_owned(),
+                    Asked::RunFolder | Asked::FinetuneRun => "Folder for the run".to_owned(),
                     Asked::RunsRoot => "Folder that holds runs".to_owned(),
+                    Asked::FinetuneFolder => "Folder of volumes with label maps".to_owned(),
                     Asked::ModelFolder(model) => format!("Folder that holds {}", model.file),
                     _ => "Folder of volumes to train on".to_owned(),
                 };

@@ -3,7 +3,9 @@
 mod app;
 mod compare;
 mod dialogs;
+mod jobs;
 mod models;
+mod preflight;
 mod recent;
 mod requests;
 mod runs;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use voco_engine_api::{DataItem, EngineCommand, JobSpec};
 use voco_render::{Comparison, ComparisonStyle};
 use voco_ui::{
-    Loading, OpenLabels, OpenVolume, ReferenceLabels, Request, TrainedVolume, TrainingJob, TrainingSetup,
-    TrainingSource, VolumeId, Window,
+    FinetuneSetup, LabelHistory, Loading, OpenLabels, OpenVolume, Preflight, ReferenceLabels, Request, TrainedVolume,
+    TrainingJob, TrainingSetup, TrainingSource, VolumeId, Window,
 };
 
 use super::app::App;
@@ -47,6 +47,25 @@ impl App {
                 let work = TaskWork::PositionFrame { volume_id: volume, volume: open.volume.clone(), recipe, seed };
                 self.start_task(work);
             }
+            Request::FinetuneFolderDialog => self.dialogs.ask(Asked::FinetuneFolder),
+            Request::FinetuneListDialog => self.dialogs.ask(Asked::FinetuneList),
+            Request::FinetuneInitDialog => self.dialogs.ask(Asked::FinetuneInit),
+            Request::FinetuneRunDialog => self.dialogs.ask(Asked::FinetuneRun),
+            Request::Preflight(setup) => self.start_preflight(*setup),
+            Request::StartFinetune(setup) => self.start_finetune(*setup),
+            Request::PauseFinetune => self.tell_finetune(EngineCommand::Pause),
+            Request::ResumeFinetune => self.tell_finetune(EngineCommand::Resume),
+            Request::StopFinetune => {
+                if let Some(cancel) = &self.jobs.finetune_cancel {
+                    cancel.cancel();
+                }
+            }
+            Request::CheckpointDialog => self.dialogs.ask(Asked::Checkpoint),
+            Request::UseCheckpoint(path) => self.use_checkpoint(path),
+            Request::Segment(volume) => self.start_segment(volume),
+            Request::StopSegmenting => self.stop_segment(),
+            Request::UndoLabels => self.step_labels(false),
+            Request::RedoLabels => self.step_labels(true),
             Request::ListRuns => self.list_runs(),
             Request::RunsRootDialog => self.dialogs.ask(Asked::RunsRoot),
             Request::ReadRun(folder) => {
@@ -93,6 +112,12 @@ impl App {
                 Asked::TrainingFolder => setup.source = TrainingSource::Folder(paths.swap_remove(0)),
                 Asked::ModelFolder(model) => self.fetch_model(&model.name, Some(paths.swap_remove(0))),
                 Asked::RunFolder => self.continue_run(paths.swap_remove(0)),
+                Asked::FinetuneFolder | Asked::FinetuneList => {
+                    self.finetune_setup(|s, path| s.data = Some(path), paths);
+                }
+                Asked::FinetuneInit => self.finetune_setup(|s, path| s.init = Some(path), paths),
+                Asked::FinetuneRun => self.finetune_setup(|s, path| s.out = Some(path), paths),
+                Asked::Checkpoint => self.use_checkpoint(paths.swap_remove(0)),
                 Asked::RunsRoot => {
                     self.session.runs.root = Some(paths.swap_remove(0));
                     self.list_runs();
@@ -104,9 +129,19 @@ impl App {
     pub(super) fn take_task_results(&mut self) {
         for (task, share) in self.tasks.progress() {
             self.session.loading.iter_mut().filter(|l| l.task == task).for_each(|l| l.progress = share);
+            if let Preflight::Running(_, shown, of, _) = &mut self.session.preflight
+                && *of == task
+            {
+                *shown = share;
+            }
         }
         for result in self.tasks.results() {
             self.session.loading.retain(|l| l.task != result.task);
+            if matches!(&self.session.preflight, Preflight::Running(_, _, task, _) if *task == result.task)
+                && !matches!(result.outcome, TaskOutcome::Preflight(_))
+            {
+                self.session.preflight = Preflight::None;
+            }
             match result.outcome {
                 TaskOutcome::Image { source, opened } => self.add_volume(result.task, source, *opened),
                 TaskOutcome::Labels { volume_id, role, labels, note } => {
@@ -137,6 +172,17 @@ impl App {
                         reference.measuring = None;
                     }
                 }
+                TaskOutcome::Preflight(report) => {
+                    if let Preflight::Running(data, _, task, _) = &self.session.preflight
+                        && *task == result.task
+                    {
+                        self.session.preflight = Preflight::Done(data.clone(), report);
+                    }
+                }
+                TaskOutcome::Card(card) => self.take_card(*card),
+                TaskOutcome::Prediction { volume_id, texture, volume } => {
+                    self.keep_prediction(volume_id, &texture, &volume);
+                }
                 TaskOutcome::Runs(list) => self.session.runs.set_list(list),
                 TaskOutcome::RunCurves { folder, curves } => drop(self.session.runs.curves.insert(folder, curves)),
                 TaskOutcome::Failed(text) => self.session.notice(text, true),
@@ -146,7 +192,15 @@ impl App {
     }
 
     /// Images are opened; label maps (by name) go over the image of their name, or else the last one, or the volume on show.
+    /// Weights are taken for segmentation.
     fn open(&mut self, paths: Vec<PathBuf>) {
+        let (weights, paths): (Vec<_>, Vec<_>) = paths.into_iter().partition(|p| is_weights(p));
+        if let Some(path) = weights.into_iter().next_back() {
+            self.use_checkpoint(path);
+        }
+        if paths.is_empty() {
+            return;
+        }
         let (labels, mut images): (Vec<_>, Vec<_>) = paths.into_iter().partition(|p| voco_io::is_label_name(p));
         if images.is_empty() {
             // Alone, with nothing to lie over, a label map is looked at as an image.
@@ -202,7 +256,11 @@ impl App {
     fn put_labels(&mut self, id: VolumeId, role: LabelRole, labels: OpenLabels) {
         let Some(volume) = self.session.volumes.iter_mut().find(|v| v.id == id) else { return };
         match role {
-            LabelRole::Shown => volume.labels = Some(labels),
+            LabelRole::Shown => {
+                let edit = format!("Open {}", labels.name);
+                let before = volume.labels.replace(labels);
+                volume.label_history.record(edit, before);
+            }
             LabelRole::Reference => {
                 let look = Comparison { style: ComparisonStyle::Outlines, class: None };
                 volume.reference = Some(ReferenceLabels { labels, look, measuring: None, report: None });
@@ -211,7 +269,7 @@ impl App {
         self.compare(id);
     }
 
-    fn compare(&mut self, id: VolumeId) {
+    pub(super) fn compare(&mut self, id: VolumeId) {
         let Some(volume) = self.session.volumes.iter_mut().find(|v| v.id == id) else { return };
         let (Some(labels), Some(reference)) = (&volume.labels, &mut volume.reference) else { return };
         reference.report = None;
@@ -253,6 +311,7 @@ impl App {
             window: Window::default_for(&loaded.stats),
             texture: loaded.texture,
             labels: loaded.labels,
+            label_history: LabelHistory::default(),
             reference: None,
             position: None,
         };
@@ -274,7 +333,7 @@ impl App {
     }
 
     /// A task whose result says all there is to say.
-    fn start_task(&mut self, work: TaskWork) {
+    pub(super) fn start_task(&mut self, work: TaskWork) {
         if let Err(text) = self.tasks.start(work) {
             self.session.notice(text, true);
         }
@@ -284,6 +343,12 @@ impl App {
         let Some(root) = self.session.runs.root.clone().or_else(super::runs::default_root) else { return };
         self.session.runs.is_loading = true;
         self.start_task(TaskWork::ListRuns(root));
+    }
+
+    fn finetune_setup(&mut self, set: impl FnOnce(&mut FinetuneSetup, PathBuf), mut paths: Vec<PathBuf>) {
+        if let Some(setup) = &mut self.session.finetune.setup {
+            set(setup, paths.swap_remove(0));
+        }
     }
 
     /// The folder of the next run; if one is in it already, going on with that is what one wants.
@@ -370,6 +435,11 @@ impl App {
             self.settings.reset_for(volume);
         }
     }
+}
+
+fn is_weights(path: &Path) -> bool {
+    let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+    ending.is_some_and(|e| ["safetensors", "pt", "pth", "bpk"].contains(&e.as_str()))
 }
 
 fn is_whole_body(recipe: voco_volume::Recipe) -> bool {

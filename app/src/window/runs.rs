@@ -20,6 +20,13 @@ pub(super) fn new_run_folder() -> Option<PathBuf> {
     (1..100_000).map(|n| runs.join(format!("run-{n:03}"))).find(|p| !p.exists())
 }
 
+/// A file in the user's data folder for the next prediction. Its name says nothing of the patient.
+pub(super) fn new_prediction_file() -> Option<PathBuf> {
+    let folder = directories::ProjectDirs::from("", "", "voco-workbench")?.data_dir().join("predictions");
+    fs::create_dir_all(&folder).ok()?;
+    (1..1_000_000).map(|n| folder.join(format!("prediction-{n:04}.nii.gz"))).find(|p| !p.exists())
+}
+
 /// All runs of a folder (or the one that it is), newest first. What is not a run is passed over.
 pub(super) fn list(root: &Path) -> Vec<RunSummary> {
     let inside = fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path());

@@ -6,9 +6,12 @@ use parking_lot::Mutex;
 use voco_engine_api::CancelFlag;
 use voco_io::{Control, LabelNames, OpenError, Opened};
 use voco_render::{LabelTexture, PreparedVolume, RenderContext, UploadLimits, VolumeTexture};
-use voco_ui::{ComparisonReport, OpenLabels, RunCurves, RunSummary, TrainingSetup, TrainingSource, VolumeId};
+use voco_ui::{
+    CardOf, ComparisonReport, FinetuneSetup, OpenLabels, PreflightReport, RunCurves, RunSummary, TrainingSetup,
+    TrainingSource, VolumeId,
+};
 use voco_volume::position::{Crop, PositionGrid};
-use voco_volume::{Geometry, LabelTable, Recipe, Stats, Volume, preprocess};
+use voco_volume::{Geometry, LabelTable, Recipe, Rescale, Stats, Volume, Voxels, preprocess};
 
 /// Most tasks at a time; more wait for a thread to be free.
 const MAX_THREADS: usize = 2;
@@ -45,6 +48,9 @@ pub(super) enum TaskWork {
     Compare { volume_id: VolumeId, prediction: Box<(Volume, LabelTable)>, reference: Box<(Volume, LabelTable)> },
     PositionFrame { volume_id: VolumeId, volume: Volume, recipe: Recipe, seed: u64 },
     ListTrainingFolder(Box<TrainingSetup>),
+    Preflight { setup: Box<FinetuneSetup>, names: LabelNames },
+    ReadCard(PathBuf),
+    KeepPrediction { volume_id: VolumeId, geometry: Geometry, texture: Arc<LabelTexture>, labels: Vec<u16> },
     ListRuns(PathBuf),
     ReadRun(PathBuf),
     SaveNote { folder: PathBuf, note: String },
@@ -73,6 +79,13 @@ pub(super) enum TaskOutcome {
     TrainingFolder {
         setup: Box<TrainingSetup>,
         paths: Vec<PathBuf>,
+    },
+    Preflight(Box<PreflightReport>),
+    Card(Box<CardOf>),
+    Prediction {
+        volume_id: VolumeId,
+        texture: Arc<LabelTexture>,
+        volume: Box<Volume>,
     },
     Runs(Vec<RunSummary>),
     RunCurves {
@@ -191,6 +204,21 @@ fn run(work: TaskWork, cancel: &CancelFlag, report: &dyn Fn(f32)) -> TaskOutcome
             match voco_io::list_images(folder) {
                 Ok(paths) => TaskOutcome::TrainingFolder { setup, paths },
                 Err(e) => TaskOutcome::Failed(format!("The folder cannot be read ({}); choose another.", e.kind())),
+            }
+        }
+        TaskWork::Preflight { setup, names } => match super::preflight::look(&setup, &names, &is_cancelled, report) {
+            Ok(found) => TaskOutcome::Preflight(Box::new(found)),
+            Err(_) if is_cancelled() => TaskOutcome::Cancelled,
+            Err(text) => TaskOutcome::Failed(text),
+        },
+        TaskWork::ReadCard(path) => TaskOutcome::Card(Box::new(super::preflight::card(path))),
+        TaskWork::KeepPrediction { volume_id, geometry, texture, labels } => {
+            // Bytes where they do: half the memory.
+            let bytes: Option<Vec<u8>> = labels.iter().map(|&id| u8::try_from(id).ok()).collect();
+            let voxels = bytes.map_or_else(|| Voxels::U16(labels.into()), |b| Voxels::U8(b.into()));
+            match Volume::new(geometry, voxels, Rescale::IDENTITY) {
+                Ok(volume) => TaskOutcome::Prediction { volume_id, texture, volume: Box::new(volume) },
+                Err(e) => TaskOutcome::Failed(e.to_string()),
             }
         }
         TaskWork::ListRuns(root) => TaskOutcome::Runs(super::runs::list(&root)),

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use voco_volume::Recipe;
 
-use crate::{TrainingSetup, VolumeId};
+use crate::{FinetuneSetup, TrainingSetup, VolumeId};
 
 /// What the user asks for that a panel cannot do itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +38,36 @@ pub enum Request {
     TrainingFolderDialog,
     /// Ask for the folder of the run.
     RunFolderDialog,
+    /// Ask for the folder of volumes to fine-tune on.
+    FinetuneFolderDialog,
+    /// Ask for a list of volumes to fine-tune on.
+    FinetuneListDialog,
+    /// Ask for the weights to begin with.
+    FinetuneInitDialog,
+    /// Ask for the folder of the fine-tuning run.
+    FinetuneRunDialog,
+    /// Look at the data of a fine-tuning, without starting it.
+    Preflight(Box<FinetuneSetup>),
+    /// Begin fine-tuning.
+    StartFinetune(Box<FinetuneSetup>),
+    /// Hold it.
+    PauseFinetune,
+    /// Go on.
+    ResumeFinetune,
+    /// Save and end it.
+    StopFinetune,
+    /// Ask for the weights to segment with.
+    CheckpointDialog,
+    /// Segment with these weights or with the best of this run.
+    UseCheckpoint(PathBuf),
+    /// Segment a volume.
+    Segment(VolumeId),
+    /// Stop segmenting.
+    StopSegmenting,
+    /// Take the last edit of the active volume's labels back.
+    UndoLabels,
+    /// Do it again.
+    RedoLabels,
     /// Read the list of runs.
     ListRuns,
     /// Ask for the folder that holds runs.

@@ -4,7 +4,7 @@ use voco_volume::Stats;
 
 use crate::panels::{self, section};
 use crate::views::{slice_ui, volume_ui};
-use crate::{LeftDrag, Notice, Outbox, Request, Session, ViewKind, ViewSettings, Window, WindowPreset, theme};
+use crate::{LeftDrag, Notice, Outbox, Request, Session, ViewKind, ViewSettings, Window, WindowPreset, Work, theme};
 
 /// The whole window: menu, side panels, four views, status bar.
 pub struct Shell {
@@ -44,7 +44,7 @@ impl Shell {
         });
         egui::Panel::right("right").default_size(330.0).min_size(280.0).show(ui, |ui| {
             egui::ScrollArea::vertical().id_salt("right panel").auto_shrink([false, false]).show(ui, |ui| {
-                section(ui, "Pre-training", |ui| panels::training_ui(ui, session, settings, outbox));
+                work_ui(ui, session, settings, outbox);
             });
         });
         settings.hover_mm = None;
@@ -71,6 +71,14 @@ impl Shell {
         let pressed = |key| ui.input_mut(|i| i.consume_key(Modifiers::NONE, key));
         if ui.input_mut(|i| i.consume_key(Modifiers::COMMAND, Key::O)) {
             outbox.ask(Request::OpenDialog);
+        }
+        // With Shift first: the other pattern would match it, too.
+        if ui.input_mut(|i| {
+            i.consume_key(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z) || i.consume_key(Modifiers::COMMAND, Key::Y)
+        }) {
+            outbox.ask(Request::RedoLabels);
+        } else if ui.input_mut(|i| i.consume_key(Modifiers::COMMAND, Key::Z)) {
+            outbox.ask(Request::UndoLabels);
         }
         let digits =
             [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6, Key::Num7, Key::Num8, Key::Num9];
@@ -120,6 +128,26 @@ impl Shell {
             settings.maximized = None;
             settings.show_help = false;
         }
+    }
+}
+
+/// The right panel: what networks are wanted for.
+fn work_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
+    ui.horizontal(|ui| {
+        for (work, text, hint, is_running) in [
+            (Work::Pretrain, "Pre-train", "VoCo, on volumes without labels", session.training.is_running()),
+            (Work::Finetune, "Fine-tune", "Training with labels", session.finetune.is_running()),
+            (Work::Segment, "Segment", "Labels for the volume on show", session.segment.is_running()),
+        ] {
+            let text = if is_running { format!("{text} …") } else { text.to_owned() };
+            ui.selectable_value(&mut settings.work, work, text).on_hover_text(hint);
+        }
+    });
+    ui.separator();
+    match settings.work {
+        Work::Pretrain => panels::training_ui(ui, session, settings, outbox),
+        Work::Finetune => panels::finetune_ui(ui, session, outbox),
+        Work::Segment => panels::segment_ui(ui, session, outbox),
     }
 }
 
@@ -188,6 +216,19 @@ fn menu_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outb
             ui.separator();
             if ui.button("Quit").clicked() {
                 outbox.ask(Request::Quit);
+            }
+        });
+        ui.menu_button("Edit", |ui| {
+            let history = session.active().map(|v| &v.label_history);
+            for (verb, keys, name, request) in [
+                ("Undo", "Ctrl+Z", history.and_then(|h| h.undo_name()), Request::UndoLabels),
+                ("Redo", "Ctrl+Y", history.and_then(|h| h.redo_name()), Request::RedoLabels),
+            ] {
+                let text = name.map_or(format!("{verb}  ({keys})"), |name| format!("{verb}: {name}  ({keys})"));
+                if ui.add_enabled(name.is_some(), egui::Button::new(text)).clicked() {
+                    outbox.ask(request);
+                    ui.close();
+                }
             }
         });
         ui.menu_button("View", |ui| {

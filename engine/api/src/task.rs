@@ -97,6 +97,12 @@ pub struct TaskAugmentation {
     pub scale: [f64; 2],
     /// Chance and greatest size of an offset on intensities.
     pub shift: [f64; 2],
+    /// Chance and size x of a change of scale, up to a factor of about e^x to both sides; the proportions change by a third of it.
+    pub zoom: [f64; 2],
+    /// Chance and greatest size of an offset ± x on the intensities of each class by itself, as contrast medium changes organs.
+    pub contrast: [f64; 2],
+    /// Chance and greatest standard deviation of noise.
+    pub noise: [f64; 2],
     /// Chance that a crop is cut to a slab along z, as of a scan that ends there.
     pub short_scan: f64,
 }
@@ -119,8 +125,9 @@ impl Task {
     pub fn problem(&self) -> Option<String> {
         let names: BTreeSet<&str> = self.classes.iter().map(|c| c.name.as_str()).collect();
         let t = &self.training;
-        let chances =
-            [t.augment.flip, t.augment.quarter_turn, t.augment.scale[0], t.augment.shift[0], t.augment.short_scan];
+        let a = &t.augment;
+        let pairs = [a.scale, a.shift, a.zoom, a.contrast, a.noise];
+        let mut chances = [a.flip, a.quarter_turn, a.short_scan].into_iter().chain(pairs.map(|[chance, _]| chance));
         let is_length = |n: f64| n.is_finite() && n >= 0.0;
         if let Some(problem) = self.preprocess.problem() {
             Some(problem)
@@ -138,10 +145,10 @@ impl Task {
             Some("learning_rate must be a number above 0, weight_decay one of at least 0".into())
         } else if !(is_length(t.positive) && is_length(t.negative) && t.positive + t.negative > 0.0) {
             Some("positive and negative must be shares of at least 0, not both 0".into())
-        } else if chances.iter().any(|c| !(0.0..=1.0).contains(c))
-            || !is_length(t.augment.scale[1] + t.augment.shift[1])
+        } else if chances.any(|c| !(0.0..=1.0).contains(&c))
+            || pairs.iter().any(|[_, size]| !(0.0..=1.0).contains(size))
         {
-            Some("augment: chances must be from 0 to 1, sizes at least 0".into())
+            Some("augment: chances and sizes must be from 0 to 1".into())
         } else {
             None
         }

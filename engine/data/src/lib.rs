@@ -13,7 +13,7 @@ pub mod loader;
 mod random;
 
 pub use augment::{Augmentation, augment};
-pub use cache::{SampleCache, SkipReason, Skipped, StoredSample};
+pub use cache::{CacheReport, SampleCache, SkipReason, Skipped, StoredSample};
 pub use crop::{Crop, PosNeg};
 pub use error::DataError;
 pub use label::{ClassName, LabelMap};

@@ -46,7 +46,7 @@ impl MemoryNeed {
 
 /// Bytes of main memory that the process may still take: what the system has available, or less where a container limits it.
 /// `None` where the system does not tell.
-pub(crate) fn free_memory() -> Option<u64> {
+pub fn free_memory() -> Option<u64> {
     let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
     let system = || {
         let text = fs::read_to_string("/proc/meminfo").ok()?;

@@ -8,7 +8,8 @@ mod run_log;
 mod tensorboard;
 mod watchdog;
 
-pub(crate) use budget::{MemoryNeed, free_memory};
+pub(crate) use budget::MemoryNeed;
+pub use budget::free_memory;
 pub(crate) use gradients::GradientMean;
 pub(crate) use run_folder::{Best, Checkpoint, RunFolder, Snapshot, weights_path, write_atomically};
 pub(crate) use run_log::RunLog;

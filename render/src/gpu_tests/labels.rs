@@ -169,3 +169,32 @@ fn a_comparison_colours_agreement_and_each_kind_of_difference() {
         assert_eq!(seen.len(), if class.is_none() { 5 } else { 4 }, "every case was there");
     }
 }
+
+#[test]
+fn a_map_written_in_parts_is_the_map_uploaded_at_once() {
+    let Some(mut gpu) = Gpu::new() else { return };
+    // 5 fits R8Uint, 60000 needs R16Uint.
+    for greatest in [5, 60_000] {
+        let (volume, ids) = label_volume(greatest);
+        let table = LabelTable::from_ids(ids.iter().copied(), |_| None);
+        let whole = LabelTexture::upload(&gpu.ctx, &volume, &table).unwrap();
+        let parts = LabelTexture::empty(&gpu.ctx, volume.geometry(), &table).unwrap();
+        let [x, y, z] = volume.dims();
+        for (from, to) in [(0, 2), (2, 3), (3, z)] {
+            let part = &ids[x * y * from..x * y * to];
+            parts.write(&gpu.ctx, [0, 0, from], [x, y, to - from], part);
+        }
+        // One voxel, and one that lies outside.
+        parts.write(&gpu.ctx, [3, 2, 1], [1, 1, 1], &[ids[3 + x * (2 + y)]]);
+        parts.write(&gpu.ctx, [x, 0, 0], [1, 1, 1], &[1]);
+        assert_eq!(parts.visible_bricks(), whole.visible_bricks());
+        for plane in SlicePlane::ALL {
+            let view = view_of(volume.geometry(), plane, SIZE);
+            let [a, b] = [&whole, &parts].map(|texture| {
+                let labels = SliceLabels::of(Some(texture));
+                gpu.renderer.render_slice_to_rgba(&gpu.ctx, &mut gpu.state, None, labels, &view, &LOOK, &[]).unwrap()
+            });
+            assert_eq!(a, b, "{plane:?} with ids up to {greatest}");
+        }
+    }
+}

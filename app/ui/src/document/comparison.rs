@@ -32,7 +32,7 @@ pub struct ClassAgreement {
     pub id: u16,
     /// Name for people.
     pub name: String,
-    /// Dice overlap, 0…1; none if neither map has the class.
+    /// Dice overlap, 0…1; none if the reference lacks the class.
     pub dice: Option<f64>,
     /// 95th percentile of the surface distances; none if one of the two lacks the class.
     pub hd95_mm: Option<f64>,

@@ -3,12 +3,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use glam::DVec3;
-use voco_engine_api::CancelFlag;
+use voco_engine_api::{CancelFlag, Task};
 use voco_render::{LabelTexture, VolumeTexture};
 use voco_volume::position::{Crop, PositionGrid};
 use voco_volume::{Geometry, LabelTable, Recipe, Stats, Volume};
 
-use super::{ModelsState, ReferenceLabels, RunsState, TrainingState};
+use super::{
+    FinetuneState, LabelHistory, ModelsState, Preflight, ReferenceLabels, RunsState, SegmentState, TrainingState,
+};
 
 /// What is open and what is going on.
 #[derive(Default)]
@@ -27,6 +29,14 @@ pub struct Session {
     pub position_asked: Option<(VolumeId, Recipe, u64)>,
     /// Pre-training.
     pub training: TrainingState,
+    /// Segmentation tasks that can be trained or asked for.
+    pub tasks: Vec<Task>,
+    /// Fine-tuning.
+    pub finetune: FinetuneState,
+    /// What a look at the data found.
+    pub preflight: Preflight,
+    /// Segmentation.
+    pub segment: SegmentState,
     /// Published models.
     pub models: ModelsState,
     /// Runs on disk.
@@ -61,6 +71,8 @@ pub struct OpenVolume {
     pub texture: Arc<VolumeTexture>,
     /// Label map over it.
     pub labels: Option<OpenLabels>,
+    /// What was done to it.
+    pub label_history: LabelHistory,
     /// What the label map is compared with.
     pub reference: Option<ReferenceLabels>,
     /// Where the base crops lie, once asked for.
@@ -68,6 +80,7 @@ pub struct OpenVolume {
 }
 
 /// A label map over a volume.
+#[derive(Clone)]
 pub struct OpenLabels {
     /// Name of the file.
     pub name: String,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{OpenVolume, VolumeId};
 use voco_engine_api::{
-    EngineEvent, JobId, Model, Outcome, Phase, PositionPreview, PositionReport, PretrainConfig, StepReport,
+    EngineEvent, JobId, Model, Outcome, Phase, PositionPreview, PositionReport, PretrainConfig, RunEstimate, StepReport,
 };
 
 /// What a run is to be, as the panel edits it.
@@ -75,6 +75,8 @@ pub struct TrainingJob {
     pub phase: Option<Phase>,
     /// Of the present phase: done and total.
     pub progress: Option<(u64, u64)>,
+    /// What it will need, by a trial before the first step.
+    pub estimate: Option<RunEstimate>,
     /// The device it runs on.
     pub device: String,
     /// All steps so far.
@@ -129,6 +131,7 @@ impl TrainingJob {
             volumes,
             phase: Some(Phase::Preparing),
             progress: None,
+            estimate: None,
             device: String::new(),
             steps: Vec::new(),
             validations: Vec::new(),
@@ -166,6 +169,7 @@ impl TrainingState {
             }
             EngineEvent::Progress { job: id, done, total } if *id == job.id => job.progress = Some((*done, *total)),
             EngineEvent::Step { job: id, report } if *id == job.id => job.steps.push(*report),
+            EngineEvent::Estimate { job: id, estimate } if *id == job.id => job.estimate = Some(*estimate),
             EngineEvent::PositionValidation { job: id, report } if *id == job.id => job.validations.push(*report),
             EngineEvent::CheckpointSaved { job: id, step, .. } if *id == job.id => job.saved_at = Some(*step),
             EngineEvent::Warning { job: id, text } if *id == job.id => job.warnings.push(text.clone()),

@@ -3,6 +3,7 @@ use egui_plot::{HLine, Line, Plot, PlotPoints};
 use voco_engine_api::{DeviceChoice, Model, Phase, PretrainConfig, PretrainRecipe, StepReport};
 
 use super::position::prediction_ui;
+use super::{choice, human_seconds, key};
 use crate::{Outbox, Request, Session, TrainingJob, TrainingSetup, TrainingSource, ViewSettings, theme};
 
 /// Pre-training: set up, follow, pause, stop.
@@ -78,7 +79,7 @@ fn setup_ui(ui: &mut Ui, setup: &mut TrainingSetup, num_open: usize, outbox: &mu
         let config = &mut setup.config;
         let mut model = config.model;
         let name = ui.label("Network").id;
-        choice(ui, name, &mut model, &Model::ALL, |m| model_text(m).to_owned());
+        choice(ui, name, &mut model, &Model::ALL, |&m| model_text(m).to_owned());
         ui.end_row();
         let name = ui.label("Recipe").id;
         let mut recipe = config.recipe.name.clone();
@@ -108,7 +109,7 @@ fn setup_ui(ui: &mut Ui, setup: &mut TrainingSetup, num_open: usize, outbox: &mu
         ui.end_row();
         let name = ui.label("Device").id;
         let devices = [DeviceChoice::Auto, DeviceChoice::Cpu, DeviceChoice::Gpu(0)];
-        choice(ui, name, &mut config.device, &devices, |d| d.to_string());
+        choice(ui, name, &mut config.device, &devices, ToString::to_string);
         ui.end_row();
         if let Some(init) = &setup.init {
             ui.label("Start from");
@@ -142,16 +143,6 @@ fn setup_ui(ui: &mut Ui, setup: &mut TrainingSetup, num_open: usize, outbox: &mu
     if start.on_disabled_hover_text(problem.unwrap_or_default()).clicked() {
         outbox.ask(Request::StartTraining(Box::new(setup.clone())));
     }
-}
-
-/// A drop-down list, named by the label before it.
-fn choice<T: Copy + PartialEq>(ui: &mut Ui, name: egui::Id, value: &mut T, all: &[T], text: impl Fn(T) -> String) {
-    let list = ComboBox::from_id_salt(name).selected_text(text(*value)).show_ui(ui, |ui| {
-        for &one in all {
-            ui.selectable_value(value, one, text(one));
-        }
-    });
-    list.response.labelled_by(name);
 }
 
 fn model_text(model: Model) -> &'static str {
@@ -233,9 +224,26 @@ fn numbers_ui(ui: &mut Ui, job: &TrainingJob) {
             format!("Share of the last 100 crops; always naming one base crop reaches {:.0} %", chance * 100.0),
         );
         ui.end_row();
+        if let Some(last) = job.validations.last() {
+            ui.label("Held-out people");
+            let text = format!("{:.0} %, {:.0} mm off", last.top1_accuracy * 100.0, last.error_mm);
+            ui.label(RichText::new(text).color(verdict(last.top1_accuracy > last.chance_top1))).on_hover_text(format!(
+                "Top-1 accuracy and mean distance on {} crops of {} volumes that the run does not learn from; \
+                 always naming the middle is {:.0} mm off",
+                last.crops, last.volumes, last.blind_error_mm
+            ));
+            ui.end_row();
+        }
         ui.label("Step");
         ui.label(format!("{:.2} s", mean(|r| r.seconds)));
         ui.end_row();
+        if let Some(estimate) = job.estimate {
+            let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+            let free = estimate.free_bytes.map_or(String::new(), |b| format!(" of {:.1} free", gigabytes(b)));
+            ui.label("Memory");
+            ui.label(format!("about {:.1} GB{free}", gigabytes(estimate.memory_bytes)));
+            ui.end_row();
+        }
     });
 }
 
@@ -254,16 +262,6 @@ fn curves_ui(ui: &mut Ui, job: &TrainingJob) {
             .allow_zoom(false)
             .allow_drag(false)
             .include_y(0.0)
-    };
-    // The key stands above: inside, it would hide the curves of a narrow panel.
-    let key = |ui: &mut Ui, title: &str, names: &[(&str, egui::Color32)]| {
-        ui.horizontal_wrapped(|ui| {
-            ui.spacing_mut().item_spacing.x = 6.0;
-            ui.label(RichText::new(title).small().strong());
-            for (name, color) in names {
-                ui.label(RichText::new(*name).small().color(*color));
-            }
-        });
     };
     let mut names =
         vec![("total", theme::LOSS), ("position", theme::PREDICTION), ("inter", theme::GRID), ("reg.", theme::ERROR)];
@@ -315,14 +313,4 @@ fn seconds_left(job: &TrainingJob) -> Option<f64> {
     let last = recent.last()?;
     let mean = recent.iter().map(|r| r.seconds).sum::<f64>() / recent.len() as f64;
     Some(mean * job.config.steps.saturating_sub(last.step) as f64)
-}
-
-fn human_seconds(seconds: f64) -> String {
-    if seconds < 90.0 {
-        format!("{seconds:.0} s")
-    } else if seconds < 5400.0 {
-        format!("{:.0} min", seconds / 60.0)
-    } else {
-        format!("{:.1} h", seconds / 3600.0)
-    }
 }

@@ -55,7 +55,6 @@ impl VoxelDraw {
         Some(group.voxels[random.random_range(0..group.voxels.len())])
     }
 
-    #[cfg(test)]
     pub(crate) fn groups(&self) -> &[Group] {
         &self.groups
     }

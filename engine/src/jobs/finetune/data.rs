@@ -10,13 +10,11 @@ use voco_engine_api::{CancelFlag, EngineFailure, FinetuneConfig, HoldoutChoice, 
 use voco_io::LabelNames;
 use voco_volume::PreprocessSpec;
 
+use super::variety;
 use crate::priority::lower_beside_window;
 
 /// Steps that are drawn ahead.
 const PREFETCH: usize = 3;
-
-/// A slab of a short scan has at least so many voxels along z.
-const THINNEST_SLAB: usize = 8;
 
 /// The cases of a run.
 pub(in crate::jobs) struct Cases {
@@ -162,16 +160,15 @@ impl Plan {
         let mut batch = Batch { channels: sample.channels(), size: roi, images: Vec::new(), labels: Vec::new() };
         for n in 0..self.config.crops as u64 {
             let mut random = rng(seed, step, n);
+            let region = variety::region(&a, roi, sample.dims(), &mut random);
             let start = if task.training.balanced {
-                balanced_start(share, sample, roi, &mut random)
+                balanced_start(share, sample, region, &mut random)
             } else {
-                share.start(sample, roi, &mut random)
+                share.start(sample, region, &mut random)
             };
             let Some(start) = start else { return Err("a sample is smaller than a crop".into()) };
-            let mut crop = sample.read(start, roi).map_err(|e| e.to_string())?;
-            if a.short_scan > 0.0 && random.random_bool(a.short_scan) {
-                cut_to_slab(&mut crop, &mut random);
-            }
+            let mut crop = variety::zoomed(sample.read(start, region).map_err(|e| e.to_string())?, roi);
+            variety::vary(&mut crop, &a, &mut random);
             augment(&mut crop, how, &mut random);
             batch.images.append(&mut crop.image);
             batch.labels.append(&mut crop.label);
@@ -191,42 +188,4 @@ fn balanced_start(share: PosNeg, sample: &StoredSample, size: [usize; 3], random
     let voxel = sample.foreground().draw_class(classes[random.random_range(0..classes.len())], random)? as usize;
     let center = [voxel % dims[0], voxel / dims[0] % dims[1], voxel / (dims[0] * dims[1])];
     Some(voco_data::crop::start_around(center, dims, size))
-}
-
-/// Keeps a random slab along z in the middle of the crop, as a scan of a few slices comes with padding around it.
-fn cut_to_slab(crop: &mut voco_data::Crop, random: &mut impl Rng) {
-    let depth = crop.size[2];
-    if depth <= THINNEST_SLAB {
-        return;
-    }
-    let kept = random.random_range(THINNEST_SLAB..depth);
-    let from = random.random_range(0..=depth - kept);
-    let to = (depth - kept) / 2;
-    let rows = |values: &mut [f32]| move_slab(values, depth, from, kept, to);
-    rows(&mut crop.image);
-    move_slab(&mut crop.label, depth, from, kept, to);
-}
-
-/// In each row of `depth` values: those from `from` on go to `to`, the rest becomes 0.
-fn move_slab<T: Copy + Default>(values: &mut [T], depth: usize, from: usize, kept: usize, to: usize) {
-    for row in values.chunks_exact_mut(depth) {
-        row.copy_within(from..from + kept, to);
-        row[..to].fill(T::default());
-        row[to + kept..].fill(T::default());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::move_slab;
-
-    #[test]
-    fn a_slab_is_moved_to_the_middle_and_the_rest_is_empty() {
-        let mut values: Vec<u16> = (1..=12).collect();
-        move_slab(&mut values, 6, 3, 2, 2);
-        assert_eq!(values, [0, 0, 4, 5, 0, 0, 0, 0, 10, 11, 0, 0]);
-        let mut all: Vec<u16> = (1..=6).collect();
-        move_slab(&mut all, 6, 0, 5, 0);
-        assert_eq!(all, [1, 2, 3, 4, 5, 0]);
-    }
 }

@@ -3,6 +3,7 @@
 mod data;
 mod network;
 mod validate;
+mod variety;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
