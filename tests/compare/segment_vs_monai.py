@@ -1,6 +1,6 @@
 """Compares `voco segment` with MONAI's sliding_window_inference: seconds per case and voxels that differ, same weights, 2 threads.
 
-Needs torch, monai 1.3.0, nibabel and safetensors:
+Needs torch, monai 1.3.0 (and with it numpy below 2), nibabel and safetensors:
 
     python tests/compare/segment_vs_monai.py path/to/voco scan.nii.gz [feature size, 12 by default] [overlap, 0.5 by default]
 
