@@ -120,6 +120,36 @@ fn pretrain_streams_json_lines_and_leaves_a_run() {
 }
 
 #[test]
+fn recipes_are_files_to_edit_and_mistakes_in_them_are_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let list = json(&["recipes", "--json"]);
+    let names: Vec<&str> = list.as_array().expect("a list").iter().filter_map(|r| r["name"].as_str()).collect();
+    for name in ["tpami", "cvpr", "abdomen", "abdomen-unlabelled", "chest", "head-neck", "supervised", "semi", "omni"] {
+        assert!(names.contains(&name), "{name} among {names:?}");
+        let text = String::from_utf8(voco(&["recipes", "show", name]).stdout).expect("text");
+        assert!(text.contains(&format!("name = \"{name}\"")), "{name}: {text}");
+    }
+    let text = String::from_utf8(voco(&["recipes", "show", "chest"]).stdout).expect("text");
+    let mine = folder.path().join("mine.toml");
+    std::fs::write(&mine, text.replace("warmup_steps", "warm_up_steps")).expect("written");
+    let line = 1 + text[..text.find("warmup_steps").expect("it is there")].matches('\n').count();
+    let sample = repository("assets/samples/ts_abdomen.nii.gz");
+    let output = voco(&["position", "targets", &sample, "--recipe", mine.to_str().expect("a path")]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains(&format!("mine.toml, line {line}: unknown field")), "{error}");
+    std::fs::write(&mine, text).expect("written");
+    let targets = json(&["position", "targets", &sample, "--recipe", mine.to_str().expect("a path"), "--json"]);
+    assert_eq!(targets["group"], "chest", "{targets}");
+    // A recipe that learns from labels asks for them.
+    let out = folder.path().join("run");
+    let out = out.to_str().expect("a path");
+    let output = voco(&["pretrain", "--recipe", "semi", "--data", &sample, "--out", out]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && error.contains("--labelled"), "{error}");
+}
+
+#[test]
 fn model_show_and_convert_give_what_others_rely_on() {
     // The smallest file of a network that there is: one bias of a SwinUNETR.
     let folder = tempfile::tempdir().expect("a scratch folder");

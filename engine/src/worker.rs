@@ -7,7 +7,13 @@ use voco_engine_api::{
     CancelFlag, EngineCommand, EngineEvent, EngineFailure, JobId, JobSpec, Outcome, Phase, PositionPreview, Slot,
 };
 
-use crate::jobs::{Job, Step, finetune, finetune::FinetuneJob, pretrain::PretrainJob, segment::SegmentJob};
+use crate::jobs::{
+    Job, Step, finetune,
+    finetune::FinetuneJob,
+    omni::{OmniData, OmniJob},
+    pretrain::PretrainJob,
+    segment::SegmentJob,
+};
 
 /// Where jobs put what they have to say.
 pub(crate) struct Outlet {
@@ -108,6 +114,10 @@ fn start(id: JobId, spec: JobSpec, cancel: CancelFlag, outlet: &Outlet) -> Optio
     let made = guarded(|| match spec {
         JobSpec::Pretrain { config, data, out, resume, init, cache } => {
             PretrainJob::new(id, *config, data, &out, resume, init, &cache).map(|job| Box::new(job) as Box<dyn Job>)
+        }
+        JobSpec::Omni { config, labelled, label_names, unlabelled, cache, out, resume, init } => {
+            let data = OmniData { labelled, label_names, unlabelled, cache };
+            OmniJob::new(id, *config, data, &out, resume, init.as_deref()).map(|job| Box::new(job) as Box<dyn Job>)
         }
         JobSpec::Segment { config, items } => {
             SegmentJob::new(id, *config, items).map(|job| Box::new(job) as Box<dyn Job>)

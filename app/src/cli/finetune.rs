@@ -99,7 +99,7 @@ enum Freeze {
 
 /// Names of label ids.
 #[derive(Debug, Clone)]
-struct Names(BTreeMap<u16, String>);
+pub(super) struct Names(pub(super) BTreeMap<u16, String>);
 
 fn parse_model(name: &str) -> Result<SegmentationModel, String> {
     let known = || SegmentationModel::ALL.map(SegmentationModel::name).join(", ");
@@ -114,7 +114,7 @@ fn parse_fold(text: &str) -> Result<HoldoutChoice, String> {
     }
 }
 
-fn parse_label_names(text: &str) -> Result<Names, String> {
+pub(super) fn parse_label_names(text: &str) -> Result<Names, String> {
     if let Some(names) = label_presets::named(text) {
         return Ok(Names(names));
     }

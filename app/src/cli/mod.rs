@@ -5,6 +5,7 @@ mod evaluate;
 mod finetune;
 mod info;
 mod model;
+mod omni;
 mod position;
 mod preprocess;
 mod pretrain;

@@ -94,7 +94,7 @@ fn predict(args: &PredictArgs) -> anyhow::Result<()> {
     let answer = voco_engine::predict_position(&PositionQuestion {
         input: args.input.clone(),
         checkpoint: super::model::checkpoint_path(&args.checkpoint)?,
-        recipe: args.recipe.as_ref().map(RecipeArg::load).transpose()?,
+        recipe: args.recipe.as_ref().map(RecipeArg::load_pretrain).transpose()?,
         group: args.group.clone(),
         crops: if args.center.is_empty() {
             AskedCrops::Random { seed: args.seed, count: args.count }
@@ -144,7 +144,7 @@ fn print_answer(answer: &PositionAnswer) {
 }
 
 fn targets(args: &TargetsArgs) -> anyhow::Result<()> {
-    let recipe = args.recipe.load()?;
+    let recipe = args.recipe.load_pretrain()?;
     let group = recipe
         .group(args.group.as_deref())
         .with_context(|| format!("the recipe {} has no such group; choose another with --group", recipe.name))?;

@@ -5,91 +5,107 @@ use clap::Args;
 use voco_engine::EngineHandle;
 use voco_engine_api::{
     DataItem, DeviceChoice, EngineEvent, JobSpec, Model, Outcome, Phase, PretrainConfig, PretrainRecipe, RunEstimate,
+    Task,
 };
 
-use super::recipe::{RecipeArg, parse_recipe};
+use super::finetune::{Names, parse_label_names};
+use super::model::parse_roi;
+use super::recipe::{AnyRecipe, RecipeArg, parse_recipe};
+use super::tasks::parse_task;
 
 #[derive(Debug, Args)]
 pub(crate) struct PretrainArgs {
     /// A folder of volumes, or a JSON list as the Medical Segmentation Decathlon has them. With GROUP= in front it belongs to that
     /// group of the recipe; may be given several times.
-    #[arg(long, required = true, value_name = "[GROUP=]PATH")]
-    data: Vec<String>,
+    #[arg(long, required_unless_present = "labelled", value_name = "[GROUP=]PATH")]
+    pub(super) data: Vec<String>,
+    /// Volumes with label maps, for the recipes supervised, semi and omni: a folder or a JSON list.
+    #[arg(long)]
+    pub(super) labelled: Option<PathBuf>,
+    /// What the ids in the label maps mean, where no file says (as for `voco finetune`).
+    #[arg(long, value_parser = parse_label_names)]
+    pub(super) label_names: Option<Names>,
+    /// The task of the labelled volumes in place of the recipe's: a name ('voco tasks' lists them) or a .toml file.
+    #[arg(long, value_parser = parse_task)]
+    pub(super) task: Option<Task>,
+    /// Edges of labelled crops in voxels, as X,Y,Z, in place of the recipe's.
+    #[arg(long, value_parser = parse_roi)]
+    pub(super) roi: Option<[usize; 3]>,
     /// The run's folder: log, settings, recipe, checkpoints.
     #[arg(long)]
-    out: PathBuf,
+    pub(super) out: PathBuf,
     /// A name (`voco recipes` lists them) or a TOML file.
     #[arg(long, default_value = "abdomen-unlabelled", value_parser = parse_recipe)]
-    recipe: RecipeArg,
+    pub(super) recipe: RecipeArg,
     /// unet-tiny, tiny, B, L or H.
     #[arg(long, default_value = "unet-tiny", value_parser = parse_model)]
-    model: Model,
+    pub(super) model: Model,
     /// Optimiser steps; by default those of the recipe, and 2000 for the small models.
     #[arg(long)]
-    steps: Option<u64>,
+    pub(super) steps: Option<u64>,
     /// Volumes per step.
     #[arg(long)]
-    batch: Option<usize>,
+    pub(super) batch: Option<usize>,
     /// Random crops per volume and step.
     #[arg(long)]
-    crops: Option<usize>,
+    pub(super) crops: Option<usize>,
     /// Batches whose gradients make one step.
     #[arg(long)]
-    accumulate: Option<usize>,
+    pub(super) accumulate: Option<usize>,
     /// Greatest common norm of the gradients.
     #[arg(long)]
-    clip: Option<f64>,
+    pub(super) clip: Option<f64>,
     /// Greatest learning rate.
     #[arg(long)]
-    lr: Option<f64>,
+    pub(super) lr: Option<f64>,
     /// Steps of warm-up.
     #[arg(long)]
-    warmup: Option<u64>,
+    pub(super) warmup: Option<u64>,
     /// Decoupled weight decay.
     #[arg(long)]
-    weight_decay: Option<f64>,
+    pub(super) weight_decay: Option<f64>,
     /// Augment crops (true or false).
     #[arg(long, action = clap::ArgAction::Set)]
-    augment: Option<bool>,
+    pub(super) augment: Option<bool>,
     /// Chance with which a crop's embedding is dropped on its way to the student.
     #[arg(long)]
-    row_dropout: Option<f64>,
+    pub(super) row_dropout: Option<f64>,
     /// Share of the people who are held out for validation, if there are five or more.
     #[arg(long)]
-    validation_share: Option<f64>,
+    pub(super) validation_share: Option<f64>,
     /// Which part of the people is held out, from 0.
     #[arg(long)]
-    fold: Option<usize>,
+    pub(super) fold: Option<usize>,
     /// Steps between validations.
     #[arg(long)]
-    validate_every: Option<u64>,
+    pub(super) validate_every: Option<u64>,
     /// Random crops of each held-out volume.
     #[arg(long)]
-    validation_crops: Option<usize>,
+    pub(super) validation_crops: Option<usize>,
     /// Steps between checkpoints.
     #[arg(long)]
-    checkpoint_every: Option<u64>,
+    pub(super) checkpoint_every: Option<u64>,
     /// Steps between checkpoints that are never removed.
     #[arg(long)]
-    keep_every: Option<u64>,
+    pub(super) keep_every: Option<u64>,
     /// Where preprocessed volumes are kept; by default in the user's cache folder.
     #[arg(long)]
-    cache: Option<PathBuf>,
+    pub(super) cache: Option<PathBuf>,
     /// Seed of everything random.
     #[arg(long, default_value_t = 0)]
-    seed: u64,
+    pub(super) seed: u64,
     /// auto, cpu, gpu or gpu:N.
     #[arg(long, default_value = "auto")]
-    device: DeviceChoice,
+    pub(super) device: DeviceChoice,
     /// Go on from the run's last checkpoint.
     #[arg(long)]
-    resume: bool,
+    pub(super) resume: bool,
     /// Start from these weights: a file, or the name of a fetched model.
     #[arg(long)]
-    init: Option<PathBuf>,
+    pub(super) init: Option<PathBuf>,
     /// One JSON line per step is always printed; accepted so that every command knows it.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 fn parse_model(name: &str) -> Result<Model, String> {
@@ -123,7 +139,10 @@ impl PretrainArgs {
 }
 
 pub(crate) fn run(args: &PretrainArgs) -> anyhow::Result<()> {
-    let recipe = args.recipe.load()?;
+    let recipe = match args.recipe.load()? {
+        AnyRecipe::Pretrain(recipe) => *recipe,
+        AnyRecipe::Omni(recipe) => return super::omni::run(args, *recipe),
+    };
     let init = args.init.as_deref().map(super::model::checkpoint_path).transpose()?;
     let data = args.data.iter().map(|text| data_source(text, &recipe)).collect::<Vec<_>>().concat();
     let config = args.config(recipe);
@@ -136,6 +155,11 @@ pub(crate) fn run(args: &PretrainArgs) -> anyhow::Result<()> {
         init,
         cache: args.cache.clone().unwrap_or_else(|| crate::folders::sample_cache(&args.out)),
     };
+    follow(&engine, spec)
+}
+
+/// Runs a training job to its end: JSON lines to standard output, everything else to standard error.
+pub(super) fn follow(engine: &EngineHandle, spec: JobSpec) -> anyhow::Result<()> {
     let (_, cancel) = engine.start_job(spec).map_err(anyhow::Error::msg)?;
     ctrlc::set_handler(move || cancel.cancel())?;
     let mut saved = false;
@@ -146,6 +170,8 @@ pub(crate) fn run(args: &PretrainArgs) -> anyhow::Result<()> {
             EngineEvent::Progress { done, total, .. } => super::say(&format!("  {done} of {total} volumes")),
             EngineEvent::Estimate { estimate, .. } => say_estimate(&estimate),
             EngineEvent::Step { report, .. } => super::print(&serde_json::to_string(&report)?),
+            EngineEvent::OmniStep { report, .. } => super::print(&serde_json::to_string(&report)?),
+            EngineEvent::Validation { report, .. } => super::print(&serde_json::to_string(&report)?),
             EngineEvent::PositionValidation { report, .. } => super::print(&serde_json::to_string(&report)?),
             EngineEvent::CheckpointSaved { step, .. } => {
                 saved = true;
@@ -181,7 +207,7 @@ fn say_estimate(estimate: &RunEstimate) {
 }
 
 /// `GROUP=PATH` or `PATH`. A folder with a folder for each of several groups is taken apart by them.
-fn data_source(text: &str, recipe: &PretrainRecipe) -> Vec<DataItem> {
+pub(super) fn data_source(text: &str, recipe: &PretrainRecipe) -> Vec<DataItem> {
     let is_group = |name: &str| recipe.groups.iter().any(|group| group.name == name);
     let (group, path) = match text.split_once('=') {
         Some((group, path)) if is_group(group) || !PathBuf::from(text).exists() => (Some(group.to_owned()), path),

@@ -93,7 +93,7 @@ pub(crate) fn run(args: SegmentArgs) -> anyhow::Result<()> {
     let without_card = match (task, args.recipe) {
         (Some(task), _) => Some(task),
         (None, Some(recipe)) => {
-            let recipe = recipe.load()?;
+            let recipe = recipe.load_pretrain()?;
             recipe.group(None).map(|group| WithoutCard::Preprocess(group.preprocess.clone()))
         }
         (None, None) => None,

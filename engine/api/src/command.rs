@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use voco_volume::Volume;
 
-use crate::{CancelFlag, FinetuneConfig, PretrainConfig, SegmentConfig, SegmentItem};
+use crate::{CancelFlag, FinetuneConfig, OmniRunConfig, PretrainConfig, SegmentConfig, SegmentItem};
 
 /// A job's number; never used twice in a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,6 +48,25 @@ pub enum JobSpec {
         init: Option<PathBuf>,
         /// Where preprocessed volumes are kept for the next time.
         cache: PathBuf,
+    },
+    /// Training of a whole network on labels, on its own past, and by the contrast of volumes.
+    Omni {
+        /// Numbers and choices, as they are saved with the run.
+        config: Box<OmniRunConfig>,
+        /// A folder of volumes with label maps, or a JSON list.
+        labelled: PathBuf,
+        /// Names of the ids in the label maps; if empty, those that the data gives.
+        label_names: BTreeMap<u16, String>,
+        /// Volumes without labels, for the recipes that learn from them.
+        unlabelled: Vec<DataItem>,
+        /// Where preprocessed volumes are kept from one run to the next.
+        cache: PathBuf,
+        /// The run's folder.
+        out: PathBuf,
+        /// Go on from the run's last checkpoint.
+        resume: bool,
+        /// Start from these weights.
+        init: Option<PathBuf>,
     },
     /// Labels for volumes, by sliding window.
     Segment {

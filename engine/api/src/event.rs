@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::{EngineFailure, FinetuneReport, JobId, LabelPatch, SegmentReport, ValidationReport};
+use crate::{EngineFailure, FinetuneReport, JobId, LabelPatch, OmniReport, SegmentReport, ValidationReport};
 
 /// From the engine to the window.
 #[derive(Debug, Clone)]
@@ -50,6 +50,13 @@ pub enum EngineEvent {
         job: JobId,
         /// One sentence: how much of the network they are.
         text: String,
+    },
+    /// One optimiser step of a supervised, semi- or omni-supervised training.
+    OmniStep {
+        /// Which.
+        job: JobId,
+        /// Its numbers.
+        report: OmniReport,
     },
     /// One optimiser step of a fine-tuning.
     FinetuneStep {

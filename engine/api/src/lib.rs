@@ -11,6 +11,7 @@ mod device;
 mod event;
 mod failure;
 mod finetune;
+mod omni;
 mod preview;
 mod recipe;
 mod segment;
@@ -26,6 +27,7 @@ pub use device::{DeviceChoice, DeviceInfo};
 pub use event::{EngineEvent, Outcome, Phase, PositionReport, RunEstimate, StepReport};
 pub use failure::EngineFailure;
 pub use finetune::{FinetuneConfig, FinetuneReport, HoldoutChoice, SegmentationModel, ValidationReport};
+pub use omni::{LabelledCrops, OmniKind, OmniRecipe, OmniReport, OmniRunConfig, OmniSize, OmniTraining, PseudoLabels};
 pub use preview::{CropPrediction, PositionPreview};
 pub use recipe::{
     CropAugmentation, LossVersion, PositionTask, PretrainRecipe, RecipeGroup, RecipeLoss, RecipeTraining, read_toml,

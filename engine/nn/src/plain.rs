@@ -265,6 +265,11 @@ impl PlainUnet {
         (self.top(maps), skips)
     }
 
+    /// Logits `[N, classes, D, H, W]` from the outputs `skips` of all encoder stages for `input`.
+    pub fn decode(&self, input: &Tensor<5>, skips: &[Tensor<5>]) -> Tensor<5> {
+        self.top(self.up_from(input, skips))
+    }
+
     /// The encoder.
     pub fn encoder(&self) -> &PlainEncoder {
         &self.trunk
@@ -283,8 +288,14 @@ impl PlainUnet {
 
     /// Outputs of the stages on the way up, deepest first, and of the encoder's.
     fn way_up(&self, x: Tensor<5>) -> (Vec<Tensor<5>>, Vec<Tensor<5>>) {
-        let stem = self.stem.as_ref().map(|stem| stem.forward(x.clone()));
+        let input = x.clone();
         let skips = self.trunk.forward(x);
+        (self.up_from(&input, &skips), skips)
+    }
+
+    /// Outputs of the stages on the way up, deepest first, from those of the encoder for `input`.
+    fn up_from(&self, input: &Tensor<5>, skips: &[Tensor<5>]) -> Vec<Tensor<5>> {
+        let stem = self.stem.as_ref().map(|stem| stem.forward(input.clone()));
         let (bottleneck, rest) = skips.split_last().expect("a network has a stage");
         let mut x = bottleneck.clone();
         let rest: Vec<&Tensor<5>> = stem.iter().chain(rest).collect();
@@ -294,6 +305,6 @@ impl PlainUnet {
             x = stage.forward(Tensor::cat(vec![transpconv.forward(x), skip.clone()], 1));
             maps.push(x.clone());
         }
-        (maps, skips)
+        maps
     }
 }

@@ -1,4 +1,5 @@
 pub(crate) mod finetune;
+pub(crate) mod omni;
 pub(crate) mod pretrain;
 pub(crate) mod segment;
 

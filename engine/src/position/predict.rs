@@ -6,7 +6,7 @@ use voco_data::{StoredSample, rng};
 use voco_engine_api::{DeviceChoice, EngineFailure, PretrainConfig, PretrainRecipe};
 use voco_io::Control;
 use voco_nn::weights::{ImportOptions, import_stored};
-use voco_nn::{Architecture, Network};
+use voco_nn::{Architecture, Network, canonical_shapes};
 use voco_volume::position::Crop;
 use voco_volume::prepare_channels;
 
@@ -159,6 +159,10 @@ pub fn predict_position(question: &PositionQuestion) -> Result<PositionAnswer, E
     if architecture.in_channels() != 1 {
         let channels = architecture.in_channels();
         return Err(bad(format!("{name}: the network takes {channels} channels, not one; choose another")));
+    }
+    if let Some(voco) = architecture.with_projectors(&canonical_shapes(&file.tensors)) {
+        // Also those beside a whole network.
+        architecture = voco;
     }
     if let Architecture::Voco(config) = &mut architecture {
         config.recipe = loss_recipe(&recipe);

@@ -1,6 +1,9 @@
 //! Which network the weights of a file belong to, and that network.
 
 mod detect;
+mod halves;
+
+pub use halves::EncoderMaps;
 
 use std::collections::BTreeMap;
 
@@ -157,6 +160,16 @@ impl Architecture {
         device.seed(seed);
         network.visit(&mut Materialize);
         network
+    }
+
+    /// The encoder with the projectors that a file of tensors of these shapes (canonical
+    /// keys) holds besides a whole network, as the omni-supervised training leaves them.
+    pub fn with_projectors(&self, shapes: &BTreeMap<String, Vec<usize>>) -> Option<Self> {
+        let width = |name: &str, layer: usize| {
+            shapes.get(&format!("{name}.layer{layer}.0.weight")).and_then(|shape| shape.first().copied())
+        };
+        let (hidden, output) = (width("student", 1)?, width("student", 3)?);
+        (width("teacher", 3)? == output).then(|| Self::Voco(voco_config(self.encoder(), hidden, output)))
     }
 
     fn encoder(&self) -> EncoderConfig {

@@ -67,6 +67,11 @@ impl SwinUnetr {
     /// [`SwinConfig::check_crop`] for the sizes it takes.
     pub fn forward(&self, x: Tensor<5>) -> SwinUnetrOutput {
         let features = self.trunk.forward(x);
+        SwinUnetrOutput { logits: self.decode(&features), features }
+    }
+
+    /// Logits `[N, classes, D, H, W]` from the encoder's features.
+    pub fn decode(&self, features: &SwinFeatures) -> Tensor<5> {
         let [enc0, enc1, enc2, enc3, deepest] = features.encoders.clone();
         // Hidden state 3 is the first skip as it is, without an encoder block.
         let up = self.decoder5.forward(deepest, features.hidden[3].clone());
@@ -74,7 +79,7 @@ impl SwinUnetr {
         let up = self.decoder3.forward(up, enc2);
         let up = self.decoder2.forward(up, enc1);
         let up = self.decoder1.forward(up, enc0);
-        SwinUnetrOutput { logits: convolve(&self.out, up), features }
+        convolve(&self.out, up)
     }
 
     /// The encoder half.

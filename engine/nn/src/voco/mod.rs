@@ -3,11 +3,13 @@
 mod config;
 mod head;
 pub mod losses;
+mod omni;
 
 pub(crate) use config::Materialize;
 pub use config::{EncoderConfig, VocoModelConfig};
 pub use head::{EmbeddingNorm, Projector, ProjectorConfig, VocoHead};
 pub use losses::{LossTerms, LossValues, Projections, Recipe};
+pub use omni::{OmniConfig, OmniModel, pseudo_labels};
 
 use burn::module::Module;
 use burn::optim::GradientsParams;

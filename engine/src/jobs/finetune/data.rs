@@ -17,7 +17,7 @@ use crate::priority::lower_beside_window;
 const PREFETCH: usize = 3;
 
 /// The cases of a run.
-pub(super) struct Cases {
+pub(in crate::jobs) struct Cases {
     list: DataList,
     pub split: Split,
     classes: Vec<ClassName>,
@@ -27,7 +27,7 @@ pub(super) struct Cases {
 
 /// Crops of one step.
 #[derive(Debug)]
-pub(super) struct Batch {
+pub(in crate::jobs) struct Batch {
     pub channels: usize,
     /// Of each crop.
     pub size: [usize; 3],
@@ -44,7 +44,7 @@ impl Cases {
         names: BTreeMap<u16, String>,
     ) -> Result<Self, EngineFailure> {
         let task = &config.task;
-        let source = Source { path: data.to_owned(), spec: spec(task), weight: 1.0 };
+        let source = Source { path: data.to_owned(), spec: task_spec(task), weight: 1.0 };
         let list = DataList::open(vec![source]).map_err(|e| EngineFailure::BadInput(e.to_string()))?;
         let mut split = match config.holdout {
             HoldoutChoice::Nobody => list.split_by_person(Holdout::Share(0.0), 0),
@@ -120,13 +120,13 @@ impl Cases {
 }
 
 /// A task's preprocessing, with samples at least as large as a crop.
-fn spec(task: &Task) -> PreprocessSpec {
+pub(in crate::jobs) fn task_spec(task: &Task) -> PreprocessSpec {
     let pad_to = std::array::from_fn(|a| task.preprocess.pad_to[a].max(task.roi[a]));
     PreprocessSpec { pad_to, ..task.preprocess.clone() }
 }
 
 /// Everything that decides a batch.
-pub(super) struct Plan {
+pub(in crate::jobs) struct Plan {
     pub cases: Arc<Cases>,
     /// Training samples by index of their case.
     pub samples: BTreeMap<usize, Arc<StoredSample>>,

@@ -21,9 +21,10 @@ use voco_engine_api::{
 use voco_nn::schedule::LinearWarmupCosine;
 use voco_nn::{AdamW, AdamWSettings, Architecture, Network, weights};
 
-use self::data::{Batch, Cases, Plan};
+pub(super) use self::data::{Batch, Cases, Plan, task_spec};
 use self::network::{Init, Loss};
-use self::validate::Validation;
+pub(super) use self::network::{architecture, card, init_from};
+pub(super) use self::validate::Validation;
 use super::{Job, Step};
 use crate::device;
 use crate::model_file::CARD_KEY;

@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::Serialize;
 use voco_engine_api::{CardClass, EngineFailure, FinetuneConfig, ModelCard, PatchMerging, SegmentationModel};
@@ -16,7 +17,7 @@ use crate::model_file::{file_name, read_model};
 const NNUNET_FEATURES: [usize; 6] = [32, 64, 128, 256, 320, 320];
 
 /// The network for a run.
-pub(super) fn architecture(config: &FinetuneConfig) -> Result<Architecture, EngineFailure> {
+pub(in crate::jobs) fn architecture(config: &FinetuneConfig) -> Result<Architecture, EngineFailure> {
     let classes = config.task.class_names().len();
     let swin = |features: usize| Architecture::SwinUnetr(SwinUnetrConfig::new(features, classes));
     let mut architecture = match config.model {
@@ -39,7 +40,7 @@ pub(super) fn architecture(config: &FinetuneConfig) -> Result<Architecture, Engi
 
 /// What an import of weights did, for `init.json` and for people.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Init {
+pub(in crate::jobs) struct Init {
     pub file: String,
     pub matched: Vec<String>,
     pub missing: Vec<String>,
@@ -49,7 +50,7 @@ pub(super) struct Init {
 
 /// Loads whatever of a file belongs to the network: an encoder, a VoCo head, or a whole network of another task, whose last layer is
 /// left out.
-pub(super) fn init_from(network: Network, path: &Path) -> Result<(Network, Init), EngineFailure> {
+pub(in crate::jobs) fn init_from<M: Module>(network: M, path: &Path) -> Result<(M, Init), EngineFailure> {
     let name = file_name(path);
     let options = ImportOptions { adapt_input: true };
     let (network, report) = import_stored(network, read_model(path)?.tensors, options).map_err(|e| {
@@ -156,7 +157,7 @@ fn levels_below_decoder(key: &str) -> i32 {
 }
 
 /// What the weights of a run are for.
-pub(super) fn card(
+pub(in crate::jobs) fn card(
     config: &FinetuneConfig,
     architecture: &Architecture,
     trained_cases: usize,

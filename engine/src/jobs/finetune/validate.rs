@@ -15,7 +15,7 @@ const OVERLAP: f64 = 0.5;
 ///
 /// It is measured where the network works, in the resampled and cropped volume, like the published validation; a class that a case
 /// does not have is left out for that case.
-pub(super) struct Validation {
+pub(in crate::jobs) struct Validation {
     samples: Vec<Arc<StoredSample>>,
     window: SlidingWindow,
     names: Vec<String>,

@@ -7,22 +7,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use burn::tensor::{Device, Tensor, TensorData};
-use rand::Rng;
+use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
-use voco_data::{Loader, SampleCache, rng};
+use voco_data::{Loader, SampleCache};
 use voco_engine_api::{
     CancelFlag, CropPrediction, DataItem, EngineEvent, EngineFailure, JobId, Phase, PositionPreview, PretrainConfig,
     StepReport,
 };
 use voco_nn::schedule::WarmupCosine;
 use voco_nn::weights::{ImportOptions, import_stored};
-use voco_nn::{AdamW, VocoBatch, VocoModel, VocoOutput, weights};
+use voco_nn::{AdamW, VocoModel, VocoOutput, weights};
 
+pub(super) use self::network::{batch_tensors, row_scale};
 use self::network::{chunk, inspect, model_config, optimizer_settings};
+pub(super) use self::prepare::augmentation;
 use self::trial::memory_need;
 use super::{Job, Step};
-use crate::data::{Batch, Bodies, Body, INPUT_EDGE};
+use crate::data::{Batch, Bodies, Body};
 use crate::device;
 use crate::model_file::read_model;
 use crate::position::{Eye, PositionCheck};
@@ -197,8 +198,9 @@ impl PretrainJob {
         let mut last = None;
         for part in 0..self.config.accumulate as u64 {
             let batch = self.next_batch()?;
-            let tensors = self.tensors(&batch);
-            let rows = self.row_scale(tensors.rows(), part);
+            let tensors = batch_tensors(&batch, &self.config, &self.device);
+            let number = self.step * self.config.accumulate as u64 + part;
+            let rows = row_scale(self.config.row_dropout, self.config.seed, number, tensors.rows(), &self.device);
             let Some((output, gradients)) = model.contrast_chunked(&tensors, rows, chunk, || !cancel.is_cancelled())
             else {
                 // Stopped within the step: nothing has been learned from it, and it will be done again on resuming.
@@ -276,34 +278,6 @@ impl PretrainJob {
         let next = next.ok_or_else(|| EngineFailure::Internal("the loading threads have ended".into()))?;
         let batch = next.map_err(|e| EngineFailure::Internal(e.to_string()))?;
         batch.map_err(|e| EngineFailure::Io(format!("A prepared volume cannot be read ({e}); resume the run")))
-    }
-
-    fn tensors(&self, batch: &Batch) -> VocoBatch {
-        let (volumes, queries) = (self.config.volumes_per_step, self.config.crops_per_volume);
-        let bases = self.config.recipe.position_grid().num_bases();
-        let edge = INPUT_EDGE;
-        let split = volumes * queries * edge.pow(3);
-        let crops = |values: &[f32]| -> Tensor<5> {
-            let shape = [values.len() / edge.pow(3), 1, edge, edge, edge];
-            Tensor::from_data(TensorData::new(values.to_vec(), shape), &self.device)
-        };
-        VocoBatch {
-            queries: crops(&batch.crops[..split]),
-            bases: crops(&batch.crops[split..]),
-            labels: Tensor::from_data(TensorData::new(batch.targets.clone(), [volumes, queries, bases]), &self.device),
-        }
-    }
-
-    /// `Dropout1d` on a 2-D tensor drops whole rows; drawn from (seed, step) like the batch.
-    fn row_scale(&self, rows: usize, part: u64) -> Option<Tensor<1>> {
-        let chance = self.config.row_dropout;
-        if chance == 0.0 {
-            return None;
-        }
-        let mut random = rng(self.config.seed, self.step * self.config.accumulate as u64 + part, u64::MAX);
-        let kept = (1.0 / (1.0 - chance)) as f32;
-        let scale: Vec<f32> = (0..rows).map(|_| if random.random_bool(chance) { 0.0 } else { kept }).collect();
-        Some(Tensor::from_data(TensorData::new(scale, [rows]), &self.device))
     }
 
     fn crop_predictions(&self, batch: &Batch, predictions: &[f32]) -> Vec<CropPrediction> {

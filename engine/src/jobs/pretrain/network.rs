@@ -1,8 +1,12 @@
 use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::Rng;
+use voco_data::rng;
 use voco_engine_api::{Model, PretrainConfig};
 use voco_nn::voco::{Projections, losses};
 use voco_nn::{AdamWSettings, VocoBatch, VocoModel, VocoModelConfig, VocoOutput};
 
+use crate::data::{Batch, INPUT_EDGE};
 use crate::position::{loss_recipe, number};
 
 pub(super) fn model_config(config: &PretrainConfig) -> VocoModelConfig {
@@ -24,6 +28,40 @@ pub(super) fn chunk(model: Model) -> usize {
         Model::Tiny => 2,
         Model::B | Model::L | Model::H => 1,
     }
+}
+
+/// A batch on the device.
+pub(in crate::jobs) fn batch_tensors(batch: &Batch, config: &PretrainConfig, device: &Device) -> VocoBatch {
+    let (volumes, queries) = (config.volumes_per_step, config.crops_per_volume);
+    let bases = config.recipe.position_grid().num_bases();
+    let edge = INPUT_EDGE;
+    let split = volumes * queries * edge.pow(3);
+    let crops = |values: &[f32]| -> Tensor<5> {
+        let shape = [values.len() / edge.pow(3), 1, edge, edge, edge];
+        Tensor::from_data(TensorData::new(values.to_vec(), shape), device)
+    };
+    VocoBatch {
+        queries: crops(&batch.crops[..split]),
+        bases: crops(&batch.crops[split..]),
+        labels: Tensor::from_data(TensorData::new(batch.targets.clone(), [volumes, queries, bases]), device),
+    }
+}
+
+/// `Dropout1d` on a 2-D tensor drops whole rows; drawn from seed and number like the batch.
+pub(in crate::jobs) fn row_scale(
+    chance: f64,
+    seed: u64,
+    number: u64,
+    rows: usize,
+    device: &Device,
+) -> Option<Tensor<1>> {
+    if chance == 0.0 {
+        return None;
+    }
+    let mut random = rng(seed, number, u64::MAX);
+    let kept = (1.0 / (1.0 - chance)) as f32;
+    let scale: Vec<f32> = (0..rows).map(|_| if random.random_bool(chance) { 0.0 } else { kept }).collect();
+    Some(Tensor::from_data(TensorData::new(scale, [rows]), device))
 }
 
 /// The position loss and the predictions of the step's own crops without row drop-out.

@@ -76,7 +76,7 @@ impl PretrainJob {
     }
 }
 
-fn augmentation(recipe: CropAugmentation) -> Augmentation {
+pub(in crate::jobs) fn augmentation(recipe: CropAugmentation) -> Augmentation {
     let CropAugmentation { flip, quarter_turn, shift_chance, shift } = recipe;
     Augmentation { flip, quarter_turn, scale: (0.0, 0.0), shift: (shift_chance, shift) }
 }

@@ -55,7 +55,7 @@ fn bytes_per_crop(model: Model) -> u64 {
 }
 
 /// Megabytes for each feature of a `SwinUNETR`: every map of it is as many times as deep.
-const SWIN_PER_FEATURE: u64 = 60;
+const SWIN_PER_FEATURE: u64 = 20;
 
 impl PretrainJob {
     /// Computes a few crops on trial and says how long the run will take. The network stays as it is.
