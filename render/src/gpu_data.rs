@@ -41,7 +41,36 @@ uniforms! {
         reference_right: [f32; 3],
         compared_class: u32,
         reference_down: [f32; 3],
-        padding: u32,
+        slab_mode: u32,
+        slab_step_texel: [f32; 3],
+        slab_count: u32,
+        layer: u32,
+        padding_a: u32,
+        padding_b: u32,
+        padding_c: u32,
+    }
+}
+
+uniforms! {
+    /// See `overlay.wgsl`.
+    OverlayUniforms in overlay {
+        origin_texel: [f32; 3],
+        window_gain: f32,
+        right_texel: [f32; 3],
+        window_bias: f32,
+        down_texel: [f32; 3],
+        opacity: f32,
+        box_max_texel: [f32; 3],
+        low: f32,
+        slab_step_texel: [f32; 3],
+        high: f32,
+        slab_mode: u32,
+        slab_count: u32,
+        additive: u32,
+        mask: u32,
+        size_px: [f32; 2],
+        mask_size: f32,
+        padding: f32,
     }
 }
 

@@ -10,6 +10,7 @@ mod context;
 mod error;
 mod gpu_data;
 mod lines;
+mod overlay;
 mod pipelines;
 mod presets;
 mod readback;
@@ -26,8 +27,11 @@ pub use camera::VolumeCamera;
 pub use context::RenderContext;
 pub use error::RenderError;
 pub use lines::Line;
+pub use overlay::{ColorMap, Mask, Overlay};
 pub use renderer::{Quality, Renderer};
 pub use resources::{LabelTexture, PreparedVolume, Reduction, UploadLimits, VolumeTexture};
-pub use slice_view::{Comparison, ComparisonColors, ComparisonStyle, SliceLabels, SliceLook, SliceView};
+pub use slice_view::{
+    Comparison, ComparisonColors, ComparisonStyle, Slab, SlabMode, SliceLabels, SliceLook, SliceView,
+};
 pub use transfer_function::{Lighting, RenderMode, TransferFunction};
 pub use view_state::ViewState;

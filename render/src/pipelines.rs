@@ -14,10 +14,14 @@ pub(crate) const PICTURE_FORMAT: TextureFormat = TextureFormat::Rgba8Unorm;
 #[derive(Debug)]
 pub(crate) struct Pipelines {
     pub slice_layout: BindGroupLayout,
+    pub overlay_layout: BindGroupLayout,
     pub raycast_layout: BindGroupLayout,
     pub blit_layout: BindGroupLayout,
     pub lines_layout: BindGroupLayout,
     pub slice: RenderPipeline,
+    /// Labels alone, over what is there.
+    pub slice_over: RenderPipeline,
+    pub overlay: RenderPipeline,
     pub raycast: RenderPipeline,
     pub mip: RenderPipeline,
     pub blit: RenderPipeline,
@@ -35,6 +39,15 @@ impl Pipelines {
                 entry(2, texture(TextureSampleType::Uint, TextureViewDimension::D3)),
                 entry(3, texture(TextureSampleType::Float { filterable: true }, TextureViewDimension::D2)),
                 entry(4, texture(TextureSampleType::Uint, TextureViewDimension::D3)),
+            ],
+        );
+        let overlay_layout = layout(
+            ctx,
+            "overlay",
+            &[
+                entry(0, uniform()),
+                entry(1, texture(TextureSampleType::Float { filterable: true }, TextureViewDimension::D3)),
+                entry(2, texture(TextureSampleType::Float { filterable: true }, TextureViewDimension::D2)),
             ],
         );
         let raycast_layout = layout(
@@ -67,6 +80,8 @@ impl Pipelines {
         let (raycast_source, mip_source) = (voco_shaders::raycast::SOURCE, voco_shaders::mip::SOURCE);
         Self {
             slice: make("slice", voco_shaders::slice::SOURCE, &slice_layout, target_format, None, &[], true),
+            slice_over: make("slice over", voco_shaders::slice::SOURCE, &slice_layout, target_format, over, &[], true),
+            overlay: make("overlay", voco_shaders::overlay::SOURCE, &overlay_layout, target_format, over, &[], true),
             raycast: make("raycast", raycast_source, &raycast_layout, PICTURE_FORMAT, None, &[], false),
             mip: make("mip", mip_source, &raycast_layout, PICTURE_FORMAT, None, &[], false),
             blit: make("blit", voco_shaders::blit::SOURCE, &blit_layout, target_format, over, &[], true),
@@ -80,6 +95,7 @@ impl Pipelines {
                 true,
             ),
             slice_layout,
+            overlay_layout,
             raycast_layout,
             blit_layout,
             lines_layout,

@@ -1,7 +1,7 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::{
-    LabelTexture, Line, Quality, RenderContext, RenderError, Renderer, SliceLabels, SliceLook, SliceView,
+    LabelTexture, Line, Overlay, Quality, RenderContext, RenderError, Renderer, SliceLabels, SliceLook, SliceView,
     TransferFunction, ViewState, VolumeCamera, VolumeTexture, resources::texture_2d,
 };
 
@@ -24,6 +24,27 @@ impl Renderer {
     ) -> Result<Vec<u8>, RenderError> {
         self.to_rgba(ctx, state, view.size_px, |encoder, state| {
             self.prepare_slice(ctx, encoder, state, volume, labels, view, look, lines);
+        })
+    }
+
+    /// A slice under other volumes as RGBA bytes; see [`Self::render_slice_to_rgba`].
+    ///
+    /// # Errors
+    /// If the picture's size or the renderer's target does not do, or the device fails.
+    #[expect(clippy::too_many_arguments, reason = "those of prepare_overlays")]
+    pub fn render_overlays_to_rgba(
+        &self,
+        ctx: &RenderContext,
+        state: &mut ViewState,
+        volume: Option<&VolumeTexture>,
+        labels: SliceLabels<'_>,
+        view: &SliceView,
+        look: &SliceLook,
+        overlays: &[Overlay<'_>],
+    ) -> Result<Vec<u8>, RenderError> {
+        self.to_rgba(ctx, state, view.size_px, |encoder, state| {
+            self.prepare_slice(ctx, encoder, state, volume, labels, view, look, &[]);
+            self.prepare_overlays(ctx, state, volume, labels, view, look, overlays);
         })
     }
 

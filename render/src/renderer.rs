@@ -1,3 +1,4 @@
+mod overlay;
 mod slice;
 mod volume;
 
@@ -101,7 +102,8 @@ impl Renderer {
         lines: &[Line],
     ) {
         state.content = Content::Slice;
-        self.slice_part(ctx, &mut state.slice, volume, labels, view, look);
+        state.num_overlays = 0;
+        self.slice_part(ctx, &mut state.slice, volume, labels, view, look, 0);
         set_lines(ctx, state, view.size_px, &lines::on_slice(lines, view));
     }
 
@@ -139,6 +141,7 @@ impl Renderer {
                     pass.set_bind_group(0, group, &[]);
                     pass.draw(0..3, 0..1);
                 }
+                self.paint_overlays(pass, state);
             }
             Content::Volume => {
                 if let Some(picture) = &state.volume.picture {

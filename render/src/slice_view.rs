@@ -56,6 +56,48 @@ pub struct SliceLook {
     pub label_outline: bool,
     /// How labels and reference are laid over each other, if both are there.
     pub comparison: Comparison,
+    /// White for low values.
+    pub inverted: bool,
+    /// How much of the volume in front of and behind the slice counts.
+    pub slab: Slab,
+}
+
+/// A slab around a slice, and what a pixel shows of it.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Slab {
+    /// What is shown; `Thin` is the slice alone.
+    pub mode: SlabMode,
+    /// From face to face.
+    pub thickness_mm: f64,
+}
+
+/// What a pixel shows of a slab.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SlabMode {
+    /// One slice.
+    #[default]
+    Thin,
+    /// The greatest value (MIP).
+    Max,
+    /// The least value (MinIP).
+    Min,
+    /// The mean.
+    Mean,
+}
+
+impl Slab {
+    /// Most samples across a slab: more would make one pixel cost a whole picture.
+    const MAX_SAMPLES: f64 = 256.0;
+
+    /// How many samples, and how far apart in mm, for voxels of this least side.
+    pub(crate) fn samples(&self, least_mm: f64) -> (u32, f64) {
+        let thickness = self.thickness_mm.max(0.0);
+        let count = (thickness / least_mm.max(1e-6)).ceil().clamp(1.0, Self::MAX_SAMPLES);
+        let step_mm = if count > 1.0 { thickness / (count - 1.0) } else { 0.0 };
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1…MAX_SAMPLES")]
+        let count = count as u32;
+        (count, step_mm)
+    }
 }
 
 /// The label maps over a slice. Their grids need not be the image's.

@@ -1,8 +1,8 @@
 use wgpu::{BindGroup, BindGroupEntry, BindingResource, Buffer, TextureView};
 
 use crate::{
-    LabelTexture, Quality, RenderContext, Renderer, TransferFunction, VolumeCamera, VolumeTexture,
-    gpu_data::{LineUniforms, RaycastUniforms, SliceUniforms},
+    ColorMap, LabelTexture, Quality, RenderContext, Renderer, TransferFunction, VolumeCamera, VolumeTexture,
+    gpu_data::{LineUniforms, OverlayUniforms, RaycastUniforms, SliceUniforms},
     lines::LineBuffer,
     resources::texture_2d,
     transfer_function::TABLE_LEN,
@@ -13,6 +13,10 @@ use crate::{
 pub struct ViewState {
     pub(crate) content: Content,
     pub(crate) slice: SlicePart,
+    /// The labels alone, where overlays lie between them and the image.
+    pub(crate) label_layer: Option<SlicePart>,
+    pub(crate) overlays: Vec<OverlayPart>,
+    pub(crate) num_overlays: usize,
     pub(crate) volume: VolumePart,
     pub(crate) lines: LineBuffer,
     pub(crate) line_uniforms: Buffer,
@@ -98,7 +102,10 @@ impl ViewState {
         let table_size = [TABLE_LEN as u32, 1];
         Self {
             content: Content::Nothing,
-            slice: SlicePart { uniforms: uniform_buffer::<SliceUniforms>(ctx, "slice uniforms"), group: None },
+            slice: Self::slice_layer(ctx),
+            label_layer: None,
+            overlays: Vec::new(),
+            num_overlays: 0,
             volume: VolumePart {
                 uniforms: uniform_buffer::<RaycastUniforms>(ctx, "raycast uniforms"),
                 transfer: texture_2d(ctx, "transfer function", wgpu::TextureFormat::Rgba16Float, table_size, usage),
@@ -111,6 +118,42 @@ impl ViewState {
             line_uniforms,
             line_group,
         }
+    }
+}
+
+impl ViewState {
+    pub(crate) fn slice_layer(ctx: &RenderContext) -> SlicePart {
+        SlicePart { uniforms: uniform_buffer::<SliceUniforms>(ctx, "slice uniforms"), group: None }
+    }
+}
+
+/// One volume over a slice.
+#[derive(Debug)]
+pub(crate) struct OverlayPart {
+    pub uniforms: Buffer,
+    colors: wgpu::Texture,
+    pub colors_view: TextureView,
+    color_map: Option<ColorMap>,
+    /// With the id of the volume.
+    pub group: Option<(u64, BindGroup)>,
+}
+
+impl OverlayPart {
+    pub fn new(ctx: &RenderContext) -> Self {
+        let usage = wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST;
+        let colors = texture_2d(ctx, "colour map", wgpu::TextureFormat::Rgba8Unorm, [256, 1], usage);
+        let colors_view = colors.create_view(&wgpu::TextureViewDescriptor::default());
+        let uniforms = uniform_buffer::<OverlayUniforms>(ctx, "overlay uniforms");
+        Self { uniforms, colors, colors_view, color_map: None, group: None }
+    }
+
+    pub fn set_colors(&mut self, ctx: &RenderContext, color_map: ColorMap) {
+        if self.color_map.replace(color_map) == Some(color_map) {
+            return;
+        }
+        let layout = wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(1024), rows_per_image: None };
+        let size = wgpu::Extent3d { width: 256, height: 1, depth_or_array_layers: 1 };
+        ctx.queue.write_texture(self.colors.as_image_copy(), &color_map.table(), layout, size);
     }
 }
 

@@ -20,8 +20,9 @@ pub struct Binding {
 include!(concat!(env!("OUT_DIR"), "/shaders.rs"));
 
 /// Name and source of every shader.
-pub const ALL: [(&str, &str); 5] = [
+pub const ALL: [(&str, &str); 6] = [
     ("slice", slice::SOURCE),
+    ("overlay", overlay::SOURCE),
     ("raycast", raycast::SOURCE),
     ("mip", mip::SOURCE),
     ("lines", lines::SOURCE),

@@ -2,6 +2,7 @@
 #import fullscreen
 #import output
 #import volume
+#import slab
 #import label
 
 struct SliceUniforms {
@@ -27,7 +28,16 @@ struct SliceUniforms {
     // The class that is compared; 0 for all of them.
     compared_class: u32,
     reference_down: vec3f,
-    padding: u32,
+    // 0: one slice, 1: greatest, 2: least value, 3: mean over the slab.
+    slab_mode: u32,
+    // From one sample of the slab to the next.
+    slab_step_texel: vec3f,
+    slab_count: u32,
+    // 0: everything, 1: image alone, 2: labels alone over what is there.
+    layer: u32,
+    padding_a: u32,
+    padding_b: u32,
+    padding_c: u32,
 }
 
 @group(0) @binding(0) var<uniform> u: SliceUniforms;
@@ -106,22 +116,38 @@ fn compare(image: vec3f, uv: vec2f) -> vec3f {
 fn fs_main(in: Fullscreen) -> @location(0) vec4f {
     let pos_texel = u.origin_texel + u.right_texel * in.uv.x + u.down_texel * in.uv.y;
     var color = vec3f(0.0);
-    if all(pos_texel >= vec3f(-0.5)) && all(pos_texel < u.box_max_texel) {
-        color = vec3f(clamp(sample_volume(pos_texel) * u.window_gain + u.window_bias, 0.0, 1.0));
+    let value = slab_value(pos_texel);
+    if value.y != 0.0 {
+        color = vec3f(clamp(value.x * u.window_gain + u.window_bias, 0.0, 1.0));
     }
+    if u.layer == 1u {
+        return vec4f(to_target(color), 1.0);
+    }
+    if u.layer == 2u {
+        // What is laid over black and over white tells colour and opacity, whatever the rule.
+        let black = labels_over(vec3f(0.0), in.uv);
+        let white = labels_over(vec3f(1.0), in.uv);
+        let alpha = 1.0 - (white.r - black.r + white.g - black.g + white.b - black.b) / 3.0;
+        return vec4f(to_target(black), alpha);
+    }
+    return vec4f(to_target(labels_over(color, in.uv)), 1.0);
+}
+
+fn labels_over(image: vec3f, uv: vec2f) -> vec3f {
+    var color = image;
     if u.comparison != 0u {
-        color = compare(color, in.uv);
+        color = compare(color, uv);
     } else if u.has_labels != 0u {
-        let id = label_at_uv(in.uv);
+        let id = label_at_uv(uv);
         if id != 0u {
             let label = label_color(id);
             var alpha = label.a * u.label_opacity;
             if u.outline != 0u {
                 // A thin line needs more weight than an area to be seen.
-                alpha = select(0.0, min(alpha * 2.5, 1.0), is_outline(id, in.uv));
+                alpha = select(0.0, min(alpha * 2.5, 1.0), is_outline(id, uv));
             }
             color = mix(color, label.rgb, alpha);
         }
     }
-    return vec4f(to_target(color), 1.0);
+    return color;
 }

@@ -48,6 +48,8 @@ impl Scene {
             label_opacity,
             label_outline: false,
             comparison: Comparison::default(),
+            inverted: false,
+            slab: voco_render::Slab::default(),
         };
         let labels = (label_opacity > 0.0).then_some(&self.labels);
         let mut state = ViewState::new(&self.context, &self.renderer);

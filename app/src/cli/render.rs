@@ -6,8 +6,8 @@ use glam::{DVec2, DVec3};
 use serde_json::json;
 use voco_io::Control;
 use voco_render::{
-    Comparison, ComparisonStyle, LabelTexture, Line, PreparedVolume, Quality, RenderContext, Renderer, SliceLabels,
-    SliceLook, SliceView, TransferFunction, UploadLimits, ViewState, VolumeCamera, VolumeTexture,
+    Comparison, ComparisonStyle, LabelTexture, Line, PreparedVolume, Quality, RenderContext, Renderer, Slab,
+    SliceLabels, SliceLook, SliceView, TransferFunction, UploadLimits, ViewState, VolumeCamera, VolumeTexture,
 };
 use voco_ui::{Window, WindowPreset, box_edges, box_section};
 use voco_volume::{FrameWindow, Recipe, SliceFrame, SlicePlane, Stats, Volume, preprocess};
@@ -218,6 +218,8 @@ impl<'a> Scene<'a> {
             label_opacity: 0.4,
             label_outline: false,
             comparison: self.comparison,
+            inverted: false,
+            slab: Slab::default(),
         };
         let mut lines = Vec::new();
         for corners in &self.boxes {

@@ -2,15 +2,20 @@ use std::sync::Arc;
 
 use egui_wgpu::{CallbackResources, CallbackTrait, RenderState, ScreenDescriptor};
 use voco_render::{
-    LabelTexture, Quality, RenderContext, Renderer, SliceLabels, SliceLook, SliceView, TransferFunction, ViewState,
-    VolumeCamera, VolumeTexture,
+    ColorMap, LabelTexture, Mask, Overlay, Quality, RenderContext, Renderer, SliceLabels, SliceLook, SliceView,
+    TransferFunction, ViewState, VolumeCamera, VolumeTexture,
 };
+
+use crate::Window;
+
+/// Views that can be on the screen at a time; see `Pane::gpu_index`.
+const MAX_VIEWS: usize = 8;
 
 /// What the views' callbacks draw with; lives in egui's callback resources.
 pub struct GpuViews {
     context: RenderContext,
     renderer: Renderer,
-    states: [ViewState; 4],
+    states: [ViewState; MAX_VIEWS],
 }
 
 /// Makes the pipelines for egui's render pass. Until it is called, views stay empty.
@@ -28,6 +33,18 @@ pub(crate) struct SliceCallback {
     pub reference: Option<Arc<LabelTexture>>,
     pub view: SliceView,
     pub look: SliceLook,
+    pub overlays: Vec<DrawnOverlay>,
+}
+
+/// A volume over a slice of this frame.
+pub(crate) struct DrawnOverlay {
+    pub volume: Arc<VolumeTexture>,
+    pub window: Window,
+    pub color_map: ColorMap,
+    pub opacity: f32,
+    pub range: [f64; 2],
+    pub additive: bool,
+    pub mask: Mask,
 }
 
 impl CallbackTrait for SliceCallback {
@@ -39,20 +56,13 @@ impl CallbackTrait for SliceCallback {
         encoder: &mut wgpu::CommandEncoder,
         resources: &mut CallbackResources,
     ) -> Vec<wgpu::CommandBuffer> {
-        if let Some(gpu) = resources.get_mut::<GpuViews>() {
-            let state = &mut gpu.states[self.index];
-            let labels = SliceLabels { labels: self.labels.as_deref(), reference: self.reference.as_deref() };
-            gpu.renderer.prepare_slice(
-                &gpu.context,
-                encoder,
-                state,
-                Some(&self.volume),
-                labels,
-                &self.view,
-                &self.look,
-                &[],
-            );
-        }
+        let Some(gpu) = resources.get_mut::<GpuViews>() else { return Vec::new() };
+        let Some(state) = gpu.states.get_mut(self.index) else { return Vec::new() };
+        let labels = SliceLabels { labels: self.labels.as_deref(), reference: self.reference.as_deref() };
+        let (ctx, volume) = (&gpu.context, Some(&*self.volume));
+        gpu.renderer.prepare_slice(ctx, encoder, state, volume, labels, &self.view, &self.look, &[]);
+        let overlays: Vec<Overlay<'_>> = self.overlays.iter().map(DrawnOverlay::as_overlay).collect();
+        gpu.renderer.prepare_overlays(ctx, state, volume, labels, &self.view, &self.look, &overlays);
         Vec::new()
     }
 
@@ -62,8 +72,22 @@ impl CallbackTrait for SliceCallback {
         pass: &mut wgpu::RenderPass<'static>,
         resources: &CallbackResources,
     ) {
-        if let Some(gpu) = resources.get::<GpuViews>() {
-            gpu.renderer.paint(pass, &gpu.states[self.index]);
+        paint(self.index, pass, resources);
+    }
+}
+
+impl DrawnOverlay {
+    fn as_overlay(&self) -> Overlay<'_> {
+        Overlay {
+            volume: &self.volume,
+            window_width: self.window.width,
+            window_level: self.window.level,
+            color_map: self.color_map,
+            opacity: self.opacity,
+            low: self.range[0],
+            high: self.range[1],
+            additive: self.additive,
+            mask: self.mask,
         }
     }
 }
@@ -89,21 +113,21 @@ impl CallbackTrait for VolumeCallback {
         encoder: &mut wgpu::CommandEncoder,
         resources: &mut CallbackResources,
     ) -> Vec<wgpu::CommandBuffer> {
-        if let Some(gpu) = resources.get_mut::<GpuViews>() {
-            gpu.renderer.prepare_volume(
-                &gpu.context,
-                encoder,
-                &mut gpu.states[self.index],
-                &self.volume,
-                self.labels.as_deref(),
-                &self.camera,
-                self.size_px,
-                &self.transfer,
-                self.quality.suited_to(&gpu.context),
-                self.label_opacity,
-                &[],
-            );
-        }
+        let Some(gpu) = resources.get_mut::<GpuViews>() else { return Vec::new() };
+        let Some(state) = gpu.states.get_mut(self.index) else { return Vec::new() };
+        gpu.renderer.prepare_volume(
+            &gpu.context,
+            encoder,
+            state,
+            &self.volume,
+            self.labels.as_deref(),
+            &self.camera,
+            self.size_px,
+            &self.transfer,
+            self.quality.suited_to(&gpu.context),
+            self.label_opacity,
+            &[],
+        );
         Vec::new()
     }
 
@@ -113,8 +137,14 @@ impl CallbackTrait for VolumeCallback {
         pass: &mut wgpu::RenderPass<'static>,
         resources: &CallbackResources,
     ) {
-        if let Some(gpu) = resources.get::<GpuViews>() {
-            gpu.renderer.paint(pass, &gpu.states[self.index]);
-        }
+        paint(self.index, pass, resources);
+    }
+}
+
+fn paint(index: usize, pass: &mut wgpu::RenderPass<'static>, resources: &CallbackResources) {
+    if let Some(gpu) = resources.get::<GpuViews>()
+        && let Some(state) = gpu.states.get(index)
+    {
+        gpu.renderer.paint(pass, state);
     }
 }

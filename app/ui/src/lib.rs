@@ -2,8 +2,12 @@
 //! [`Outbox`]; opens no file and knows no tensor.
 
 mod boxes;
+pub mod commands;
 mod document;
 mod gpu;
+pub mod i18n;
+mod icons;
+pub mod measure;
 mod outbox;
 mod panels;
 mod shell;
@@ -12,11 +16,12 @@ mod views;
 
 pub use boxes::{box_edges, box_section};
 pub use document::{
-    CardOf, ClassAgreement, ComparisonReport, FinetuneJob, FinetuneSetup, FinetuneState, LabelHistory, LabelPreset,
-    LeftDrag, Loading, ModelRow, ModelState, ModelsState, Notice, OpenLabels, OpenVolume, PositionOverlay, Preflight,
-    PreflightReport, Previews, ReferenceLabels, RunCurves, RunSummary, RunsState, SegmentJob, SegmentState, Session,
-    TrainedVolume, TrainingJob, TrainingSetup, TrainingSource, TrainingState, ViewKind, ViewSettings, VolumeId, Window,
-    WindowPreset, Work,
+    CardOf, Cine, ClassAgreement, CompareView, ComparisonReport, Drag, Drawing, FinetuneJob, FinetuneSetup,
+    FinetuneState, HangingProtocol, LabelHistory, LabelPreset, Layout, Loading, Look, Mix, ModelRow, ModelState,
+    ModelsState, NamedWindow, Notice, OpenLabels, OpenVolume, OverlayVolume, Pane, PositionOverlay, Preferences,
+    Preflight, PreflightReport, Previews, ReferenceLabels, RunCurves, RunSummary, RunsState, SegmentJob, SegmentState,
+    Session, Side, Split, Tool, TrainedVolume, TrainingJob, TrainingSetup, TrainingSource, TrainingState, ViewKind,
+    ViewSettings, VolumeId, Window, WindowPreset, Work,
 };
 pub use gpu::{GpuViews, install as install_gpu};
 pub use outbox::{Outbox, Request};

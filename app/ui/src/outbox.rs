@@ -105,6 +105,12 @@ pub enum Request {
     ModelFolderDialog(String),
     /// Stop fetching it.
     CancelModel(String),
+    /// Find the stored measurements of a volume.
+    LoadMeasurements(VolumeId),
+    /// Store them.
+    SaveMeasurements(VolumeId),
+    /// Ask for a file, and write the measurements of a volume there as CSV.
+    ExportMeasurements(VolumeId),
     /// End the program.
     Quit,
 }

@@ -2,6 +2,7 @@
 //! one they are skipped, unless `VOCO_REQUIRE_GPU=1`.
 
 mod labels;
+mod overlay;
 mod raycast;
 mod slice;
 
@@ -9,8 +10,8 @@ use glam::{DAffine3, DMat3, DQuat, DVec2, DVec3};
 use voco_volume::{Geometry, Rescale, SliceFrame, SlicePlane, Volume, Voxels};
 
 use crate::{
-    Comparison, ComparisonStyle, PreparedVolume, RenderContext, Renderer, SliceLook, SliceView, UploadLimits,
-    ViewState, VolumeTexture,
+    Comparison, ComparisonStyle, PreparedVolume, RenderContext, Renderer, Slab, SlabMode, SliceLook, SliceView,
+    UploadLimits, ViewState, VolumeTexture,
 };
 
 struct Gpu {
@@ -92,6 +93,8 @@ const LOOK: SliceLook = SliceLook {
     label_opacity: 1.0,
     label_outline: false,
     comparison: Comparison { style: ComparisonStyle::Off, class: None },
+    inverted: false,
+    slab: Slab { mode: SlabMode::Thin, thickness_mm: 0.0 },
 };
 
 /// Every pixel with the middle of it.

@@ -3,12 +3,13 @@ use wgpu::BindingResource::TextureView;
 
 use super::Renderer;
 use crate::{
-    ComparisonStyle, LabelTexture, RenderContext, SliceLabels, SliceLook, SliceView, VolumeTexture,
+    ComparisonStyle, LabelTexture, RenderContext, Slab, SlabMode, SliceLabels, SliceLook, SliceView, VolumeTexture,
     gpu_data::SliceUniforms,
     view_state::{SlicePart, bind_group},
 };
 
 impl Renderer {
+    #[expect(clippy::too_many_arguments, reason = "those of prepare_slice and the layer")]
     pub(super) fn slice_part(
         &self,
         ctx: &RenderContext,
@@ -17,8 +18,9 @@ impl Renderer {
         maps: SliceLabels<'_>,
         view: &SliceView,
         look: &SliceLook,
+        layer: u32,
     ) {
-        let uniforms = uniforms(volume, maps, view, look);
+        let uniforms = SliceUniforms { layer, ..uniforms(volume, maps, view, look) };
         ctx.queue.write_buffer(&part.uniforms, 0, bytemuck::bytes_of(&uniforms));
         let SliceLabels { labels, reference } = maps;
         let ids = [volume.map(|v| v.id), labels.map(|l| l.id), reference.map(|r| r.id)];
@@ -62,11 +64,13 @@ fn uniforms(
     };
     let coding = volume.map_or((1.0, 0.0), |v| (v.coding.scale, v.coding.offset));
     let window_width = look.window_width.abs().max(1e-9);
+    let sign = if look.inverted { -1.0 } else { 1.0 };
+    let slab = volume.map_or(SlabUniforms::NONE, |v| SlabUniforms::new(look.slab, view, v));
     SliceUniforms {
         origin_texel,
-        window_gain: (coding.0 / window_width) as f32,
+        window_gain: (coding.0 * sign / window_width) as f32,
         right_texel,
-        window_bias: ((coding.1 - look.window_level) / window_width + 0.5) as f32,
+        window_bias: ((coding.1 - look.window_level) * sign / window_width + 0.5) as f32,
         down_texel,
         label_opacity: look.label_opacity.clamp(0.0, 1.0),
         // Without a volume, the box has nothing inside.
@@ -83,6 +87,39 @@ fn uniforms(
         reference_right,
         compared_class: look.comparison.class.unwrap_or(0).into(),
         reference_down,
-        padding: 0,
+        slab_mode: slab.mode,
+        slab_step_texel: slab.step_texel,
+        slab_count: slab.count,
+        layer: 0,
+        padding_a: 0,
+        padding_b: 0,
+        padding_c: 0,
+    }
+}
+
+/// A slab as the shaders see it.
+pub(super) struct SlabUniforms {
+    pub mode: u32,
+    pub count: u32,
+    pub step_texel: [f32; 3],
+}
+
+impl SlabUniforms {
+    const NONE: Self = Self { mode: 0, count: 1, step_texel: [0.0; 3] };
+
+    #[expect(clippy::cast_possible_truncation, reason = "a few texels")]
+    pub fn new(slab: Slab, view: &SliceView, volume: &VolumeTexture) -> Self {
+        let (count, step_mm) = slab.samples(volume.grid.min_spacing_mm());
+        let mode = match slab.mode {
+            SlabMode::Thin => 0,
+            _ if count < 2 => 0,
+            SlabMode::Max => 1,
+            SlabMode::Min => 2,
+            SlabMode::Mean => 3,
+        };
+        // At right angles to the picture, also where the grid is sheared.
+        let normal = view.frame.right.cross(view.frame.down).normalize_or_zero();
+        let step_texel = volume.grid.texel_from_world().transform_vector3(normal * step_mm);
+        Self { mode, count, step_texel: step_texel.as_vec3().to_array() }
     }
 }

@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::OpenLabels;
 
 /// Label maps that can be had back. A version shares its voxels with the map on show as long as it is on show.
@@ -12,6 +14,8 @@ pub struct LabelHistory {
 
 /// A label map before or after an edit.
 struct LabelVersion {
+    /// When it was made; see [`next_stamp`].
+    stamp: u64,
     /// What the edit is called.
     edit: String,
     labels: Option<OpenLabels>,
@@ -21,7 +25,7 @@ impl LabelHistory {
     /// Keeps the map before an edit. What was undone before can no longer be redone.
     pub fn record(&mut self, edit: impl Into<String>, before: Option<OpenLabels>) {
         self.future.clear();
-        self.past.push(LabelVersion { edit: edit.into(), labels: before });
+        self.past.push(LabelVersion { stamp: next_stamp(), edit: edit.into(), labels: before });
         let surplus = self.past.len().saturating_sub(MAX_VERSIONS);
         self.past.drain(..surplus);
     }
@@ -51,9 +55,21 @@ impl LabelHistory {
         self.future.last().map(|v| v.edit.as_str())
     }
 
+    /// When the last edit was made, and when the one that was taken back last was.
+    pub fn stamps(&self) -> [Option<u64>; 2] {
+        [self.past.last().map(|v| v.stamp), self.future.last().map(|v| v.stamp)]
+    }
+
     fn step(from: &mut Vec<LabelVersion>, to: &mut Vec<LabelVersion>, labels: &mut Option<OpenLabels>) -> bool {
         let Some(version) = from.pop() else { return false };
-        to.push(LabelVersion { edit: version.edit, labels: std::mem::replace(labels, version.labels) });
+        let (stamp, edit) = (version.stamp, version.edit);
+        to.push(LabelVersion { stamp, edit, labels: std::mem::replace(labels, version.labels) });
         true
     }
+}
+
+/// A number greater than all before: tells which of several histories was added to last.
+pub(crate) fn next_stamp() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }

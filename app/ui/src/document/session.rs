@@ -8,8 +8,11 @@ use voco_render::{LabelTexture, VolumeTexture};
 use voco_volume::position::{Crop, PositionGrid};
 use voco_volume::{Geometry, LabelTable, Recipe, Stats, Volume};
 
+use crate::measure::MeasureDoc;
+
 use super::{
-    FinetuneState, LabelHistory, ModelsState, Preflight, ReferenceLabels, RunsState, SegmentState, TrainingState,
+    FinetuneState, LabelHistory, ModelsState, Preflight, ReferenceLabels, RunsState, SegmentState, Side, TrainingState,
+    ViewSettings,
 };
 
 /// What is open and what is going on.
@@ -41,6 +44,8 @@ pub struct Session {
     pub models: ModelsState,
     /// Runs on disk.
     pub runs: RunsState,
+    /// Measurements of each case, by the number of its volume.
+    pub measurements: BTreeMap<u64, MeasureDoc>,
     /// What label ids may mean.
     pub label_presets: Vec<LabelPreset>,
     /// The graphics adapter, for the status bar.
@@ -176,6 +181,13 @@ impl WindowPreset {
     ];
 }
 
+impl OpenVolume {
+    /// The unit of its values, as far as one can tell.
+    pub fn unit(&self) -> &'static str {
+        if self.stats.min <= -500.0 && self.stats.max >= 100.0 { "HU" } else { "" }
+    }
+}
+
 impl Window {
     /// A start for a volume: the abdomen window if it looks like CT (it reaches from air to tissue), else its whole range.
     pub fn default_for(stats: &Stats) -> Self {
@@ -199,6 +211,24 @@ impl Session {
     /// The volume on show, to change its window, labels' visibility and the like.
     pub fn active_mut(&mut self) -> Option<&mut OpenVolume> {
         self.volumes.iter_mut().find(|v| Some(v.id) == self.active)
+    }
+
+    /// An open volume.
+    pub fn volume(&self, id: VolumeId) -> Option<&OpenVolume> {
+        self.volumes.iter().find(|v| v.id == id)
+    }
+
+    /// An open volume, to change it.
+    pub fn volume_mut(&mut self, id: VolumeId) -> Option<&mut OpenVolume> {
+        self.volumes.iter_mut().find(|v| v.id == id)
+    }
+
+    /// The volume of a side.
+    pub fn of_side(&self, settings: &ViewSettings, side: Side) -> Option<&OpenVolume> {
+        match side {
+            Side::A => self.active(),
+            Side::B => settings.compare.other.and_then(|id| self.volume(id)),
+        }
     }
 
     /// Tells the user.

@@ -1,8 +1,11 @@
-use glam::{DVec2, DVec3};
-use voco_render::{TransferFunction, VolumeCamera};
-use voco_volume::{Recipe, SlicePlane};
+use glam::{DQuat, DVec2, DVec3};
+use voco_render::{Slab, TransferFunction, VolumeCamera};
+use voco_volume::{Geometry, Recipe, SliceFrame, SlicePlane};
 
+use super::{Cine, CompareView, Layout, Mix, OverlayVolume, Pane, Preferences, Side, Tool};
 use crate::OpenVolume;
+use crate::i18n;
+use crate::measure::{MeasureKind, MeasurePlane};
 
 /// One of the four views.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,10 +28,10 @@ impl ViewKind {
     /// What it is called on the screen.
     pub fn title(self) -> &'static str {
         match self {
-            Self::Slice(SlicePlane::Axial) => "Axial",
-            Self::Slice(SlicePlane::Coronal) => "Coronal",
-            Self::Slice(SlicePlane::Sagittal) => "Sagittal",
-            Self::Volume => "3D",
+            Self::Slice(SlicePlane::Axial) => i18n::text("view-axial"),
+            Self::Slice(SlicePlane::Coronal) => i18n::text("view-coronal"),
+            Self::Slice(SlicePlane::Sagittal) => i18n::text("view-sagittal"),
+            Self::Volume => i18n::text("view-3d"),
         }
     }
 
@@ -42,15 +45,6 @@ impl ViewKind {
     }
 }
 
-/// What a plain left drag does on a slice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LeftDrag {
-    /// Moves the crosshair.
-    Crosshair,
-    /// Changes window and level.
-    Window,
-}
-
 /// What the right panel is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
@@ -60,6 +54,43 @@ pub enum Work {
     Finetune,
     /// Labels for the volume on show.
     Segment,
+}
+
+/// A measurement that is not finished.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Drawing {
+    /// Where it is drawn.
+    pub pane: Pane,
+    /// What it will be.
+    pub kind: MeasureKind,
+    /// The plane.
+    pub plane: MeasurePlane,
+    /// Points set so far.
+    pub points_mm: Vec<DVec3>,
+}
+
+/// What a drag that is going on does; it stays the same if a modifier is let go meanwhile.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Drag {
+    /// What a tool or a button does.
+    Tool(Pane, Tool),
+    /// Turns the planes about the normal of this view.
+    Turn(Pane),
+    /// Moves a point of a measurement.
+    Point {
+        /// Where.
+        pane: Pane,
+        /// Which measurement.
+        number: u32,
+        /// Which of its points.
+        index: usize,
+    },
+    /// Moves a whole measurement.
+    Measurement(Pane, u32),
+    /// Moves the line between two volumes.
+    Swipe(Pane),
+    /// Adds points to a measurement.
+    Draw(Pane),
 }
 
 /// How things are looked at. Not part of what is saved or undone; panels change it directly.
@@ -74,8 +105,50 @@ pub struct ViewSettings {
     pub maximized: Option<ViewKind>,
     /// What the right panel shows.
     pub work: Work,
-    /// Mouse.
-    pub left_drag: LeftDrag,
+    /// What a left drag does.
+    pub tool: Tool,
+    /// What the user likes.
+    pub preferences: Preferences,
+    /// How views share the window.
+    pub layout: Layout,
+    /// The view that keys speak to: the one under the pointer last, or chosen by key.
+    pub active_view: Pane,
+    /// The view that is large, or alone, in layouts that have one.
+    pub main_view: ViewKind,
+    /// By how much the reading planes are turned in the patient; the identity for the volume's own.
+    pub turn: DQuat,
+    /// Around each slice.
+    pub slab: Slab,
+    /// White for low values.
+    pub inverted: bool,
+    /// Slices that go by on their own.
+    pub cine: Cine,
+    /// The volume beside the one on show.
+    pub compare: CompareView,
+    /// Volumes over the one on show, lowest first.
+    pub overlays: Vec<OverlayVolume>,
+    /// How the first of them shares the view.
+    pub mix: Mix,
+    /// Place of the line of [`Mix::Swipe`], 0 left … 1 right.
+    pub swipe_at: f32,
+    /// A measurement being drawn.
+    pub drawing: Option<Drawing>,
+    /// The measurement that is chosen.
+    pub selected: Option<u32>,
+    /// What a drag that is going on does.
+    pub drag: Option<Drag>,
+    /// Texts in the corners of views.
+    pub show_texts: bool,
+    /// The side panels.
+    pub show_panels: [bool; 2],
+    /// The command palette is open.
+    pub show_palette: bool,
+    /// The window of preferences is open.
+    pub show_preferences: bool,
+    /// The keyboard is with a view rather than with a button.
+    pub is_view_focused: bool,
+    /// What labels come back to when they are shown again.
+    pub opacity_before_hiding: f32,
     /// 3D camera.
     pub camera: VolumeCamera,
     /// When the camera was last moved, in seconds of the window's clock: coarse for a moment, then fine.
@@ -120,7 +193,28 @@ impl Default for ViewSettings {
             pan_mm: [DVec2::ZERO; 3],
             maximized: None,
             work: Work::Pretrain,
-            left_drag: LeftDrag::Crosshair,
+            tool: Tool::Crosshair,
+            preferences: Preferences::default(),
+            layout: Layout::Four,
+            active_view: Pane { kind: ViewKind::Slice(SlicePlane::Axial), side: Side::A },
+            main_view: ViewKind::Slice(SlicePlane::Axial),
+            turn: DQuat::IDENTITY,
+            slab: Slab { mode: voco_render::SlabMode::Thin, thickness_mm: 10.0 },
+            inverted: false,
+            cine: Cine::default(),
+            compare: CompareView::default(),
+            overlays: Vec::new(),
+            mix: Mix::Blend,
+            swipe_at: 0.5,
+            drawing: None,
+            selected: None,
+            drag: None,
+            show_texts: true,
+            show_panels: [true; 2],
+            show_palette: false,
+            show_preferences: false,
+            is_view_focused: false,
+            opacity_before_hiding: 0.35,
             camera: VolumeCamera::default(),
             camera_moved_at: f64::NEG_INFINITY,
             transfer_functions: TransferFunction::presets(),
@@ -149,6 +243,8 @@ impl ViewSettings {
         self.cursor_mm = geometry.center_mm();
         self.camera = VolumeCamera::fit(geometry);
         self.reset_slices();
+        self.turn = DQuat::IDENTITY;
+        (self.drawing, self.selected, self.drag) = (None, None, None);
         let is_ct = volume.stats.min <= -500.0;
         let wanted = if is_ct { "CT-Bone" } else { "MR-Default" };
         self.transfer_function = self.transfer_functions.iter().position(|t| t.name == wanted).unwrap_or(0);
@@ -159,11 +255,80 @@ impl ViewSettings {
     pub fn reset_slices(&mut self) {
         self.mm_per_point = [None; 3];
         self.pan_mm = [DVec2::ZERO; 3];
+        self.compare.mm_per_point = [None; 3];
+        self.compare.pan_mm = [DVec2::ZERO; 3];
+    }
+
+    /// The stack of slices of a view: the volume's own planes, or oblique ones.
+    pub fn frame(&self, geometry: &Geometry, plane: SlicePlane) -> SliceFrame {
+        if self.turn == DQuat::IDENTITY {
+            SliceFrame::new(geometry, plane)
+        } else {
+            SliceFrame::turned(geometry, plane, self.turn)
+        }
+    }
+
+    /// The crosshair of a side, RAS+ mm.
+    pub fn cursor_of(&self, side: Side) -> DVec3 {
+        match side {
+            Side::A => self.cursor_mm,
+            Side::B => self.cursor_mm + self.compare.offset_mm,
+        }
+    }
+
+    /// Moves the crosshair of a side; the other one goes with it if both are linked, else it stays.
+    pub fn move_cursor(&mut self, side: Side, to_mm: DVec3) {
+        let by = to_mm - self.cursor_of(side);
+        match side {
+            Side::A => {
+                self.cursor_mm = to_mm;
+                if !self.compare.link_scroll {
+                    self.compare.offset_mm -= by;
+                }
+            }
+            Side::B if self.compare.link_scroll => self.cursor_mm += by,
+            Side::B => self.compare.offset_mm += by,
+        }
+    }
+
+    /// Own zoom and pan of a side's plane, to change them.
+    pub(crate) fn place_mut(&mut self, side: Side, index: usize) -> (&mut Option<f64>, &mut DVec2) {
+        if side == Side::B && !self.compare.link_zoom {
+            (&mut self.compare.mm_per_point[index], &mut self.compare.pan_mm[index])
+        } else {
+            (&mut self.mm_per_point[index], &mut self.pan_mm[index])
+        }
     }
 
     /// The preset in use, shifted; those for MR are scaled to the volume's range.
     pub fn transfer(&self, volume: &OpenVolume) -> Option<TransferFunction> {
         let preset = self.transfer_functions.get(self.transfer_function)?;
         Some(preset.fitted(volume.stats.min, volume.stats.max).shifted(self.transfer_shift))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use glam::DVec3;
+
+    use super::ViewSettings;
+    use crate::document::Side;
+
+    #[test]
+    fn linked_crosshairs_move_together_and_unlinked_ones_do_not() {
+        let mut settings = ViewSettings::default();
+        settings.compare.offset_mm = DVec3::new(5.0, 0.0, -20.0);
+        let places = |s: &ViewSettings| (s.cursor_of(Side::A), s.cursor_of(Side::B));
+        let (a, b) = places(&settings);
+        for side in [Side::A, Side::B] {
+            let to = settings.cursor_of(side) + DVec3::Y;
+            settings.move_cursor(side, to);
+        }
+        assert_eq!(places(&settings), (a + 2.0 * DVec3::Y, b + 2.0 * DVec3::Y));
+        settings.compare.link_scroll = false;
+        settings.move_cursor(Side::A, a);
+        assert_eq!(places(&settings), (a, b + 2.0 * DVec3::Y));
+        settings.move_cursor(Side::B, b);
+        assert_eq!(places(&settings), (a, b));
     }
 }

@@ -1,51 +1,59 @@
 use egui::{ComboBox, DragValue, Slider, Ui};
 
-use crate::{LeftDrag, Session, ViewSettings, Window, WindowPreset};
+use crate::{NamedWindow, Session, ViewSettings, Window, i18n};
 
 /// Window and level, 3D preset and camera.
 pub(crate) fn image_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings) {
     let Some(volume) = session.active_mut() else {
-        ui.weak("Open a volume to set its window.");
+        ui.weak(i18n::text("image-empty"));
         return;
     };
     let stats = volume.stats;
+    let (mut edit_presets, mut kept) = (false, None);
     let Window { width, level } = &mut volume.window;
     ui.horizontal(|ui| {
         let range = (stats.max - stats.min).abs().max(f64::MIN_POSITIVE);
         let digits = decimals(range);
-        let name = ui.label("Width").id;
+        let name = ui.label(i18n::text("image-width")).id;
         ui.add(DragValue::new(width).speed(range / 500.0).range(range * 1e-4..=range * 1e4).max_decimals(digits))
             .labelled_by(name);
-        let name = ui.label("Level").id;
+        let name = ui.label(i18n::text("image-level")).id;
         ui.add(DragValue::new(level).speed(range / 500.0).max_decimals(digits)).labelled_by(name);
     });
-    let current = WindowPreset::ALL.iter().find(|p| p.window == volume.window);
+    let presets = &settings.preferences.windows;
+    let current = presets.iter().find(|p| p.window == volume.window);
     ui.horizontal(|ui| {
-        let name = ui.label("Preset").id;
-        let text = current.map_or("Choose…", |p| p.name);
+        let name = ui.label(i18n::text("image-preset")).id;
+        let text = current.map_or(i18n::text("image-choose"), |p| p.name.as_str());
         let list = ComboBox::from_id_salt("window preset").selected_text(text).show_ui(ui, |ui| {
-            for (n, preset) in WindowPreset::ALL.iter().enumerate() {
+            for (n, preset) in presets.iter().enumerate() {
                 let Window { width, level } = preset.window;
-                let text = format!("{}  {}   W {width:.0} L {level:.0}", n + 1, preset.name);
+                let key = if n < 9 { (n + 1).to_string() } else { " ".to_owned() };
+                let text = format!("{key}  {}   W {width} L {level}", preset.name);
                 if ui.selectable_label(preset.window == volume.window, text).clicked() {
                     volume.window = preset.window;
                 }
             }
+            ui.separator();
+            if ui.selectable_label(false, i18n::text("image-edit-presets")).clicked() {
+                edit_presets = true;
+            }
         });
         list.response.labelled_by(name);
-        if ui.button("Reset").on_hover_text("Back to the window that the volume opened with").clicked() {
+        if ui.button(i18n::text("image-reset")).on_hover_text(i18n::text("window-reset")).clicked() {
             volume.window = Window::default_for(&stats);
         }
+        if current.is_none() && ui.button("+").on_hover_text(i18n::text("image-keep-preset")).clicked() {
+            kept = Some(volume.window);
+        }
     });
+    settings.show_preferences |= edit_presets;
+    if let Some(window) = kept {
+        let name = format!("W {:.0} L {:.0}", window.width, window.level);
+        settings.preferences.windows.push(NamedWindow { name, window });
+    }
     ui.horizontal(|ui| {
-        ui.label("Left drag");
-        ui.selectable_value(&mut settings.left_drag, LeftDrag::Crosshair, "Crosshair")
-            .on_hover_text("Drag moves the crosshair; Ctrl+drag changes the window (C)");
-        ui.selectable_value(&mut settings.left_drag, LeftDrag::Window, "Window")
-            .on_hover_text("Drag changes window and level; Ctrl+drag moves the crosshair (W)");
-    });
-    ui.horizontal(|ui| {
-        let label = ui.label("3D").id;
+        let label = ui.label(i18n::text("view-3d")).id;
         let presets = &settings.transfer_functions;
         let name = presets.get(settings.transfer_function).map_or("", |t| t.name.as_str());
         let list = ComboBox::from_id_salt("3d preset").selected_text(name).show_ui(ui, |ui| {
@@ -58,9 +66,9 @@ pub(crate) fn image_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSe
         list.response.labelled_by(label);
         let camera = settings.camera.clone();
         for (text, tip, view) in [
-            ("A", "From the front", camera.clone().anterior()),
-            ("L", "From the patient's left", camera.clone().left()),
-            ("S", "From above", camera.superior()),
+            ("A", i18n::text("view-front"), camera.clone().anterior()),
+            ("L", i18n::text("view-left"), camera.clone().left()),
+            ("S", i18n::text("view-above"), camera.superior()),
         ] {
             if ui.small_button(text).on_hover_text(tip).clicked() {
                 settings.camera = view;
@@ -70,7 +78,9 @@ pub(crate) fn image_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSe
     let range = (stats.max - stats.min).abs().max(f64::MIN_POSITIVE);
     let reach = (range / 4.0).min(500.0);
     let digits = decimals(range).saturating_sub(1);
-    ui.add(Slider::new(&mut settings.transfer_shift, -reach..=reach).text("3D shift").max_decimals(digits));
+    ui.add(
+        Slider::new(&mut settings.transfer_shift, -reach..=reach).text(i18n::text("image-shift")).max_decimals(digits),
+    );
 }
 
 /// Decimals that show a ten-thousandth of `range`.

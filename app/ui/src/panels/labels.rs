@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use egui::{Slider, Ui};
 
-use crate::{LabelPreset, OpenLabels, Session, ViewSettings, theme};
+use crate::{LabelPreset, OpenLabels, Session, ViewSettings, i18n, theme};
 
 /// The label map over the volume on show: opacity, and a switch for each label. Returns true if a colour changed.
 pub(crate) fn labels_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings) -> bool {
@@ -13,18 +13,18 @@ pub(crate) fn labels_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewS
     }
     session.label_presets = presets;
     let Some(labels) = session.active_mut().and_then(|v| v.labels.as_mut()) else {
-        ui.weak("No label map is open.");
+        ui.weak(i18n::text("labels-empty"));
         return false;
     };
-    ui.add(Slider::new(&mut settings.label_opacity, 0.0..=1.0).text("Slices").max_decimals(2))
-        .on_hover_text("Opacity on slices (A less, S hide, D more)");
-    ui.add(Slider::new(&mut settings.label_opacity_3d, 0.0..=1.0).text("3D").max_decimals(2))
-        .on_hover_text("Opacity in 3D");
-    ui.checkbox(&mut settings.label_outline, "Outlines only");
+    ui.add(Slider::new(&mut settings.label_opacity, 0.0..=1.0).text(i18n::text("labels-slices")).max_decimals(2))
+        .on_hover_text(i18n::text("labels-slices-tip"));
+    ui.add(Slider::new(&mut settings.label_opacity_3d, 0.0..=1.0).text(i18n::text("view-3d")).max_decimals(2))
+        .on_hover_text(i18n::text("labels-3d-tip"));
+    ui.checkbox(&mut settings.label_outline, i18n::text("label-outline"));
     let at_cursor = labels.at_world(cursor_mm).map(|(id, _)| id);
     let mut changed = None;
     ui.horizontal(|ui| {
-        for (text, visible) in [("Show all", true), ("Hide all", false)] {
+        for (text, visible) in [(i18n::text("labels-show-all"), true), (i18n::text("labels-hide-all"), false)] {
             if ui.small_button(text).clicked() {
                 changed = Some((None, visible));
             }
@@ -41,7 +41,7 @@ pub(crate) fn labels_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewS
                 let mut visible = entry.visible;
                 let mut name = egui::RichText::new(&entry.name);
                 if at_cursor == Some(entry.id) {
-                    name = name.strong().color(egui::Color32::WHITE);
+                    name = name.strong();
                 }
                 if ui.checkbox(&mut visible, name).clicked() {
                     changed = Some((Some(entry.id), visible));
@@ -61,7 +61,7 @@ pub(crate) fn labels_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewS
 fn names_ui(ui: &mut Ui, labels: &mut OpenLabels, presets: &[LabelPreset]) {
     let mut chosen = None;
     ui.horizontal(|ui| {
-        let label = ui.label("Names").id;
+        let label = ui.label(i18n::text("labels-names")).id;
         let list = egui::ComboBox::from_id_salt("label names").selected_text(&labels.names_from).show_ui(ui, |ui| {
             if ui.selectable_label(false, "numbers only").clicked() {
                 chosen = Some(LabelPreset { title: "numbers only".into(), names: BTreeMap::new() });
@@ -72,7 +72,7 @@ fn names_ui(ui: &mut Ui, labels: &mut OpenLabels, presets: &[LabelPreset]) {
                 }
             }
         });
-        list.response.labelled_by(label).on_hover_text("The same number is another organ in each data set");
+        list.response.labelled_by(label).on_hover_text(i18n::text("labels-names-tip"));
     });
     if let Some(preset) = chosen {
         labels.table.rename(|id| preset.names.get(&id).cloned());

@@ -1,19 +1,19 @@
 use egui::{RichText, Ui};
 
-use crate::{Outbox, Request, Session, ViewSettings, theme};
+use crate::{Outbox, Request, Session, ViewSettings, i18n, theme};
 
 /// Open volumes, those being opened, and how to open more.
 pub(crate) fn volumes_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
     ui.horizontal(|ui| {
-        if ui.button("Open…").on_hover_text("Open volumes (Ctrl+O)").clicked() {
+        if ui.button(i18n::text("volumes-open")).on_hover_text(i18n::text("file-open")).clicked() {
             outbox.ask(Request::OpenDialog);
         }
-        if ui.button("Sample").on_hover_text("Open the CT that comes with the program").clicked() {
+        if ui.button(i18n::text("volumes-sample")).on_hover_text(i18n::text("file-sample")).clicked() {
             outbox.ask(Request::OpenSample);
         }
         let can_label = session.active.is_some();
-        let labels = ui.add_enabled(can_label, egui::Button::new("Labels…"));
-        if labels.on_hover_text("Open a label map over the volume on show").clicked() {
+        let labels = ui.add_enabled(can_label, egui::Button::new(i18n::text("volumes-labels")));
+        if labels.on_hover_text(i18n::text("file-labels")).clicked() {
             outbox.ask(Request::OpenLabelsDialog);
         }
     });
@@ -21,7 +21,7 @@ pub(crate) fn volumes_ui(ui: &mut Ui, session: &mut Session, settings: &mut View
     for volume in &session.volumes {
         let is_active = Some(volume.id) == session.active;
         ui.horizontal(|ui| {
-            if ui.small_button("×").on_hover_text("Close").clicked() {
+            if ui.small_button("×").on_hover_text(i18n::text("file-close")).clicked() {
                 outbox.ask(Request::Close(volume.id));
             }
             let [x, y, z] = volume.volume.dims();
@@ -33,32 +33,34 @@ pub(crate) fn volumes_ui(ui: &mut Ui, session: &mut Session, settings: &mut View
                 spacing.z,
                 volume.volume.voxels().voxel_type().name()
             );
-            let label = egui::Button::selectable(is_active, &volume.name).truncate();
+            let name = if settings.preferences.hide_identifiers {
+                i18n::text_with("volume-number", [("number", volume.id.0.into())])
+            } else {
+                volume.name.clone()
+            };
+            let label = egui::Button::selectable(is_active, name).truncate();
             if ui.add(label).on_hover_text(details).clicked() {
                 chosen = Some(volume.id);
             }
         });
         if is_active {
             for warning in &volume.warnings {
-                ui.label(RichText::new(warning).small().color(theme::WARNING));
+                ui.label(RichText::new(warning).small().color(theme::legible(ui, theme::WARNING)));
             }
         }
     }
     if let Some(id) = chosen.filter(|&id| Some(id) != session.active) {
-        session.active = Some(id);
-        if let Some(volume) = session.active() {
-            settings.reset_for(volume);
-        }
+        crate::commands::show_volume(session, settings, id);
     }
     for loading in &session.loading {
         ui.horizontal(|ui| {
-            if ui.small_button("×").on_hover_text("Stop opening this file").clicked() {
+            if ui.small_button("×").on_hover_text(i18n::text("volumes-stop")).clicked() {
                 outbox.ask(Request::CancelLoading(loading.task));
             }
             ui.add(egui::ProgressBar::new(loading.progress).text(&loading.name).desired_width(ui.available_width()));
         });
     }
     if session.volumes.is_empty() && session.loading.is_empty() {
-        ui.label(RichText::new("Nothing is open. Drop a .nii, .nii.gz or .hdr file on the window.").weak());
+        ui.label(RichText::new(i18n::text("volumes-empty")).weak());
     }
 }

@@ -1,4 +1,8 @@
+mod axes;
+mod input;
+mod measure;
 mod overlay;
+mod port;
 mod position;
 mod slice;
 mod volume;
@@ -6,3 +10,12 @@ mod volume;
 pub(crate) use position::drawn_preview;
 pub(crate) use slice::slice_ui;
 pub(crate) use volume::volume_ui;
+
+/// A view with the keyboard keeps its arrows, which go through slices rather than to another widget; Tab leads on.
+fn keep_focus(ui: &egui::Ui, response: &egui::Response, settings: &mut crate::ViewSettings) {
+    if response.has_focus() {
+        settings.is_view_focused = true;
+        let filter = egui::EventFilter { horizontal_arrows: true, vertical_arrows: true, ..Default::default() };
+        ui.memory_mut(|m| m.set_focus_lock_filter(response.id, filter));
+    }
+}

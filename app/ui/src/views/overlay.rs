@@ -1,10 +1,12 @@
-use egui::{Align2, Color32, FontId, Painter, Pos2, Rect, Stroke, pos2};
+use egui::{Align2, Color32, FontId, Painter, Pos2, Rect, Stroke, pos2, vec2};
 use glam::DVec3;
+use voco_render::SlabMode;
 use voco_volume::direction_letters;
 
-use super::slice::{SlicePort, text_color};
+use super::port::SlicePort;
+use crate::document::{Pane, Side};
 use crate::panels::decimals;
-use crate::{OpenVolume, ViewKind, theme};
+use crate::{OpenVolume, ViewKind, ViewSettings, Window, i18n, theme};
 
 /// Text on a picture: readable on black and on white.
 pub(crate) fn text(painter: &Painter, at: Pos2, anchor: Align2, text: &str, size: f32, color: Color32) {
@@ -12,7 +14,7 @@ pub(crate) fn text(painter: &Painter, at: Pos2, anchor: Align2, text: &str, size
     for offset in [egui::vec2(1.0, 1.0), egui::vec2(-1.0, 0.0), egui::vec2(0.0, -1.0)] {
         painter.text(at + offset, anchor, text, font.clone(), Color32::from_black_alpha(170));
     }
-    painter.text(at, anchor, text, font, text_color(color));
+    painter.text(at, anchor, text, font, color);
 }
 
 /// The patient's directions at the middle of each edge, for screen right and screen down.
@@ -48,38 +50,97 @@ pub(crate) fn scale_bar(painter: &Painter, rect: Rect, mm_per_point: f64) {
     text(painter, pos2(right - length / 2.0, y - 5.0), Align2::CENTER_BOTTOM, &label, 12.0, theme::ON_PICTURE);
 }
 
-/// Title, window and level, slice number and notices in the corners.
-pub(crate) fn corners(
+/// Lines of text on a dark ground, moved so that they stay within the view.
+pub(crate) fn block(painter: &Painter, at: Pos2, lines: &[String], color: Color32, within: Rect) {
+    let font = FontId::proportional(12.5);
+    let galley = painter.layout_no_wrap(lines.join("\n"), font, color);
+    let size = galley.size() + vec2(8.0, 4.0);
+    let left = at.x.min(within.right() - size.x - 2.0).max(within.left() + 2.0);
+    let top = at.y.min(within.bottom() - size.y - 2.0).max(within.top() + 2.0);
+    let rect = Rect::from_min_size(pos2(left, top), size);
+    painter.rect_filled(rect, 3.0, Color32::from_black_alpha(150));
+    painter.galley(rect.min + vec2(4.0, 2.0), galley, color);
+}
+
+/// Title, name, window, slice number and notices in the corners of a slice.
+pub(crate) fn slice_corners(
     painter: &Painter,
-    rect: Rect,
-    kind: ViewKind,
+    settings: &ViewSettings,
+    pane: Pane,
     volume: &OpenVolume,
-    slice: Option<(usize, &SlicePort)>,
+    window: Window,
+    port: &SlicePort,
 ) {
-    let title_color = match kind {
+    let rect = port.rect;
+    let mut left_top = titles(settings, pane, volume);
+    if port.frame.is_turned() {
+        left_top.push((i18n::text("view-oblique").to_owned(), theme::WARNING));
+    }
+    column(painter, rect.left_top() + vec2(8.0, 6.0), &left_top, false);
+    let digits = decimals(window.width).saturating_sub(1);
+    let mut left_bottom =
+        vec![(format!("W {:.digits$}  L {:.digits$}", window.width, window.level), theme::ON_PICTURE)];
+    if settings.inverted {
+        left_bottom.insert(0, (i18n::text("view-inverted").to_owned(), theme::WARNING));
+    }
+    let mode = match settings.slab.mode {
+        SlabMode::Thin => None,
+        SlabMode::Max => Some("MIP"),
+        SlabMode::Min => Some("MinIP"),
+        SlabMode::Mean => Some("Mean"),
+    };
+    if let Some(mode) = mode {
+        left_bottom.insert(0, (format!("{mode} {:.0} mm", settings.slab.thickness_mm), theme::WARNING));
+    }
+    column(painter, rect.left_bottom() + vec2(8.0, -6.0), &left_bottom, true);
+    let geometry = volume.volume.geometry();
+    let slice = port.frame.slice_at(geometry, port.through_mm) + 1;
+    let number = format!("{slice} / {}   {:.1} mm", port.frame.num_slices, port.frame.spacing_mm);
+    let at = rect.right_bottom() + vec2(-8.0, -6.0);
+    text(painter, at, Align2::RIGHT_BOTTOM, &number, 12.0, theme::ON_PICTURE);
+}
+
+/// Title and preset in the corners of the 3D view.
+pub(crate) fn volume_corners(painter: &Painter, rect: Rect, settings: &ViewSettings, pane: Pane, volume: &OpenVolume) {
+    column(painter, rect.left_top() + vec2(8.0, 6.0), &titles(settings, pane, volume), false);
+    if let Some(preset) = settings.transfer_functions.get(settings.transfer_function) {
+        let at = rect.left_bottom() + vec2(8.0, -6.0);
+        text(painter, at, Align2::LEFT_BOTTOM, &preset.name, 12.0, theme::ON_PICTURE_WEAK);
+    }
+}
+
+fn titles(settings: &ViewSettings, pane: Pane, volume: &OpenVolume) -> Vec<(String, Color32)> {
+    let color = match pane.kind {
         ViewKind::Slice(plane) => theme::plane_color(plane),
         ViewKind::Volume => theme::VOLUME_TITLE,
     };
-    text(painter, rect.left_top() + egui::vec2(8.0, 6.0), Align2::LEFT_TOP, kind.title(), 14.0, title_color);
+    let mut lines = vec![(pane.kind.title().to_owned(), color)];
+    // Which of two is which must be seen; a name says it only if names may be shown.
+    if settings.layout.compares() {
+        let side = if pane.side == Side::A { "A" } else { "B" };
+        let name = if settings.preferences.hide_identifiers { "" } else { volume.name.as_str() };
+        lines.push((format!("{side}  {name}").trim_end().to_owned(), theme::ON_PICTURE));
+    }
     if let Some(reduction) = volume.texture.reduction() {
         let [x, y, z] = reduction.shown_dims;
         let [fx, fy, fz] = reduction.full_dims;
-        let line = format!("Shown reduced: {x}×{y}×{z} of {fx}×{fy}×{fz} (graphics memory)");
-        text(painter, rect.left_top() + egui::vec2(8.0, 25.0), Align2::LEFT_TOP, &line, 12.0, theme::WARNING);
+        let shown = [format!("{x}×{y}×{z}"), format!("{fx}×{fy}×{fz}")];
+        let arguments = [("shown", shown[0].as_str().into()), ("full", shown[1].as_str().into())];
+        lines.push((i18n::text_with("view-reduced", arguments), theme::WARNING));
     }
-    if let Some((slice, port)) = slice {
-        let digits = decimals(volume.window.width).saturating_sub(1);
-        let window = format!("W {:.digits$}  L {:.digits$}", volume.window.width, volume.window.level);
-        text(
-            painter,
-            rect.left_bottom() + egui::vec2(8.0, -6.0),
-            Align2::LEFT_BOTTOM,
-            &window,
-            12.0,
-            theme::ON_PICTURE,
-        );
-        let number = format!("{} / {}   {:.1} mm", slice + 1, port.frame.num_slices, port.frame.spacing_mm);
-        let at = rect.right_bottom() + egui::vec2(-8.0, -6.0);
-        text(painter, at, Align2::RIGHT_BOTTOM, &number, 12.0, theme::ON_PICTURE);
+    lines
+}
+
+/// Lines from a corner downwards, or upwards with the last at the corner.
+fn column(painter: &Painter, at: Pos2, lines: &[(String, Color32)], upwards: bool) {
+    for (n, (line, color)) in lines.iter().enumerate() {
+        let (size, step) = if n == 0 && !upwards { (14.0, 0.0) } else { (12.0, 3.0) };
+        let below = n as f32 * 16.0 + step;
+        let (at, anchor) = if upwards {
+            (at - vec2(0.0, (lines.len() - 1 - n) as f32 * 16.0), Align2::LEFT_BOTTOM)
+        } else {
+            (at + vec2(0.0, below), Align2::LEFT_TOP)
+        };
+        text(painter, at, anchor, line, size, *color);
     }
 }

@@ -7,7 +7,7 @@ use voco_volume::Geometry;
 use voco_volume::position::{Crop, PositionGrid};
 
 use super::overlay;
-use super::slice::SlicePort;
+use super::port::SlicePort;
 use crate::boxes::{box_edges, box_section};
 use crate::{OpenVolume, Session, ViewSettings, theme};
 

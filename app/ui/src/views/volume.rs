@@ -4,6 +4,7 @@ use voco_render::Quality;
 use voco_volume::SlicePlane;
 
 use super::{overlay, position};
+use crate::document::{Pane, Side};
 use crate::gpu::VolumeCallback;
 use crate::{Session, ViewKind, ViewSettings, theme};
 
@@ -13,8 +14,9 @@ const REST_SECS: f64 = 0.15;
 /// The 3D view: picture, boxes and mouse.
 pub(crate) fn volume_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSettings) {
     let kind = ViewKind::Volume;
+    let pane = Pane { kind, side: Side::A };
     let (rect, response) = ui.allocate_exact_size(ui.available_size(), Sense::click_and_drag());
-    response.widget_info(|| WidgetInfo::labeled(Role::Image, true, "3D view"));
+    response.widget_info(|| WidgetInfo::labeled(Role::Image, true, super::slice::name(pane)));
     ui.painter().rect_filled(rect, 0, theme::VIEW_BACKGROUND);
     let Some(volume) = session.active() else { return };
     let now = ui.input(|i| i.time);
@@ -33,7 +35,7 @@ pub(crate) fn volume_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSetti
     }
     if let Some(transfer) = settings.transfer(volume) {
         let callback = VolumeCallback {
-            index: kind.index(),
+            index: pane.gpu_index(),
             volume: volume.texture.clone(),
             labels: volume.labels.as_ref().filter(|_| settings.label_opacity_3d > 0.0).map(|l| l.texture.clone()),
             camera: settings.camera.clone(),
@@ -62,10 +64,17 @@ pub(crate) fn volume_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSetti
         settings.camera.orientation * DVec3::X,
         settings.camera.orientation * DVec3::NEG_Y,
     );
-    overlay::corners(&painter, rect, kind, volume, None);
-    if let Some(preset) = settings.transfer_functions.get(settings.transfer_function) {
-        let at = rect.left_bottom() + egui::vec2(8.0, -6.0);
-        overlay::text(&painter, at, egui::Align2::LEFT_BOTTOM, &preset.name, 12.0, theme::ON_PICTURE_WEAK);
+    if settings.show_texts {
+        overlay::volume_corners(&painter, rect, settings, pane, volume);
+    }
+    let edge = if settings.active_view == pane { theme::ACTIVE_VIEW } else { egui::Color32::from_gray(38) };
+    painter.rect_stroke(rect, 0, Stroke::new(1.0, edge), egui::StrokeKind::Inside);
+    super::keep_focus(ui, &response, settings);
+    if response.clicked() {
+        response.request_focus();
+    }
+    if response.gained_focus() || response.hovered() && ui.input(|i| i.pointer.is_moving()) {
+        settings.active_view = pane;
     }
     if response.double_clicked() {
         settings.maximized = if settings.maximized.is_none() { Some(kind) } else { None };

@@ -1,0 +1,488 @@
+use glam::DQuat;
+use voco_render::{SlabMode, VolumeCamera};
+use voco_volume::SlicePlane;
+
+use super::Command;
+use crate::document::{Layout, Look, Mix, OverlayVolume, Pane, Side, Tool, Window};
+use crate::measure::MeasureKind;
+use crate::{Outbox, Request, Session, ViewKind, ViewSettings, VolumeId, Work};
+
+/// Most that a slab may measure, in mm, and the steps of its thickness.
+const SLABS_MM: [f64; 9] = [1.0, 2.0, 3.0, 5.0, 10.0, 15.0, 20.0, 40.0, 80.0];
+
+/// Does what a command says.
+pub(crate) fn run(command: Command, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
+    if !is_enabled(command, session, settings) {
+        return;
+    }
+    match command {
+        Command::Open => outbox.ask(Request::OpenDialog),
+        Command::OpenSample => outbox.ask(Request::OpenSample),
+        Command::OpenLabels => outbox.ask(Request::OpenLabelsDialog),
+        Command::OpenReference => outbox.ask(Request::OpenReferenceDialog),
+        Command::NextVolume => next_volume(session, settings, 1),
+        Command::PreviousVolume => next_volume(session, settings, -1),
+        Command::CloseVolume => session.active.into_iter().for_each(|id| outbox.ask(Request::Close(id))),
+        Command::Quit => outbox.ask(Request::Quit),
+        Command::Undo => step_edits(session, outbox, true),
+        Command::Redo => step_edits(session, outbox, false),
+        Command::Preferences => settings.show_preferences = !settings.show_preferences,
+        Command::Palette => settings.show_palette = !settings.show_palette,
+        Command::Shortcuts => settings.show_help = !settings.show_help,
+        Command::Runs => {
+            session.runs.is_open = true;
+            outbox.ask(Request::ListRuns);
+        }
+        Command::Models => {
+            session.models.is_open = true;
+            outbox.ask(Request::ListModels);
+        }
+        Command::Pretrain => show_work(settings, Work::Pretrain),
+        Command::Finetune => show_work(settings, Work::Finetune),
+        Command::Segment => show_work(settings, Work::Segment),
+        Command::ExportMeasurements => {
+            session.active.into_iter().for_each(|id| outbox.ask(Request::ExportMeasurements(id)));
+        }
+        Command::DeleteMeasurement => {
+            if let Some(number) = settings.selected.take()
+                && let Some(doc) = session.active.and_then(|id| session.measurements.get_mut(&id.0))
+            {
+                doc.remove(Some(number));
+            }
+        }
+        Command::NextMeasurement => next_measurement(session, settings),
+        Command::Cancel => cancel(settings),
+        _ => view(command, session, settings),
+    }
+}
+
+/// What changes only how things are looked at.
+fn view(command: Command, session: &mut Session, settings: &mut ViewSettings) {
+    if let Some(layout) = layout_of(command) {
+        return set_layout(session, settings, layout);
+    }
+    if let Some(tool) = Tool::ALL.into_iter().find(|t| t.command() == command) {
+        // The same key puts a measuring tool down again.
+        let is_put_down = settings.tool == tool && matches!(tool, Tool::Measure(_));
+        settings.tool = if is_put_down { Tool::Crosshair } else { tool };
+        settings.drawing = None;
+        return;
+    }
+    if let Some(index) = window_of(command) {
+        let preset = settings.preferences.windows.get(index).map(|w| w.window);
+        if let (Some(window), Some(volume)) = (preset, session.active_mut()) {
+            volume.window = window;
+        }
+        return;
+    }
+    match command {
+        Command::NextLayout | Command::PreviousLayout => {
+            let at = Layout::ALL.iter().position(|&l| l == settings.layout).unwrap_or(0);
+            let by = if command == Command::NextLayout { 1 } else { Layout::ALL.len() - 1 };
+            set_layout(session, settings, Layout::ALL[(at + by) % Layout::ALL.len()]);
+        }
+        Command::Maximize => {
+            settings.maximized = if settings.maximized.is_some() { None } else { Some(settings.active_view.kind) };
+        }
+        Command::NextView | Command::PreviousView => next_view(settings, command == Command::NextView),
+        Command::Fit => {
+            settings.reset_slices();
+            if let Some(volume) = session.active() {
+                settings.camera = VolumeCamera::fit(volume.volume.geometry());
+            }
+        }
+        Command::ZoomIn => zoom(session, settings, 0.8),
+        Command::ZoomOut => zoom(session, settings, 1.25),
+        Command::ShowCrosshair => settings.show_crosshair = !settings.show_crosshair,
+        Command::ShowTexts => settings.show_texts = !settings.show_texts,
+        Command::HideIdentifiers => {
+            settings.preferences.hide_identifiers = !settings.preferences.hide_identifiers;
+        }
+        Command::ShowGrid => settings.show_grid = !settings.show_grid,
+        Command::FromFront => settings.camera = settings.camera.clone().anterior(),
+        Command::FromLeft => settings.camera = settings.camera.clone().left(),
+        Command::FromAbove => settings.camera = settings.camera.clone().superior(),
+        Command::ToggleLeftPanel => settings.show_panels[0] = !settings.show_panels[0],
+        Command::ToggleRightPanel => settings.show_panels[1] = !settings.show_panels[1],
+        Command::ToggleTheme => {
+            let look = &mut settings.preferences.look;
+            *look = if *look == Look::Dark { Look::Light } else { Look::Dark };
+        }
+        Command::ScaleUp => settings.preferences.step_scale(true),
+        Command::ScaleDown => settings.preferences.step_scale(false),
+        Command::ScaleReset => settings.preferences.scale_percent = 100,
+        Command::NextSlice => step_slices(session, settings, settings.active_view, 1),
+        Command::PreviousSlice => step_slices(session, settings, settings.active_view, -1),
+        Command::FiveForward => step_slices(session, settings, settings.active_view, 5),
+        Command::FiveBack => step_slices(session, settings, settings.active_view, -5),
+        Command::FirstSlice => step_slices(session, settings, settings.active_view, i64::MIN / 2),
+        Command::LastSlice => step_slices(session, settings, settings.active_view, i64::MAX / 2),
+        Command::Cine => settings.cine.toggle(),
+        Command::CineFaster | Command::CineSlower => {
+            let by = if command == Command::CineFaster { 1.25 } else { 0.8 };
+            settings.preferences.cine_per_second = (settings.preferences.cine_per_second * by).clamp(1.0, 120.0);
+        }
+        Command::SlabMode => {
+            settings.slab.mode = match settings.slab.mode {
+                SlabMode::Thin => SlabMode::Max,
+                SlabMode::Max => SlabMode::Min,
+                SlabMode::Min => SlabMode::Mean,
+                SlabMode::Mean => SlabMode::Thin,
+            };
+        }
+        Command::SlabThicker | Command::SlabThinner => step_slab(settings, command == Command::SlabThicker),
+        Command::ObliqueReset => settings.turn = DQuat::IDENTITY,
+        Command::AutoWindow => auto_window(session, settings),
+        Command::ResetWindow => {
+            if let Some(volume) = session.active_mut() {
+                volume.window = Window::default_for(&volume.stats);
+            }
+            settings.inverted = false;
+        }
+        Command::Invert => settings.inverted = !settings.inverted,
+        Command::LabelFainter => settings.label_opacity = (settings.label_opacity - 0.1).max(0.0),
+        Command::LabelStronger => settings.label_opacity = (settings.label_opacity + 0.1).min(1.0),
+        Command::LabelToggle => {
+            if settings.label_opacity > 0.0 {
+                settings.opacity_before_hiding = settings.label_opacity;
+                settings.label_opacity = 0.0;
+            } else {
+                settings.label_opacity = settings.opacity_before_hiding;
+            }
+        }
+        Command::LabelOutline => settings.label_outline = !settings.label_outline,
+        Command::LinkScroll => settings.compare.link_scroll = !settings.compare.link_scroll,
+        Command::LinkZoom => settings.compare.link_zoom = !settings.compare.link_zoom,
+        Command::LinkWindow => settings.compare.link_window = !settings.compare.link_window,
+        Command::AlignHere => align(session, settings),
+        Command::SwapSides => swap_sides(session, settings),
+        Command::Blend => settings.mix = Mix::Blend,
+        Command::Checkerboard => toggle_mix(session, settings, Mix::Checkerboard),
+        Command::Swipe => toggle_mix(session, settings, Mix::Swipe),
+        _ => {}
+    }
+}
+
+/// True if it can be done now.
+pub(crate) fn is_enabled(command: Command, session: &Session, settings: &ViewSettings) -> bool {
+    let volume = session.active();
+    match command {
+        Command::OpenReference => volume.is_some_and(|v| v.labels.is_some()),
+        Command::NextVolume | Command::PreviousVolume => session.volumes.len() > 1,
+        Command::Undo => edit_stamps(session, true).iter().any(Option::is_some),
+        Command::Redo => edit_stamps(session, false).iter().any(Option::is_some),
+        Command::DeleteMeasurement => settings.selected.is_some(),
+        Command::NextMeasurement | Command::ExportMeasurements => {
+            let doc = volume.and_then(|v| session.measurements.get(&v.id.0));
+            doc.is_some_and(|d| !d.items().is_empty())
+        }
+        Command::LabelFainter | Command::LabelToggle | Command::LabelStronger | Command::LabelOutline => {
+            volume.is_some_and(|v| v.labels.is_some())
+        }
+        Command::SwapSides | Command::AlignHere => session.of_side(settings, Side::B).is_some(),
+        Command::Checkerboard | Command::Swipe => session.volumes.len() > 1,
+        Command::ObliqueReset => settings.turn != DQuat::IDENTITY,
+        Command::OpenLabels
+        | Command::CloseVolume
+        | Command::Fit
+        | Command::ZoomIn
+        | Command::ZoomOut
+        | Command::Cine
+        | Command::AutoWindow
+        | Command::ResetWindow => volume.is_some(),
+        _ => window_of(command).is_none_or(|n| volume.is_some() && n < settings.preferences.windows.len()),
+    }
+}
+
+/// Of a switch: whether it is on.
+pub(crate) fn is_on(command: Command, settings: &ViewSettings) -> Option<bool> {
+    if let Some(layout) = layout_of(command) {
+        return Some(settings.layout == layout && settings.maximized.is_none());
+    }
+    if let Some(tool) = Tool::ALL.into_iter().find(|t| t.command() == command) {
+        return Some(settings.tool == tool);
+    }
+    Some(match command {
+        Command::Maximize => settings.maximized.is_some(),
+        Command::ShowCrosshair => settings.show_crosshair,
+        Command::ShowTexts => settings.show_texts,
+        Command::HideIdentifiers => settings.preferences.hide_identifiers,
+        Command::ShowGrid => settings.show_grid,
+        Command::ToggleLeftPanel => settings.show_panels[0],
+        Command::ToggleRightPanel => settings.show_panels[1],
+        Command::Cine => settings.cine.is_playing,
+        Command::Invert => settings.inverted,
+        Command::LabelOutline => settings.label_outline,
+        Command::LinkScroll => settings.compare.link_scroll,
+        Command::LinkZoom => settings.compare.link_zoom,
+        Command::LinkWindow => settings.compare.link_window,
+        Command::Blend => settings.mix == Mix::Blend,
+        Command::Checkerboard => settings.mix == Mix::Checkerboard,
+        Command::Swipe => settings.mix == Mix::Swipe,
+        _ => return None,
+    })
+}
+
+fn layout_of(command: Command) -> Option<Layout> {
+    Some(match command {
+        Command::LayoutFour => Layout::Four,
+        Command::LayoutOne => Layout::One,
+        Command::LayoutOneThree => Layout::OneThree,
+        Command::LayoutRow => Layout::Row,
+        Command::LayoutSideBySide => Layout::SideBySide,
+        Command::LayoutCompareRows => Layout::CompareRows,
+        _ => return None,
+    })
+}
+
+fn window_of(command: Command) -> Option<usize> {
+    let all = [
+        Command::Window1,
+        Command::Window2,
+        Command::Window3,
+        Command::Window4,
+        Command::Window5,
+        Command::Window6,
+        Command::Window7,
+        Command::Window8,
+        Command::Window9,
+    ];
+    all.iter().position(|&c| c == command)
+}
+
+fn show_work(settings: &mut ViewSettings, work: Work) {
+    settings.work = work;
+    settings.show_panels[1] = true;
+}
+
+/// A second volume is chosen by itself if there is only one to choose from, or none was chosen yet.
+pub(crate) fn set_layout(session: &Session, settings: &mut ViewSettings, layout: Layout) {
+    settings.layout = layout;
+    settings.maximized = None;
+    settings.main_view = settings.active_view.kind;
+    let other = settings.compare.other.filter(|&id| session.volume(id).is_some() && Some(id) != session.active);
+    settings.compare.other =
+        other.or_else(|| session.volumes.iter().map(|v| v.id).find(|&id| Some(id) != session.active));
+    if layout.compares() && other.is_none() {
+        align_centers(session, settings);
+    }
+    if !layout.panes(settings.main_view).contains(&settings.active_view) {
+        settings.active_view = layout.panes(settings.main_view)[0];
+    }
+}
+
+/// Two scans of one frame of reference keep their places; where they do not overlap, their middles are put together.
+pub(crate) fn align_centers(session: &Session, settings: &mut ViewSettings) {
+    settings.compare.offset_mm = glam::DVec3::ZERO;
+    let (Some(a), Some(b)) = (session.active(), session.of_side(settings, Side::B)) else { return };
+    if b.volume.voxel_at_world(settings.cursor_mm).is_none() {
+        settings.compare.offset_mm = b.volume.geometry().center_mm() - a.volume.geometry().center_mm();
+    }
+}
+
+/// What both sides show now belongs together from here on.
+fn align(session: &Session, settings: &mut ViewSettings) {
+    settings.compare.link_scroll = true;
+    settings.compare.link_zoom = true;
+    if session.of_side(settings, Side::B).is_some() {
+        settings.compare.mm_per_point = [None; 3];
+    }
+}
+
+fn swap_sides(session: &mut Session, settings: &mut ViewSettings) {
+    let (Some(active), Some(other)) = (session.active, settings.compare.other) else { return };
+    let cursor = settings.cursor_of(Side::B);
+    settings.compare.offset_mm = -settings.compare.offset_mm;
+    settings.cursor_mm = cursor;
+    session.active = Some(other);
+    settings.compare.other = Some(active);
+    settings.selected = None;
+}
+
+fn toggle_mix(session: &Session, settings: &mut ViewSettings, mix: Mix) {
+    settings.mix = if settings.mix == mix { Mix::Blend } else { mix };
+    if settings.overlays.is_empty()
+        && let Some(other) = session.volumes.iter().find(|v| Some(v.id) != session.active)
+    {
+        settings.overlays.push(OverlayVolume::new(other));
+    }
+}
+
+pub(crate) fn show_volume(session: &mut Session, settings: &mut ViewSettings, id: VolumeId) {
+    if session.active == Some(id) {
+        return;
+    }
+    session.active = Some(id);
+    settings.overlays.retain(|o| o.volume != id);
+    if settings.compare.other == Some(id) {
+        settings.compare.other = session.volumes.iter().map(|v| v.id).find(|&other| other != id);
+    }
+    if let Some(volume) = session.active() {
+        settings.reset_for(volume);
+    }
+}
+
+fn next_volume(session: &mut Session, settings: &mut ViewSettings, by: isize) {
+    let count = session.volumes.len();
+    let at = session.volumes.iter().position(|v| Some(v.id) == session.active).unwrap_or(0);
+    if let Some(next) = (at + count).checked_add_signed(by) {
+        show_volume(session, settings, session.volumes[next % count].id);
+    }
+}
+
+fn next_view(settings: &mut ViewSettings, forward: bool) {
+    let panes = settings.layout.panes(settings.main_view);
+    let at = panes.iter().position(|&p| p == settings.active_view).unwrap_or(0);
+    let by = if forward { 1 } else { panes.len() - 1 };
+    settings.active_view = panes[(at + by) % panes.len()];
+    if settings.maximized.is_some() {
+        settings.maximized = Some(settings.active_view.kind);
+    }
+}
+
+fn zoom(session: &Session, settings: &mut ViewSettings, factor: f64) {
+    let pane = settings.active_view;
+    if pane.kind == ViewKind::Volume {
+        return settings.camera.zoom(factor);
+    }
+    let Some(volume) = session.of_side(settings, pane.side) else { return };
+    // Without a zoom of its own the view is fitted; about as large as that is a start.
+    let least = volume.volume.geometry().spacing_mm().min_element();
+    let (mm_per_point, _) = settings.place_mut(pane.side, pane.kind.index());
+    *mm_per_point = Some((mm_per_point.unwrap_or(least) * factor).clamp(least / 60.0, least * 60.0));
+}
+
+/// Goes through the slices of a view; the ends hold.
+pub(crate) fn step_slices(session: &Session, settings: &mut ViewSettings, pane: Pane, by: i64) {
+    let ViewKind::Slice(plane) = pane.kind else { return };
+    let Some(volume) = session.of_side(settings, pane.side) else { return };
+    let geometry = volume.volume.geometry();
+    let frame = settings.frame(geometry, plane);
+    let cursor = settings.cursor_of(pane.side);
+    let slice = (frame.slice_at(geometry, cursor) as i64).saturating_add(by).clamp(0, frame.num_slices as i64 - 1);
+    let to = frame.point_on_slice(geometry, cursor, slice.unsigned_abs() as usize);
+    settings.move_cursor(pane.side, to);
+}
+
+/// The next slices of cine; after the last one it begins again.
+pub(crate) fn step_cine(session: &Session, settings: &mut ViewSettings, by: usize) {
+    let pane = settings.active_view;
+    let plane = if let ViewKind::Slice(plane) = pane.kind { plane } else { SlicePlane::Axial };
+    let Some(volume) = session.of_side(settings, pane.side) else { return };
+    let geometry = volume.volume.geometry();
+    let frame = settings.frame(geometry, plane);
+    let cursor = settings.cursor_of(pane.side);
+    let slice = (frame.slice_at(geometry, cursor) + by) % frame.num_slices;
+    settings.move_cursor(pane.side, frame.point_on_slice(geometry, cursor, slice));
+}
+
+pub(crate) fn step_slab(settings: &mut ViewSettings, thicker: bool) {
+    if settings.slab.mode == SlabMode::Thin {
+        settings.slab.mode = SlabMode::Max;
+        return;
+    }
+    let now = settings.slab.thickness_mm;
+    let next = if thicker {
+        SLABS_MM.into_iter().find(|&t| t > now + 1e-6)
+    } else {
+        SLABS_MM.into_iter().rev().find(|&t| t < now - 1e-6)
+    };
+    match next {
+        Some(thickness) => settings.slab.thickness_mm = thickness,
+        None if !thicker => settings.slab.mode = SlabMode::Thin,
+        None => {}
+    }
+}
+
+/// The window of what the slice under the keys shows: from its 1st to its 99th percentile.
+fn auto_window(session: &mut Session, settings: &ViewSettings) {
+    /// Enough for percentiles.
+    const MAX_VALUES: usize = 4096;
+    let pane = settings.active_view;
+    let plane = if let ViewKind::Slice(plane) = pane.kind { plane } else { SlicePlane::Axial };
+    let Some(volume) = session.of_side(settings, pane.side) else { return };
+    let geometry = volume.volume.geometry();
+    let frame = settings.frame(geometry, plane);
+    let cursor = settings.cursor_of(pane.side);
+    let side = 64;
+    let mut values: Vec<f64> = (0..side * side)
+        .filter_map(|n| {
+            let share = |n: i32| (f64::from(n) + 0.5) / f64::from(side) - 0.5;
+            let at = frame.extent_mm * glam::DVec2::new(share(n % side), share(n / side));
+            volume.volume.value_at_world(frame.world_from_picture(at, cursor))
+        })
+        .filter(|v| v.is_finite())
+        .take(MAX_VALUES)
+        .collect();
+    // Air around a patient is not what one looks at.
+    let floor = volume.stats.min + (volume.stats.max - volume.stats.min) * 0.01;
+    if values.iter().filter(|&&v| v > floor).count() > 64 {
+        values.retain(|&v| v > floor);
+    }
+    values.sort_by(f64::total_cmp);
+    let (Some(&low), Some(&high)) = (values.get(values.len() / 100), values.get(values.len() * 99 / 100)) else {
+        return;
+    };
+    let id = volume.id;
+    if let Some(volume) = session.volume_mut(id).filter(|_| high > low) {
+        volume.window = Window { width: high - low, level: f64::midpoint(high, low) };
+    }
+}
+
+/// Newest edit (or newest edit taken back) of measurements and of labels.
+fn edit_stamps(session: &Session, back: bool) -> [Option<u64>; 2] {
+    let which = usize::from(!back);
+    let volume = session.active();
+    let measured = volume.and_then(|v| session.measurements.get(&v.id.0)).and_then(|d| d.stamps()[which]);
+    [measured, volume.and_then(|v| v.label_history.stamps()[which])]
+}
+
+/// Takes back what was done last, or does again what was taken back last, whatever it was done to.
+fn step_edits(session: &mut Session, outbox: &mut Outbox, back: bool) {
+    let measurements_first = match edit_stamps(session, back) {
+        [Some(measured), Some(labelled)] => (measured > labelled) == back,
+        [measured, _] => measured.is_some(),
+    };
+    if !measurements_first {
+        return outbox.ask(if back { Request::UndoLabels } else { Request::RedoLabels });
+    }
+    if let Some(doc) = session.active.and_then(|id| session.measurements.get_mut(&id.0)) {
+        if back {
+            doc.undo()
+        } else {
+            doc.redo()
+        };
+    }
+}
+
+fn next_measurement(session: &Session, settings: &mut ViewSettings) {
+    let Some(doc) = session.active.and_then(|id| session.measurements.get(&id.0)) else { return };
+    let items = doc.items();
+    let at = settings.selected.and_then(|n| items.iter().position(|m| m.number == n));
+    let next = at.map_or(0, |n| (n + 1) % items.len());
+    if let Some(item) = items.get(next) {
+        select(settings, item);
+    }
+}
+
+/// Chooses a measurement and shows the slice it lies on.
+pub(crate) fn select(settings: &mut ViewSettings, item: &crate::measure::Measurement) {
+    settings.selected = Some(item.number);
+    let to = item.center_mm();
+    settings.move_cursor(Side::A, to);
+}
+
+/// Esc undoes one thing at a time, the nearest first.
+fn cancel(settings: &mut ViewSettings) {
+    if settings.show_palette || settings.show_help || settings.show_preferences {
+        (settings.show_palette, settings.show_help, settings.show_preferences) = (false, false, false);
+    } else if settings.drawing.take().is_some() {
+    } else if settings.selected.take().is_some() {
+    } else if settings.cine.is_playing {
+        settings.cine.toggle();
+    } else if matches!(settings.tool, Tool::Measure(MeasureKind::Length | _)) {
+        settings.tool = Tool::Crosshair;
+    } else {
+        settings.maximized = None;
+    }
+}

@@ -1,0 +1,119 @@
+use egui::{Button, Ui};
+
+use crate::commands::{self, Command, Group, KeyMap};
+use crate::{Outbox, Request, Session, ViewSettings, i18n};
+
+/// All commands in menus, with their keys.
+pub(super) fn show(
+    ui: &mut Ui,
+    keys: &KeyMap,
+    session: &mut Session,
+    settings: &mut ViewSettings,
+    outbox: &mut Outbox,
+) {
+    egui::MenuBar::new().ui(ui, |ui| {
+        let mut chosen = None;
+        ui.menu_button(Group::File.title(), |ui| {
+            items(ui, keys, session, settings, &[Command::Open, Command::OpenSample], &mut chosen);
+            recent(ui, session, outbox, settings.preferences.hide_identifiers);
+            ui.separator();
+            let labels = [Command::OpenLabels, Command::OpenReference, Command::ExportMeasurements];
+            items(ui, keys, session, settings, &labels, &mut chosen);
+            ui.separator();
+            let volumes = [Command::NextVolume, Command::PreviousVolume, Command::CloseVolume];
+            items(ui, keys, session, settings, &volumes, &mut chosen);
+            ui.separator();
+            items(ui, keys, session, settings, &[Command::Quit], &mut chosen);
+        });
+        ui.menu_button(Group::Edit.title(), |ui| {
+            let history = session.active().map(|v| &v.label_history);
+            for (command, name) in [
+                (Command::Undo, history.and_then(|h| h.undo_name())),
+                (Command::Redo, history.and_then(|h| h.redo_name())),
+            ] {
+                let response = item(ui, keys, session, settings, command);
+                if let Some(name) = name {
+                    response.clone().on_hover_text(name);
+                }
+                if response.clicked() {
+                    chosen = Some(command);
+                }
+            }
+            ui.separator();
+            let rest = [Command::DeleteMeasurement, Command::NextMeasurement, Command::Preferences];
+            items(ui, keys, session, settings, &rest, &mut chosen);
+        });
+        for (group, separators) in [
+            (Group::Layout, &[Command::NextLayout][..]),
+            (Group::View, &[Command::NextView, Command::ShowCrosshair, Command::FromFront, Command::ToggleLeftPanel]),
+            (Group::Slices, &[Command::Cine, Command::SlabMode, Command::ObliqueReset]),
+            (Group::Window, &[Command::AutoWindow]),
+            (Group::Tool, &[Command::ToolLength, Command::DeleteMeasurement]),
+            (Group::Labels, &[]),
+            (Group::Compare, &[Command::AlignHere, Command::Blend]),
+            (Group::Training, &[Command::Runs]),
+            (Group::Help, &[]),
+        ] {
+            ui.menu_button(group.title(), |ui| {
+                egui::ScrollArea::vertical().max_height(ui.ctx().content_rect().height() - 60.0).show(ui, |ui| {
+                    for &command in Command::ALL.iter().filter(|c| c.group() == group) {
+                        if separators.contains(&command) {
+                            ui.separator();
+                        }
+                        if item(ui, keys, session, settings, command).clicked() {
+                            chosen = Some(command);
+                        }
+                    }
+                });
+            });
+        }
+        if let Some(command) = chosen {
+            commands::run(command, session, settings, outbox);
+            ui.close();
+        }
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            let text = format!("{}   {}", i18n::text("palette-button"), keys.shown(Command::Palette));
+            let tip = keys.tip(Command::Palette);
+            if ui.add(Button::new(text).min_size(egui::vec2(190.0, 0.0))).on_hover_text(tip).clicked() {
+                commands::run(Command::Palette, session, settings, outbox);
+            }
+        });
+    });
+}
+
+fn items(
+    ui: &mut Ui,
+    keys: &KeyMap,
+    session: &Session,
+    settings: &ViewSettings,
+    commands: &[Command],
+    chosen: &mut Option<Command>,
+) {
+    for &command in commands {
+        if item(ui, keys, session, settings, command).clicked() {
+            *chosen = Some(command);
+        }
+    }
+}
+
+fn item(ui: &mut Ui, keys: &KeyMap, session: &Session, settings: &ViewSettings, command: Command) -> egui::Response {
+    ui.set_min_width(230.0);
+    let title = super::palette::title(command, settings);
+    let button = Button::selectable(commands::is_on(command, settings) == Some(true), title);
+    let button = button.shortcut_text(keys.shown(command));
+    ui.add_enabled(commands::is_enabled(command, session, settings), button)
+}
+
+fn recent(ui: &mut Ui, session: &Session, outbox: &mut Outbox, hides_names: bool) {
+    ui.add_enabled_ui(!session.recent.is_empty() && !hides_names, |ui| {
+        ui.menu_button(i18n::text("recent-files"), |ui| {
+            for path in &session.recent {
+                let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+                if ui.button(name).clicked() {
+                    outbox.ask(Request::Open(vec![path.clone()]));
+                    ui.close();
+                }
+            }
+        });
+    });
+}

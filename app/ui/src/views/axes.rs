@@ -1,0 +1,94 @@
+//! The crosshair: where the other two planes cut a view, with handles that turn them.
+
+use egui::{Painter, Pos2, Response, Stroke, Ui, Vec2, vec2};
+use glam::{DQuat, DVec3};
+use voco_volume::SlicePlane;
+
+use super::port::SlicePort;
+use crate::document::{Drag, Pane};
+use crate::{Session, ViewKind, ViewSettings, theme};
+
+/// How near the pointer must be to a handle.
+const REACH: f32 = 9.0;
+/// The crosshair leaves what is under it visible.
+const GAP: f32 = 9.0;
+
+/// Where another plane cuts this view: its colour's plane and the line's direction on the screen.
+fn lines(settings: &ViewSettings, port: &SlicePort) -> [(SlicePlane, Vec2); 2] {
+    let here = port.frame.right.cross(port.frame.down);
+    let (vertical, horizontal) = match port.frame.plane {
+        SlicePlane::Axial => (SlicePlane::Sagittal, SlicePlane::Coronal),
+        SlicePlane::Coronal => (SlicePlane::Sagittal, SlicePlane::Axial),
+        SlicePlane::Sagittal => (SlicePlane::Coronal, SlicePlane::Axial),
+    };
+    [(vertical, vec2(0.0, 1.0)), (horizontal, vec2(1.0, 0.0))].map(|(plane, straight)| {
+        if settings.turn == DQuat::IDENTITY {
+            return (plane, straight);
+        }
+        let along = here.cross(port.normal_of(plane));
+        let direction = vec2(along.dot(port.frame.right) as f32, along.dot(port.frame.down) as f32);
+        let direction = if direction.dot(straight) < 0.0 { -direction } else { direction };
+        (plane, if direction.length() > 1e-3 { direction.normalized() } else { straight })
+    })
+}
+
+/// The handles of a view, two on each line.
+fn handles(settings: &ViewSettings, port: &SlicePort, pane: Pane) -> [Pos2; 4] {
+    let center = port.screen_from_world(settings.cursor_of(pane.side));
+    let reach = port.rect.size().min_elem() * 0.36;
+    let [(_, a), (_, b)] = lines(settings, port);
+    [center + a * reach, center - a * reach, center + b * reach, center - b * reach]
+}
+
+/// True if the pointer is over a handle: a drag from there turns the planes.
+pub(super) fn hovered(ui: &Ui, settings: &ViewSettings, port: &SlicePort, pane: Pane, response: &Response) -> bool {
+    let is_turning = settings.drag == Some(Drag::Turn(pane));
+    let at = response.hover_pos().filter(|_| settings.show_crosshair && settings.drag.is_none());
+    let over = at.is_some_and(|at| handles(settings, port, pane).iter().any(|h| h.distance(at) <= REACH));
+    if over || is_turning {
+        ui.ctx().set_cursor_icon(egui::CursorIcon::Alias);
+    }
+    over || is_turning
+}
+
+pub(super) fn draw(painter: &Painter, settings: &ViewSettings, port: &SlicePort, pane: Pane, lit: bool, hovered: bool) {
+    let center = port.screen_from_world(settings.cursor_of(pane.side));
+    let long = port.rect.size().length();
+    for (plane, along) in lines(settings, port) {
+        let stroke = Stroke::new(1.0, theme::plane_color(plane).gamma_multiply(0.75));
+        for side in [1.0, -1.0] {
+            painter.line_segment([center + along * GAP * side, center + along * long * side], stroke);
+        }
+    }
+    if hovered || lit {
+        let [(first, _), (second, _)] = lines(settings, port);
+        for (at, plane) in handles(settings, port, pane).into_iter().zip([first, first, second, second]) {
+            let color = theme::plane_color(plane);
+            painter.circle(at, if lit { 5.0 } else { 3.5 }, theme::VIEW_BACKGROUND, Stroke::new(1.5, color));
+        }
+    }
+}
+
+/// Turns the planes by the angle that the pointer went around the crosshair.
+pub(super) fn turn(settings: &mut ViewSettings, port: &SlicePort, pane: Pane, from: Pos2, to: Pos2) {
+    let center = port.screen_from_world(settings.cursor_of(pane.side));
+    let angle = f64::from((to - center).angle() - (from - center).angle());
+    if angle.is_finite() && (from - center).length() > 4.0 {
+        let axis = port.frame.right.cross(port.frame.down).normalize_or_zero();
+        if axis != DVec3::ZERO {
+            settings.turn = (DQuat::from_axis_angle(axis, angle) * settings.turn).normalize();
+        }
+    }
+}
+
+/// By how much a view is off its straight plane, degrees.
+pub(crate) fn tilt_deg(settings: &ViewSettings, session: &Session, kind: ViewKind) -> Option<f64> {
+    let ViewKind::Slice(plane) = kind else { return None };
+    if settings.turn == DQuat::IDENTITY {
+        return None;
+    }
+    let geometry = session.active()?.volume.geometry();
+    let straight = voco_volume::SliceFrame::new(geometry, plane).normal;
+    let turned = settings.frame(geometry, plane).normal;
+    Some(straight.angle_between(turned).to_degrees())
+}

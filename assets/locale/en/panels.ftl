@@ -1,0 +1,81 @@
+# Texts of the side panels.
+section-volumes = Volumes
+section-image = Image
+section-measurements = Measurements
+section-labels = Labels
+section-overlays = Overlays and second volume
+section-compare = Compare
+section-grid = VoCo grid
+
+volumes-open = Open…
+volumes-sample = Sample
+volumes-labels = Labels…
+volumes-stop = Stop opening this file
+volumes-empty = Nothing is open. Drop a .nii, .nii.gz or .hdr file on the window.
+volume-number = Volume { $number }
+
+image-empty = Open a volume to set its window.
+image-width = Width
+image-level = Level
+image-preset = Preset
+image-choose = Choose…
+image-edit-presets = Edit presets…
+image-keep-preset = Keep this window as a preset
+image-reset = Reset
+image-shift = 3D shift
+
+labels-empty = No label map is open.
+labels-slices = Slices
+labels-slices-tip = Opacity on slices
+labels-3d-tip = Opacity in 3D
+labels-show-all = Show all
+labels-hide-all = Hide all
+labels-names = Names
+labels-names-tip = The same number is another organ in each data set
+
+measure-length = Length
+measure-angle = Angle
+measure-cobb = Cobb angle
+measure-bidirectional = Diameters
+measure-ellipse = Ellipse
+measure-rectangle = Rectangle
+measure-freehand = Outline
+measure-sphere = Sphere
+measure-probe = Probe
+measure-no-volume = Open a volume to measure on it.
+measure-empty = Nothing is measured yet. Take a tool above the views, such as a length ({ $length }) or a region ({ $ellipse }).
+measure-note = Note
+measure-note-hint = What is it?
+measure-remove = Remove
+measure-remove-all = Remove all
+measure-remove-all-tip = All measurements of this volume; Undo brings them back
+
+mix-blend = Blend
+mix-checkerboard = Checkerboard
+mix-swipe = Swipe
+mix-tip = How the first overlay shares the view with the volume on show
+overlay-tip = Lay this volume over the one on show
+overlay-colours = Colours
+overlay-opacity = Opacity
+overlay-shown = Show
+overlay-low-tip = Lower values are not drawn
+overlay-high-tip = Higher values are not drawn
+overlay-additive = Add light
+compare-with = Second volume
+link-scroll = Scroll
+link-scroll-tip = Linked: crosshair and slices of both volumes move together
+link-zoom = Zoom
+link-window = Window
+map-grey = Grey
+map-hot = Hot
+map-cool = Cool
+map-even = Even (for any colour vision)
+map-red = Red
+map-green = Green
+map-blue = Blue
+map-magenta = Magenta
+map-diverging = Below and above the level
+
+work-pretrain-tip = VoCo, on volumes without labels
+work-finetune-tip = Training with labels
+work-segment-tip = Labels for the volume on show
