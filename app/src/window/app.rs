@@ -4,7 +4,7 @@ use std::sync::Arc;
 use voco_engine::EngineHandle;
 use voco_engine_api::{CancelFlag, EngineEvent};
 use voco_render::RenderContext;
-use voco_ui::{Outbox, Request, Session, Shell, ViewSettings};
+use voco_ui::{Outbox, Preferences, Request, Session, Shell, ViewSettings};
 
 use super::jobs::JobLinks;
 use super::models::ModelTasks;
@@ -26,6 +26,9 @@ pub(super) struct App {
     pub recent: RecentFiles,
     pub told_of_render_error: bool,
     pub dialogs: super::dialogs::Dialogs,
+    pub preferences_file: Option<PathBuf>,
+    pub kept_preferences: Preferences,
+    pub picture: Option<image::RgbaImage>,
 }
 
 impl App {
@@ -53,9 +56,12 @@ impl App {
         if !files.is_empty() {
             outbox.ask(Request::Open(files));
         }
+        let (preferences, problems, preferences_file) = super::kept::load_preferences();
+        problems.into_iter().for_each(|problem| session.notice(problem, true));
+        let settings = ViewSettings { preferences: preferences.clone(), ..ViewSettings::default() };
         Ok(Self {
             session,
-            settings: ViewSettings::default(),
+            settings,
             shell: Shell::default(),
             outbox,
             tasks: Tasks::new(&waker()),
@@ -67,6 +73,9 @@ impl App {
             recent,
             told_of_render_error: false,
             dialogs: super::dialogs::Dialogs::new(waker()),
+            preferences_file,
+            kept_preferences: preferences,
+            picture: None,
         })
     }
 
@@ -108,6 +117,8 @@ impl eframe::App for App {
         for request in self.outbox.take() {
             self.carry_out(request, ctx);
         }
+        self.keep_preferences(ctx);
+        self.take_picture(ctx);
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {

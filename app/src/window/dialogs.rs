@@ -18,6 +18,10 @@ pub(super) enum Asked {
     FinetuneRun,
     Checkpoint,
     ModelFolder(&'static voco_hub::Model),
+    /// Where to write a picture of the views.
+    Picture,
+    /// Where to write the measurements of a volume.
+    MeasurementsCsv(voco_ui::VolumeId),
 }
 
 /// File dialogs. The system draws them; the answer comes later, so the window goes on meanwhile.
@@ -62,6 +66,16 @@ impl Dialogs {
                     dialog.set_title("Weights").add_filter("Weights", &weights)
                 };
                 let picked = dialog.pick_file();
+                wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
+            }
+            Asked::Picture => {
+                let dialog = dialog.set_title("Picture of the views").add_filter("PNG", &["png"]);
+                let picked = dialog.set_file_name("views.png").save_file();
+                wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
+            }
+            Asked::MeasurementsCsv(_) => {
+                let dialog = dialog.set_title("Measurements as CSV").add_filter("CSV", &["csv"]);
+                let picked = dialog.set_file_name("measurements.csv").save_file();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }
             Asked::TrainingFolder

@@ -4,6 +4,7 @@ mod app;
 mod compare;
 mod dialogs;
 mod jobs;
+mod kept;
 mod models;
 mod preflight;
 mod recent;

@@ -98,6 +98,10 @@ impl App {
                 }
             }
             Request::CancelModel(name) => self.cancel_model(&name),
+            Request::LoadMeasurements(id) => self.find_measurements(id),
+            Request::SaveMeasurements(id) => self.save_measurements(id),
+            Request::TakePicture => ctx.send_viewport_cmd(egui::ViewportCommand::Screenshot(egui::UserData::default())),
+            Request::ExportMeasurements(id) => self.ask_for_csv(id),
             Request::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
         }
     }
@@ -118,6 +122,8 @@ impl App {
                 Asked::FinetuneInit => self.finetune_setup(|s, path| s.init = Some(path), paths),
                 Asked::FinetuneRun => self.finetune_setup(|s, path| s.out = Some(path), paths),
                 Asked::Checkpoint => self.use_checkpoint(paths.swap_remove(0)),
+                Asked::Picture => self.write_picture(paths.swap_remove(0)),
+                Asked::MeasurementsCsv(id) => self.export_measurements(id, paths.swap_remove(0)),
                 Asked::RunsRoot => {
                     self.session.runs.root = Some(paths.swap_remove(0));
                     self.list_runs();
@@ -179,6 +185,7 @@ impl App {
                         self.session.preflight = Preflight::Done(data.clone(), report);
                     }
                 }
+                TaskOutcome::Measurements { volume_id, key, stored } => self.take_measurements(volume_id, key, stored),
                 TaskOutcome::Card(card) => self.take_card(*card),
                 TaskOutcome::Prediction { volume_id, texture, volume } => {
                     self.keep_prediction(volume_id, &texture, &volume);
@@ -324,6 +331,7 @@ impl App {
 
     fn close(&mut self, id: VolumeId) {
         self.session.volumes.retain(|v| v.id != id);
+        self.session.measurements.remove(&id.0);
         if self.session.active == Some(id) {
             self.session.active = self.session.volumes.last().map(|v| v.id);
             if let Some(volume) = self.session.active() {

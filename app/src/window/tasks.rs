@@ -54,6 +54,9 @@ pub(super) enum TaskWork {
     ListRuns(PathBuf),
     ReadRun(PathBuf),
     SaveNote { folder: PathBuf, note: String },
+    LoadMeasurements { volume_id: VolumeId, volume: Volume },
+    WritePicture { path: PathBuf, picture: Box<image::RgbaImage> },
+    WriteText { path: PathBuf, text: String, what: String },
 }
 
 /// What came of a task.
@@ -91,6 +94,12 @@ pub(super) enum TaskOutcome {
     RunCurves {
         folder: PathBuf,
         curves: Arc<RunCurves>,
+    },
+    /// Those of a case with the key of its content, or why they cannot be read.
+    Measurements {
+        volume_id: VolumeId,
+        key: String,
+        stored: Result<Vec<voco_ui::measure::Measurement>, String>,
     },
     Failed(String),
     /// Nothing to show for it: stopped, or done without a word.
@@ -230,6 +239,9 @@ fn run(work: TaskWork, cancel: &CancelFlag, report: &dyn Fn(f32)) -> TaskOutcome
         TaskWork::SaveNote { folder, note } => {
             super::runs::save_note(&folder, &note).map_or_else(TaskOutcome::Failed, |()| TaskOutcome::Cancelled)
         }
+        TaskWork::LoadMeasurements { volume_id, volume } => super::kept::load_measurements(volume_id, &volume),
+        TaskWork::WritePicture { path, picture } => super::kept::write_picture(&path, &picture),
+        TaskWork::WriteText { path, text, what } => super::kept::write_text(&path, &text, &what),
         TaskWork::PositionFrame { volume_id, volume, recipe, seed } => {
             position_frame(volume_id, &volume, recipe, seed, cancel)
         }

@@ -20,6 +20,7 @@ struct Texts {
     /// Those without arguments, ready: most texts are asked for in every frame.
     plain: HashMap<String, String>,
     /// What is wrong with the files, for a test.
+    #[cfg_attr(not(test), expect(dead_code, reason = "files are built in: a test looks at it"))]
     problems: Vec<String>,
 }
 

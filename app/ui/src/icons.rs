@@ -51,7 +51,7 @@ pub(crate) fn button(ui: &mut Ui, icon: &str, name: &str, tip: &str, is_on: bool
         let color = if enabled { visuals.text_color() } else { ui.visuals().weak_text_color().gamma_multiply(0.6) };
         paint(ui.painter(), Rect::from_center_size(rect.center(), Vec2::splat(size * 0.66)), icon, color);
     }
-    if enabled { response.on_hover_text(tip) } else { response.on_hover_text(tip) }
+    response.on_hover_text(tip)
 }
 
 fn icons() -> &'static HashMap<&'static str, Strokes> {

@@ -111,6 +111,8 @@ pub enum Request {
     SaveMeasurements(VolumeId),
     /// Ask for a file, and write the measurements of a volume there as CSV.
     ExportMeasurements(VolumeId),
+    /// Take a picture of the views, then ask where to write it.
+    TakePicture,
     /// End the program.
     Quit,
 }

@@ -14,9 +14,9 @@ use std::collections::BTreeSet;
 use egui::{Ui, Widget};
 
 use crate::commands::{self, Command, KeyMap, MouseMap};
-use crate::document::{HangingProtocol, Pane, Side};
+use crate::document::{HangingProtocol, Pane, Side, Tool};
 use crate::panels::{self, section};
-use crate::{Outbox, Preferences, Request, Session, ViewSettings, Work, i18n, theme};
+use crate::{Outbox, Preferences, Request, Session, ViewSettings, VolumeId, Work, i18n, theme};
 
 /// The whole window: menu, tools, side panels, views, status bar.
 pub struct Shell {
@@ -61,6 +61,11 @@ impl Shell {
     pub fn show(&mut self, ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
         if self.maps.made_for != settings.preferences {
             let preferences = settings.preferences.clone();
+            if self.maps.made_for.scheme != preferences.scheme {
+                // What the left button does first of all is what sets the schemes apart.
+                let is_pacs = preferences.scheme == commands::Scheme::Pacs;
+                settings.tool = if is_pacs { Tool::Window } else { Tool::Crosshair };
+            }
             let (keys, mouse) = (preferences.key_map(), preferences.mouse_map());
             self.maps = Maps { made_for: preferences, keys, mouse };
         }
@@ -72,10 +77,12 @@ impl Shell {
         egui::Panel::top("menu").show(ui, |ui| menu::show(ui, &self.maps.keys, session, settings, outbox));
         egui::Panel::top("tools").show(ui, |ui| tools::show(ui, &self.maps.keys, session, settings, outbox));
         egui::Panel::bottom("status").show(ui, |ui| status::show(ui, session, settings));
-        if settings.show_panels[0] {
+        // Views come first where there is little room.
+        let width = ui.ctx().content_rect().width();
+        if settings.show_panels[0] && width >= 520.0 {
             self.left_panel(ui, session, settings, outbox);
         }
-        if settings.show_panels[1] {
+        if settings.show_panels[1] && width >= 820.0 {
             egui::Panel::right("right").default_size(330.0).min_size(280.0).show(ui, |ui| {
                 egui::ScrollArea::vertical().id_salt("right panel").auto_shrink([false, false]).show(ui, |ui| {
                     work_ui(ui, session, settings, outbox);
@@ -85,6 +92,7 @@ impl Shell {
         settings.hover_mm = None;
         let frame = egui::Frame::NONE.fill(theme::VIEW_GAP);
         egui::CentralPanel::default().frame(frame).show(ui, |ui| {
+            settings.views_rect = ui.max_rect();
             if session.active().is_none() {
                 empty_ui(ui, session, outbox);
             } else {
@@ -132,10 +140,12 @@ impl Shell {
             commands::align_centers(session, settings);
         }
         let Some(id) = session.active else { return };
-        if self.hung.insert(id.0) {
-            outbox.ask(Request::LoadMeasurements(id));
-            if settings.preferences.hang {
-                hang(&self.protocols, session, settings);
+        for volume in session.volumes.iter().map(|v| v.id).collect::<Vec<_>>() {
+            if self.hung.insert(volume.0) {
+                outbox.ask(Request::LoadMeasurements(volume));
+                if settings.preferences.hang {
+                    hang(&self.protocols, session, settings, volume);
+                }
             }
         }
         let seconds = ui.input(|i| i.stable_dt);
@@ -161,18 +171,20 @@ impl Shell {
 
 /// Lays a new volume out by the first protocol that fits. What the user set up by hand stays: only the four views that one
 /// begins with are changed.
-fn hang(protocols: &[HangingProtocol], session: &mut Session, settings: &mut ViewSettings) {
-    let Some(volume) = session.active() else { return };
+fn hang(protocols: &[HangingProtocol], session: &mut Session, settings: &mut ViewSettings, id: VolumeId) {
+    let Some(volume) = session.volume(id) else { return };
     let Some(protocol) = HangingProtocol::find(protocols, volume) else { return };
     let window = settings.preferences.windows.iter().find(|w| w.name == protocol.window).map(|w| w.window);
-    if let Some(preset) = settings.transfer_functions.iter().position(|t| t.name == protocol.preset_3d) {
+    let is_shown = session.active == Some(id);
+    let preset = settings.transfer_functions.iter().position(|t| t.name == protocol.preset_3d);
+    if let Some(preset) = preset.filter(|_| is_shown) {
         settings.transfer_function = preset;
     }
-    if settings.layout == crate::Layout::default() && !session.volumes.iter().any(|v| Some(v.id) != session.active) {
+    if is_shown && session.volumes.len() == 1 && settings.layout == crate::Layout::default() {
         settings.layout = protocol.layout();
         settings.active_view = Pane { kind: settings.main_view, side: Side::A };
     }
-    if let (Some(window), Some(volume)) = (window, session.active_mut()) {
+    if let (Some(window), Some(volume)) = (window, session.volume_mut(id)) {
         volume.window = window;
     }
 }

@@ -209,7 +209,9 @@ fn fonts() -> egui::FontDefinitions {
     fonts
         .font_data
         .insert("noto-semi-bold".into(), font(include_bytes!("../../../assets/fonts/NotoSans-SemiBold.ttf")));
-    let behind = fonts.families.get(&egui::FontFamily::Proportional).cloned().unwrap_or_default();
+    let mut behind = fonts.families.get(&egui::FontFamily::Proportional).cloned().unwrap_or_default();
+    // It has arrows and other signs.
+    behind.push("Hack".into());
     let family = |first: &str| std::iter::once(first.to_owned()).chain(behind.iter().cloned()).collect::<Vec<_>>();
     fonts.families.insert(semi_bold(), family("noto-semi-bold"));
     fonts.families.insert(egui::FontFamily::Proportional, family("noto"));

@@ -49,11 +49,54 @@ impl LabelTable {
         }
     }
 
+    /// Gives all labels the colours of a set.
+    pub fn recolor(&mut self, colors: LabelColors) {
+        for entry in &mut self.entries {
+            entry.color = colors.color(entry.id);
+        }
+    }
+
     /// Shows or hides one label.
     pub fn set_visible(&mut self, id: u16, visible: bool) {
         if let Ok(n) = self.entries.binary_search_by_key(&id, |e| e.id) {
             self.entries[n].visible = visible;
         }
+    }
+}
+
+/// A set of label colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LabelColors {
+    /// As many hues as there are labels.
+    #[default]
+    Distinct,
+    /// Eight hues that people with any colour vision tell apart (Okabe and Ito), in bands of lightness.
+    AnyVision,
+}
+
+impl LabelColors {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Distinct, Self::AnyVision];
+
+    /// The colour of an id, sRGB.
+    pub fn color(self, id: u16) -> [u8; 3] {
+        match self {
+            Self::Distinct => distinct_color(id),
+            Self::AnyVision => any_vision_color(id),
+        }
+    }
+}
+
+/// Okabe and Ito's hues without black; each further round is darker or lighter.
+fn any_vision_color(id: u16) -> [u8; 3] {
+    const HUES: [[u8; 3]; 7] =
+        [[230, 159, 0], [86, 180, 233], [0, 158, 115], [240, 228, 66], [213, 94, 0], [0, 114, 178], [204, 121, 167]];
+    let index = usize::from(id.saturating_sub(1));
+    let color = HUES[index % HUES.len()];
+    match index / HUES.len() % 3 {
+        0 => color,
+        1 => color.map(|c| c - c / 5 * 2),
+        _ => color.map(|c| c + (255 - c) / 2),
     }
 }
 
@@ -74,4 +117,21 @@ fn distinct_color(id: u16) -> [u8; 3] {
     };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "each part lies in 0…1")]
     rgb.map(|c| ((c + value - chroma) * 255.0).round() as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LabelColors, LabelTable};
+
+    #[test]
+    fn the_first_labels_of_a_set_have_different_colours() {
+        for set in LabelColors::ALL {
+            let mut table = LabelTable::from_ids(1..=21, |_| None);
+            table.recolor(set);
+            let mut colors: Vec<[u8; 3]> = table.entries().iter().map(|e| e.color).collect();
+            colors.sort_unstable();
+            colors.dedup();
+            assert_eq!(colors.len(), 21, "{set:?}");
+        }
+    }
 }

@@ -20,7 +20,7 @@ mod volume;
 pub use error::VolumeError;
 pub use geometry::{Box3, Geometry};
 pub use grid::Grid;
-pub use label::{LabelEntry, LabelTable};
+pub use label::{LabelColors, LabelEntry, LabelTable};
 pub use orientation::{Anatomical, axis_codes, direction_letters};
 pub use preprocess::{
     CropStyle, Frame, FrameWindow, Intensity, KeepChannels, Prepared, PreparedChannels, PreprocessSpec, Preprocessed,

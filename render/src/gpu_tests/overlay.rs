@@ -1,9 +1,9 @@
 use glam::DVec3;
 use voco_shaders::cpu::{self, Texels, slab_value, window_level};
-use voco_volume::{Geometry, SlicePlane, Volume};
+use voco_volume::{Geometry, LabelTable, SlicePlane, Volume};
 
 use super::{Gpu, LOOK, Noise, is_at_border, oblique, pixels, view_of, volume_of};
-use crate::{ColorMap, Mask, Overlay, Slab, SlabMode, SliceLabels, SliceLook, VolumeTexture};
+use crate::{ColorMap, LabelTexture, Mask, Overlay, Slab, SlabMode, SliceLabels, SliceLook, VolumeTexture};
 
 const SIZE: [u32; 2] = [53, 41];
 
@@ -139,6 +139,40 @@ fn overlays_are_coloured_blended_and_cut_off_at_their_thresholds() {
             }
             // Values at a threshold may fall on either side.
             assert!(wrong <= 6, "{additive} {mask:?}: {wrong}");
+        }
+    }
+}
+
+/// Labels lie over the overlays in a pass of their own: through an overlay that is not seen, nothing changes.
+#[test]
+fn labels_look_the_same_under_an_invisible_overlay_and_lie_over_an_opaque_one() {
+    let Some(mut gpu) = Gpu::new() else { return };
+    let base = noise_volume(8, DVec3::new(0.9, -1.1, 2.0));
+    let (_, texture) = gpu.upload(&base, None);
+    let ids = volume_of(*base.geometry(), |[i, j, k]| (i / 5 + j / 5 + k / 4) as i16 % 4);
+    let table = LabelTable::from_ids(1..4, |_| None);
+    let labels = LabelTexture::upload(&gpu.ctx, &ids, &table).unwrap();
+    let view = view_of(base.geometry(), SlicePlane::Axial, SIZE);
+    for (label_opacity, label_outline) in [(0.4, false), (0.3, true), (1.0, false)] {
+        let look = SliceLook { label_opacity, label_outline, ..LOOK };
+        let maps = SliceLabels::of(Some(&labels));
+        let (ctx, state) = (&gpu.ctx, &mut gpu.state);
+        let volume = Some(&texture);
+        let plain = gpu.renderer.render_slice_to_rgba(ctx, state, volume, maps, &view, &look, &[]).unwrap();
+        let mut draw = |opacity| {
+            let overlay = Overlay { opacity, low: f64::MIN, high: f64::MAX, ..overlay(&texture) };
+            gpu.renderer.render_overlays_to_rgba(ctx, state, volume, maps, &view, &look, &[overlay]).unwrap()
+        };
+        let invisible = draw(0.0);
+        let greatest = plain.iter().zip(&invisible).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+        assert!(greatest <= 1, "{label_opacity} {label_outline}: {greatest}");
+        let opaque = draw(1.0);
+        assert_ne!(opaque, plain);
+        if label_opacity == 1.0 {
+            // Where a label is opaque, its colour is all that is seen.
+            let colors: Vec<[u8; 3]> = table.entries().iter().map(|e| e.color).collect();
+            let same = plain.chunks(4).zip(opaque.chunks(4)).filter(|(a, _)| colors.iter().any(|c| a[..3] == *c));
+            assert!(same.clone().count() > 100 && same.into_iter().all(|(a, b)| a == b));
         }
     }
 }

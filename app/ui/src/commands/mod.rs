@@ -133,6 +133,7 @@ commands! {
     OpenSample "file.sample" File "" "";
     OpenLabels "file.labels" File "Ctrl+Shift+O" "Ctrl+Shift+O";
     OpenReference "file.reference" File "" "";
+    SavePicture "file.picture" File "Ctrl+Shift+E" "Ctrl+Shift+E";
     NextVolume "file.next" File "Ctrl+PageDown" "PageDown";
     PreviousVolume "file.previous" File "Ctrl+PageUp" "PageUp";
     CloseVolume "file.close" File "Ctrl+W" "Ctrl+W";

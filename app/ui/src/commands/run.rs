@@ -2,9 +2,8 @@ use glam::DQuat;
 use voco_render::{SlabMode, VolumeCamera};
 use voco_volume::SlicePlane;
 
-use super::Command;
+use super::{Command, Group};
 use crate::document::{Layout, Look, Mix, OverlayVolume, Pane, Side, Tool, Window};
-use crate::measure::MeasureKind;
 use crate::{Outbox, Request, Session, ViewKind, ViewSettings, VolumeId, Work};
 
 /// Most that a slab may measure, in mm, and the steps of its thickness.
@@ -20,6 +19,10 @@ pub(crate) fn run(command: Command, session: &mut Session, settings: &mut ViewSe
         Command::OpenSample => outbox.ask(Request::OpenSample),
         Command::OpenLabels => outbox.ask(Request::OpenLabelsDialog),
         Command::OpenReference => outbox.ask(Request::OpenReferenceDialog),
+        Command::SavePicture => {
+            settings.is_picture_taken = true;
+            outbox.ask(Request::TakePicture);
+        }
         Command::NextVolume => next_volume(session, settings, 1),
         Command::PreviousVolume => next_volume(session, settings, -1),
         Command::CloseVolume => session.active.into_iter().for_each(|id| outbox.ask(Request::Close(id))),
@@ -75,15 +78,24 @@ fn view(command: Command, session: &mut Session, settings: &mut ViewSettings) {
         }
         return;
     }
-    match command {
-        Command::NextLayout | Command::PreviousLayout => {
+    match command.group() {
+        Group::Layout => {
             let at = Layout::ALL.iter().position(|&l| l == settings.layout).unwrap_or(0);
             let by = if command == Command::NextLayout { 1 } else { Layout::ALL.len() - 1 };
             set_layout(session, settings, Layout::ALL[(at + by) % Layout::ALL.len()]);
         }
-        Command::Maximize => {
-            settings.maximized = if settings.maximized.is_some() { None } else { Some(settings.active_view.kind) };
-        }
+        Group::View => look(command, session, settings),
+        Group::Slices => slices(command, session, settings),
+        Group::Window => windows(command, session, settings),
+        Group::Labels => labels(command, settings),
+        Group::Compare => compare(command, session, settings),
+        Group::File | Group::Edit | Group::Tool | Group::Training | Group::Help => {}
+    }
+}
+
+fn look(command: Command, session: &Session, settings: &mut ViewSettings) {
+    match command {
+        Command::Maximize => settings.toggle_maximized(settings.active_view),
         Command::NextView | Command::PreviousView => next_view(settings, command == Command::NextView),
         Command::Fit => {
             settings.reset_slices();
@@ -111,12 +123,20 @@ fn view(command: Command, session: &mut Session, settings: &mut ViewSettings) {
         Command::ScaleUp => settings.preferences.step_scale(true),
         Command::ScaleDown => settings.preferences.step_scale(false),
         Command::ScaleReset => settings.preferences.scale_percent = 100,
-        Command::NextSlice => step_slices(session, settings, settings.active_view, 1),
-        Command::PreviousSlice => step_slices(session, settings, settings.active_view, -1),
-        Command::FiveForward => step_slices(session, settings, settings.active_view, 5),
-        Command::FiveBack => step_slices(session, settings, settings.active_view, -5),
-        Command::FirstSlice => step_slices(session, settings, settings.active_view, i64::MIN / 2),
-        Command::LastSlice => step_slices(session, settings, settings.active_view, i64::MAX / 2),
+        _ => {}
+    }
+}
+
+fn slices(command: Command, session: &Session, settings: &mut ViewSettings) {
+    let pane = settings.active_view;
+    let mut step = |by| step_slices(session, settings, pane, by);
+    match command {
+        Command::NextSlice => step(1),
+        Command::PreviousSlice => step(-1),
+        Command::FiveForward => step(5),
+        Command::FiveBack => step(-5),
+        Command::FirstSlice => step(i64::MIN / 2),
+        Command::LastSlice => step(i64::MAX / 2),
         Command::Cine => settings.cine.toggle(),
         Command::CineFaster | Command::CineSlower => {
             let by = if command == Command::CineFaster { 1.25 } else { 0.8 };
@@ -132,6 +152,12 @@ fn view(command: Command, session: &mut Session, settings: &mut ViewSettings) {
         }
         Command::SlabThicker | Command::SlabThinner => step_slab(settings, command == Command::SlabThicker),
         Command::ObliqueReset => settings.turn = DQuat::IDENTITY,
+        _ => {}
+    }
+}
+
+fn windows(command: Command, session: &mut Session, settings: &mut ViewSettings) {
+    match command {
         Command::AutoWindow => auto_window(session, settings),
         Command::ResetWindow => {
             if let Some(volume) = session.active_mut() {
@@ -140,6 +166,12 @@ fn view(command: Command, session: &mut Session, settings: &mut ViewSettings) {
             settings.inverted = false;
         }
         Command::Invert => settings.inverted = !settings.inverted,
+        _ => {}
+    }
+}
+
+fn labels(command: Command, settings: &mut ViewSettings) {
+    match command {
         Command::LabelFainter => settings.label_opacity = (settings.label_opacity - 0.1).max(0.0),
         Command::LabelStronger => settings.label_opacity = (settings.label_opacity + 0.1).min(1.0),
         Command::LabelToggle => {
@@ -151,10 +183,19 @@ fn view(command: Command, session: &mut Session, settings: &mut ViewSettings) {
             }
         }
         Command::LabelOutline => settings.label_outline = !settings.label_outline,
+        _ => {}
+    }
+}
+
+fn compare(command: Command, session: &mut Session, settings: &mut ViewSettings) {
+    match command {
         Command::LinkScroll => settings.compare.link_scroll = !settings.compare.link_scroll,
         Command::LinkZoom => settings.compare.link_zoom = !settings.compare.link_zoom,
         Command::LinkWindow => settings.compare.link_window = !settings.compare.link_window,
-        Command::AlignHere => align(session, settings),
+        Command::AlignHere => {
+            // What both sides show now belongs together from here on.
+            (settings.compare.link_scroll, settings.compare.link_zoom) = (true, true);
+        }
         Command::SwapSides => swap_sides(session, settings),
         Command::Blend => settings.mix = Mix::Blend,
         Command::Checkerboard => toggle_mix(session, settings, Mix::Checkerboard),
@@ -184,6 +225,7 @@ pub(crate) fn is_enabled(command: Command, session: &Session, settings: &ViewSet
         Command::ObliqueReset => settings.turn != DQuat::IDENTITY,
         Command::OpenLabels
         | Command::CloseVolume
+        | Command::SavePicture
         | Command::Fit
         | Command::ZoomIn
         | Command::ZoomOut
@@ -280,15 +322,6 @@ pub(crate) fn align_centers(session: &Session, settings: &mut ViewSettings) {
     }
 }
 
-/// What both sides show now belongs together from here on.
-fn align(session: &Session, settings: &mut ViewSettings) {
-    settings.compare.link_scroll = true;
-    settings.compare.link_zoom = true;
-    if session.of_side(settings, Side::B).is_some() {
-        settings.compare.mm_per_point = [None; 3];
-    }
-}
-
 fn swap_sides(session: &mut Session, settings: &mut ViewSettings) {
     let (Some(active), Some(other)) = (session.active, settings.compare.other) else { return };
     let cursor = settings.cursor_of(Side::B);
@@ -336,7 +369,7 @@ fn next_view(settings: &mut ViewSettings, forward: bool) {
     let by = if forward { 1 } else { panes.len() - 1 };
     settings.active_view = panes[(at + by) % panes.len()];
     if settings.maximized.is_some() {
-        settings.maximized = Some(settings.active_view.kind);
+        (settings.maximized, settings.maximized_side) = (Some(settings.active_view.kind), settings.active_view.side);
     }
 }
 
@@ -476,11 +509,14 @@ pub(crate) fn select(settings: &mut ViewSettings, item: &crate::measure::Measure
 fn cancel(settings: &mut ViewSettings) {
     if settings.show_palette || settings.show_help || settings.show_preferences {
         (settings.show_palette, settings.show_help, settings.show_preferences) = (false, false, false);
-    } else if settings.drawing.take().is_some() {
-    } else if settings.selected.take().is_some() {
-    } else if settings.cine.is_playing {
+        return;
+    }
+    if settings.drawing.take().is_some() || settings.selected.take().is_some() {
+        return;
+    }
+    if settings.cine.is_playing {
         settings.cine.toggle();
-    } else if matches!(settings.tool, Tool::Measure(MeasureKind::Length | _)) {
+    } else if matches!(settings.tool, Tool::Measure(_)) {
         settings.tool = Tool::Crosshair;
     } else {
         settings.maximized = None;

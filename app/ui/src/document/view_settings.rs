@@ -89,8 +89,8 @@ pub enum Drag {
     Measurement(Pane, u32),
     /// Moves the line between two volumes.
     Swipe(Pane),
-    /// Adds points to a measurement.
-    Draw(Pane),
+    /// Adds points to a measurement; began at this place on the screen.
+    Draw(Pane, egui::Pos2),
 }
 
 /// How things are looked at. Not part of what is saved or undone; panels change it directly.
@@ -103,6 +103,8 @@ pub struct ViewSettings {
     pub pan_mm: [DVec2; 3],
     /// The view that fills the window, if one does.
     pub maximized: Option<ViewKind>,
+    /// Of which volume it is.
+    pub maximized_side: Side,
     /// What the right panel shows.
     pub work: Work,
     /// What a left drag does.
@@ -145,6 +147,10 @@ pub struct ViewSettings {
     pub show_palette: bool,
     /// The window of preferences is open.
     pub show_preferences: bool,
+    /// A picture is being taken: names are not drawn, nor what lights up under the pointer.
+    pub is_picture_taken: bool,
+    /// Where the views lie in the window, points.
+    pub views_rect: egui::Rect,
     /// The keyboard is with a view rather than with a button.
     pub is_view_focused: bool,
     /// What labels come back to when they are shown again.
@@ -183,6 +189,8 @@ pub struct ViewSettings {
     pub wheel_rest: f32,
     /// The pointer's place in the patient, while it is over a slice.
     pub hover_mm: Option<DVec3>,
+    /// The side of the view that the pointer was over last.
+    pub hover_side: Side,
 }
 
 impl Default for ViewSettings {
@@ -192,6 +200,7 @@ impl Default for ViewSettings {
             mm_per_point: [None; 3],
             pan_mm: [DVec2::ZERO; 3],
             maximized: None,
+            maximized_side: Side::A,
             work: Work::Pretrain,
             tool: Tool::Crosshair,
             preferences: Preferences::default(),
@@ -213,6 +222,8 @@ impl Default for ViewSettings {
             show_panels: [true; 2],
             show_palette: false,
             show_preferences: false,
+            is_picture_taken: false,
+            views_rect: egui::Rect::NOTHING,
             is_view_focused: false,
             opacity_before_hiding: 0.35,
             camera: VolumeCamera::default(),
@@ -232,6 +243,7 @@ impl Default for ViewSettings {
             show_help: false,
             wheel_rest: 0.0,
             hover_mm: None,
+            hover_side: Side::A,
         }
     }
 }
@@ -274,6 +286,17 @@ impl ViewSettings {
             Side::A => self.cursor_mm,
             Side::B => self.cursor_mm + self.compare.offset_mm,
         }
+    }
+
+    /// Fills the window with a view, or goes back to all of them.
+    pub(crate) fn toggle_maximized(&mut self, pane: Pane) {
+        self.maximized = if self.maximized.is_none() { Some(pane.kind) } else { None };
+        self.maximized_side = pane.side;
+    }
+
+    /// True while names of files and patients must not be seen on pictures.
+    pub fn hides_names(&self) -> bool {
+        self.preferences.hide_identifiers || self.is_picture_taken
     }
 
     /// Moves the crosshair of a side; the other one goes with it if both are linked, else it stays.

@@ -60,7 +60,7 @@ impl std::fmt::Display for MeasureFileError {
 }
 
 /// As JSON.
-pub(crate) fn to_json(items: &[Measurement]) -> String {
+pub fn to_json(items: &[Measurement]) -> String {
     let measurements = items.iter().map(|m| Item {
         number: m.number,
         kind: m.kind.id().to_owned(),
@@ -74,7 +74,10 @@ pub(crate) fn to_json(items: &[Measurement]) -> String {
 }
 
 /// From JSON; a kind that this version does not know is an error, so that it is not lost by saving.
-pub(crate) fn from_json(text: &str) -> Result<Vec<Measurement>, MeasureFileError> {
+///
+/// # Errors
+/// If it is no such file, of a later version, or with numbers that make no sense.
+pub fn from_json(text: &str) -> Result<Vec<Measurement>, MeasureFileError> {
     #[derive(Deserialize)]
     struct Head {
         version: u32,

@@ -6,7 +6,7 @@ mod roi;
 mod shape;
 
 pub use document::MeasureDoc;
-pub use file::{MeasureFileError, csv};
+pub use file::{MeasureFileError, csv, from_json, to_json};
 pub use roi::{RoiStats, RoiWork};
 pub use shape::{Shape, angle_deg, cobb_deg, perpendicular_through};
 
@@ -277,11 +277,11 @@ impl Measurement {
             let said = |q: &&Quantity| !matches!(q, Quantity::Perimeter(_));
             lines.extend(quantities.iter().filter(said).map(|q| q.shown()));
         }
-        if let Some(stats) = &self.stats {
+        if let Some(stats) = self.stats.filter(|s| s.count > 0) {
             let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
             if self.kind == MeasureKind::Probe {
                 lines.push(format!("{}{unit}", short_number(stats.mean)));
-            } else if stats.count > 0 {
+            } else {
                 lines.push(format!("{} ± {}{unit}", short_number(stats.mean), short_number(stats.sd)));
                 lines.push(format!("{} … {}{unit}", short_number(stats.min), short_number(stats.max)));
             }
@@ -295,7 +295,7 @@ impl Quantity {
     pub fn shown(self) -> String {
         match self {
             Self::Length(mm) | Self::Short(mm) | Self::Perimeter(mm) => format!("{mm:.1} mm"),
-            Self::Diameter(mm) => format!("⌀ {mm:.1} mm"),
+            Self::Diameter(mm) => format!("Ø {mm:.1} mm"),
             Self::Angle(degrees) => format!("{degrees:.1}°"),
             Self::Area(mm2) if mm2 < 100.0 => format!("{mm2:.1} mm²"),
             Self::Area(mm2) => format!("{:.2} cm²", mm2 / 100.0),

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use egui::{Slider, Ui};
+use voco_volume::LabelColors;
 
 use crate::{LabelPreset, OpenLabels, Session, ViewSettings, i18n, theme};
 
@@ -21,6 +22,19 @@ pub(crate) fn labels_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewS
     ui.add(Slider::new(&mut settings.label_opacity_3d, 0.0..=1.0).text(i18n::text("view-3d")).max_decimals(2))
         .on_hover_text(i18n::text("labels-3d-tip"));
     ui.checkbox(&mut settings.label_outline, i18n::text("label-outline"));
+    let shown = labels.table.entries().first().map(|e| e.color);
+    let mut recolored = false;
+    ui.horizontal(|ui| {
+        ui.label(i18n::text("labels-colours"));
+        for (set, name) in [(LabelColors::Distinct, "labels-distinct"), (LabelColors::AnyVision, "labels-any-vision")] {
+            let is_on = labels.table.entries().first().map(|e| set.color(e.id)) == shown;
+            let button = ui.selectable_label(is_on, i18n::text(name)).on_hover_text(i18n::text("labels-colours-tip"));
+            if button.clicked() {
+                labels.table.recolor(set);
+                recolored = true;
+            }
+        }
+    });
     let at_cursor = labels.at_world(cursor_mm).map(|(id, _)| id);
     let mut changed = None;
     ui.horizontal(|ui| {
@@ -49,7 +63,7 @@ pub(crate) fn labels_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewS
             });
         }
     });
-    let Some((id, visible)) = changed else { return false };
+    let Some((id, visible)) = changed else { return recolored };
     let ids: Vec<u16> = entries.iter().map(|e| e.id).filter(|&e| id.is_none_or(|id| id == e)).collect();
     for id in ids {
         labels.table.set_visible(id, visible);

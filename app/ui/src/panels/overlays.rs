@@ -35,7 +35,6 @@ pub(crate) fn overlays_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSet
         ui.indent(("overlay", volume.id.0), |ui| overlay_ui(ui, overlay, volume));
     }
     ui.separator();
-    let name = ui.label(i18n::text("compare-with")).id;
     let shown = |id: &Option<crate::VolumeId>| {
         let volume = id.and_then(|id| session.volume(id));
         volume.map_or_else(
@@ -47,12 +46,16 @@ pub(crate) fn overlays_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSet
     };
     let ids: Vec<Option<crate::VolumeId>> = others.iter().map(|v| Some(v.id)).collect();
     let mut other = settings.compare.other;
-    choice(ui, name, &mut other, &ids, shown);
+    ui.horizontal(|ui| {
+        let name = ui.label(i18n::text("compare-with")).id;
+        choice(ui, name, &mut other, &ids, shown);
+    });
     if other != settings.compare.other {
         settings.compare.other = other;
         commands::align_centers(session, settings);
     }
     ui.horizontal(|ui| {
+        ui.label(i18n::text("link"));
         ui.checkbox(&mut settings.compare.link_scroll, i18n::text("link-scroll"))
             .on_hover_text(i18n::text("link-scroll-tip"));
         ui.checkbox(&mut settings.compare.link_zoom, i18n::text("link-zoom"));
@@ -61,19 +64,21 @@ pub(crate) fn overlays_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSet
 }
 
 fn overlay_ui(ui: &mut Ui, overlay: &mut OverlayVolume, volume: &crate::OpenVolume) {
-    let name = ui.label(i18n::text("overlay-colours")).id;
     let title = |map: &ColorMap| i18n::text(&format!("map-{}", map.id())).to_owned();
-    choice(ui, name.with("map"), &mut overlay.color_map, &ColorMap::ALL, title);
+    ui.horizontal(|ui| {
+        let name = ui.label(i18n::text("overlay-colours")).id;
+        choice(ui, name, &mut overlay.color_map, &ColorMap::ALL, title);
+    });
     ui.add(Slider::new(&mut overlay.opacity, 0.0..=1.0).text(i18n::text("overlay-opacity")).max_decimals(2));
     let (min, max) = (volume.stats.min, volume.stats.max);
     let range = (max - min).abs().max(f64::MIN_POSITIVE);
     let digits = super::decimals(range);
     let value = |v| DragValue::new(v).speed(range / 500.0).max_decimals(digits);
     ui.horizontal(|ui| {
-        ui.label(i18n::text("overlay-shown"));
-        ui.add(value(&mut overlay.low)).on_hover_text(i18n::text("overlay-low-tip"));
+        let name = ui.label(i18n::text("overlay-shown")).id;
+        ui.add(value(&mut overlay.low)).labelled_by(name).on_hover_text(i18n::text("overlay-low-tip"));
         ui.label("…");
-        ui.add(value(&mut overlay.high)).on_hover_text(i18n::text("overlay-high-tip"));
+        ui.add(value(&mut overlay.high)).labelled_by(name).on_hover_text(i18n::text("overlay-high-tip"));
     });
     ui.horizontal(|ui| {
         ui.add(value(&mut overlay.window.width).prefix("W ").range(range * 1e-4..=range * 10.0));

@@ -2,7 +2,7 @@ use egui::Ui;
 use egui_tiles::{Behavior, Container, SimplificationOptions, Tile, TileId, Tiles, Tree, UiResponse};
 
 use crate::commands::MouseMap;
-use crate::document::{Layout, Pane, Side, Split};
+use crate::document::{Layout, Pane, Split};
 use crate::views::{slice_ui, volume_ui};
 use crate::{Session, ViewKind, ViewSettings};
 
@@ -15,7 +15,7 @@ pub(super) struct LayoutTree {
 impl LayoutTree {
     pub fn show(&mut self, ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, mouse: &MouseMap) {
         if let Some(kind) = settings.maximized {
-            return pane_ui(ui, session, settings, Pane { kind, side: Side::A }, mouse);
+            return pane_ui(ui, session, settings, Pane { kind, side: settings.maximized_side }, mouse);
         }
         let wanted = (settings.layout, main_of(settings));
         if self.made.as_ref().is_none_or(|(made_for, _)| *made_for != wanted) {

@@ -17,7 +17,8 @@ pub(super) fn show(
             items(ui, keys, session, settings, &[Command::Open, Command::OpenSample], &mut chosen);
             recent(ui, session, outbox, settings.preferences.hide_identifiers);
             ui.separator();
-            let labels = [Command::OpenLabels, Command::OpenReference, Command::ExportMeasurements];
+            let labels =
+                [Command::OpenLabels, Command::OpenReference, Command::ExportMeasurements, Command::SavePicture];
             items(ui, keys, session, settings, &labels, &mut chosen);
             ui.separator();
             let volumes = [Command::NextVolume, Command::PreviousVolume, Command::CloseVolume];
@@ -72,9 +73,16 @@ pub(super) fn show(
             ui.close();
         }
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            let text = format!("{}   {}", i18n::text("palette-button"), keys.shown(Command::Palette));
-            let tip = keys.tip(Command::Palette);
-            if ui.add(Button::new(text).min_size(egui::vec2(190.0, 0.0))).on_hover_text(tip).clicked() {
+            if let Some(command) = super::tools::switches(ui, keys, settings) {
+                commands::run(command, session, settings, outbox);
+            }
+            ui.add_space(8.0);
+            let button = Button::new(i18n::text("palette-button"))
+                .shortcut_text(keys.shown(Command::Palette))
+                .min_size(egui::vec2(200.0, 0.0))
+                .fill(ui.visuals().extreme_bg_color)
+                .stroke(ui.visuals().widgets.noninteractive.bg_stroke);
+            if ui.add(button).on_hover_text(keys.tip(Command::Palette)).clicked() {
                 commands::run(Command::Palette, session, settings, outbox);
             }
         });

@@ -97,12 +97,15 @@ fn window_presets(ui: &mut Ui, preferences: &mut Preferences) {
     ScrollArea::vertical().max_height(280.0).auto_shrink([false, true]).show(ui, |ui| {
         Grid::new("presets").num_columns(5).striped(true).show(ui, |ui| {
             for (n, preset) in preferences.windows.iter_mut().enumerate() {
-                ui.monospace(if n < 9 { (n + 1).to_string() } else { " ".to_owned() });
-                ui.add(egui::TextEdit::singleline(&mut preset.name).desired_width(150.0).char_limit(60));
+                let number = ui.monospace(if n < 9 { (n + 1).to_string() } else { " ".to_owned() }).id;
+                let name = egui::TextEdit::singleline(&mut preset.name).desired_width(150.0).char_limit(60);
+                let name = ui.add(name).labelled_by(number).id;
                 let width = &mut preset.window.width;
                 let least = 1e-3;
-                ui.add(DragValue::new(width).prefix("W ").range(least..=1e6).speed(1.0).max_decimals(3));
-                ui.add(DragValue::new(&mut preset.window.level).prefix("L ").range(-1e6..=1e6).max_decimals(3));
+                ui.add(DragValue::new(width).prefix("W ").range(least..=1e6).speed(1.0).max_decimals(3))
+                    .labelled_by(name);
+                let level = DragValue::new(&mut preset.window.level).prefix("L ").range(-1e6..=1e6).max_decimals(3);
+                ui.add(level).labelled_by(name);
                 ui.horizontal(|ui| {
                     let up = i18n::text("presets-up");
                     if crate::icons::button(ui, "up", up, up, false, n > 0).clicked() {

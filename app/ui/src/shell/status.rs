@@ -1,15 +1,16 @@
 use egui::{RichText, Ui};
 
-use crate::{Notice, Session, ViewSettings, i18n, panels, theme};
+use crate::{Notice, Session, Side, ViewSettings, i18n, panels, theme};
 
 /// Where the pointer is, what is there, and the last thing said to the user.
 pub(super) fn show(ui: &mut Ui, session: &mut Session, settings: &ViewSettings) {
     ui.horizontal(|ui| {
-        if let Some(volume) = session.active() {
+        let side = if settings.hover_mm.is_some() { settings.hover_side } else { Side::A };
+        if let Some(volume) = session.of_side(settings, side) {
             let point = settings.hover_mm.unwrap_or(settings.cursor_mm);
-            let side =
+            let part =
                 |v: f64, plus: char, minus: char| format!("{} {:.1}", if v >= 0.0 { plus } else { minus }, v.abs());
-            let place = [side(point.x, 'R', 'L'), side(point.y, 'A', 'P'), side(point.z, 'S', 'I')].join("  ");
+            let place = [part(point.x, 'R', 'L'), part(point.y, 'A', 'P'), part(point.z, 'S', 'I')].join("  ");
             ui.monospace(format!("{place} mm"));
             ui.separator();
             if let Some(voxel @ [i, j, k]) = volume.volume.voxel_at_world(point) {

@@ -24,7 +24,7 @@ pub(super) fn show(
     outbox: &mut Outbox,
 ) {
     let mut chosen = None;
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = 2.0;
         let mut add = |ui: &mut Ui, command: Command, icon: &str| {
             let is_on = commands::is_on(command, settings) == Some(true);
@@ -49,25 +49,31 @@ pub(super) fn show(
         add(ui, Command::Cine, if settings.cine.is_playing { "pause" } else { "play" });
         add(ui, Command::ObliqueReset, "oblique");
         slab(ui, keys, settings);
-        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            let mut add = |ui: &mut Ui, command: Command, icon: &str| {
-                let is_on = commands::is_on(command, settings) == Some(true);
-                if icons::button(ui, icon, command.title(), &keys.tip(command), is_on, true).clicked() {
-                    chosen = Some(command);
-                }
-            };
-            add(ui, Command::ToggleRightPanel, "panel-right");
-            add(ui, Command::ToggleLeftPanel, "panel-left");
-            add(ui, Command::Preferences, "settings");
-            let is_dark = settings.preferences.look == crate::Look::Dark;
-            add(ui, Command::ToggleTheme, if is_dark { "sun" } else { "theme" });
-            let is_hidden = settings.preferences.hide_identifiers;
-            add(ui, Command::HideIdentifiers, if is_hidden { "eye-off" } else { "eye" });
-        });
     });
     if let Some(command) = chosen {
         commands::run(command, session, settings, outbox);
     }
+}
+
+/// Switches at the right end of the menu bar; the last one is outermost.
+pub(super) fn switches(ui: &mut Ui, keys: &KeyMap, settings: &ViewSettings) -> Option<Command> {
+    let is_dark = settings.preferences.look == crate::Look::Dark;
+    let is_hidden = settings.preferences.hide_identifiers;
+    let mut chosen = None;
+    ui.spacing_mut().item_spacing.x = 2.0;
+    for (command, icon) in [
+        (Command::ToggleRightPanel, "panel-right"),
+        (Command::ToggleLeftPanel, "panel-left"),
+        (Command::Preferences, "settings"),
+        (Command::ToggleTheme, if is_dark { "sun" } else { "theme" }),
+        (Command::HideIdentifiers, if is_hidden { "eye-off" } else { "eye" }),
+    ] {
+        let is_on = commands::is_on(command, settings) == Some(true);
+        if icons::button(ui, icon, command.title(), &keys.tip(command), is_on, true).clicked() {
+            chosen = Some(command);
+        }
+    }
+    chosen
 }
 
 fn slab(ui: &mut Ui, keys: &KeyMap, settings: &mut ViewSettings) {
@@ -84,7 +90,7 @@ fn slab(ui: &mut Ui, keys: &KeyMap, settings: &mut ViewSettings) {
             ui.selectable_value(&mut settings.slab.mode, mode, i18n::text(id));
         }
     });
-    list.response.on_hover_text(keys.tip(Command::SlabMode));
+    let list = list.response.on_hover_text(keys.tip(Command::SlabMode)).id;
     if settings.slab.mode != SlabMode::Thin {
         ui.add_space(4.0);
         let value = egui::DragValue::new(&mut settings.slab.thickness_mm)
@@ -92,7 +98,7 @@ fn slab(ui: &mut Ui, keys: &KeyMap, settings: &mut ViewSettings) {
             .speed(0.5)
             .max_decimals(1)
             .suffix(" mm");
-        ui.add(value).on_hover_text(keys.tip(Command::SlabThicker));
+        ui.add(value).labelled_by(list).on_hover_text(keys.tip(Command::SlabThicker));
     }
 }
 

@@ -2,11 +2,11 @@
 
 use egui::{Painter, Pos2, Response, Stroke, Ui, Vec2, vec2};
 use glam::{DQuat, DVec3};
-use voco_volume::SlicePlane;
+use voco_volume::{SliceFrame, SlicePlane};
 
 use super::port::SlicePort;
 use crate::document::{Drag, Pane};
-use crate::{Session, ViewKind, ViewSettings, theme};
+use crate::{OpenVolume, ViewSettings, theme};
 
 /// How near the pointer must be to a handle.
 const REACH: f32 = 9.0;
@@ -32,19 +32,37 @@ fn lines(settings: &ViewSettings, port: &SlicePort) -> [(SlicePlane, Vec2); 2] {
     })
 }
 
-/// The handles of a view, two on each line.
-fn handles(settings: &ViewSettings, port: &SlicePort, pane: Pane) -> [Pos2; 4] {
+/// The handles of a view, two on each line, as far out as the view allows; none where there is no room.
+fn handles(settings: &ViewSettings, port: &SlicePort, pane: Pane) -> Vec<(Pos2, SlicePlane)> {
+    /// Nearer than this, a turn of a pixel would be one of degrees.
+    const LEAST: f32 = 40.0;
     let center = port.screen_from_world(settings.cursor_of(pane.side));
-    let reach = port.rect.size().min_elem() * 0.36;
-    let [(_, a), (_, b)] = lines(settings, port);
-    [center + a * reach, center - a * reach, center + b * reach, center - b * reach]
+    let (low, high) = (port.rect.min - center, port.rect.max - center);
+    let room = |along: Vec2| {
+        let side = |d: f32, low: f32, high: f32| match d {
+            d if d > 1e-6 => high / d,
+            d if d < -1e-6 => low / d,
+            _ => f32::INFINITY,
+        };
+        side(along.x, low.x, high.x).min(side(along.y, low.y, high.y))
+    };
+    let mut handles = Vec::new();
+    for (plane, along) in lines(settings, port) {
+        for along in [along, -along] {
+            let reach = room(along) * 0.72;
+            if reach >= LEAST {
+                handles.push((center + along * reach, plane));
+            }
+        }
+    }
+    handles
 }
 
 /// True if the pointer is over a handle: a drag from there turns the planes.
 pub(super) fn hovered(ui: &Ui, settings: &ViewSettings, port: &SlicePort, pane: Pane, response: &Response) -> bool {
     let is_turning = settings.drag == Some(Drag::Turn(pane));
     let at = response.hover_pos().filter(|_| settings.show_crosshair && settings.drag.is_none());
-    let over = at.is_some_and(|at| handles(settings, port, pane).iter().any(|h| h.distance(at) <= REACH));
+    let over = at.is_some_and(|at| handles(settings, port, pane).iter().any(|(h, _)| h.distance(at) <= REACH));
     if over || is_turning {
         ui.ctx().set_cursor_icon(egui::CursorIcon::Alias);
     }
@@ -61,8 +79,7 @@ pub(super) fn draw(painter: &Painter, settings: &ViewSettings, port: &SlicePort,
         }
     }
     if hovered || lit {
-        let [(first, _), (second, _)] = lines(settings, port);
-        for (at, plane) in handles(settings, port, pane).into_iter().zip([first, first, second, second]) {
+        for (at, plane) in handles(settings, port, pane) {
             let color = theme::plane_color(plane);
             painter.circle(at, if lit { 5.0 } else { 3.5 }, theme::VIEW_BACKGROUND, Stroke::new(1.5, color));
         }
@@ -81,14 +98,9 @@ pub(super) fn turn(settings: &mut ViewSettings, port: &SlicePort, pane: Pane, fr
     }
 }
 
-/// By how much a view is off its straight plane, degrees.
-pub(crate) fn tilt_deg(settings: &ViewSettings, session: &Session, kind: ViewKind) -> Option<f64> {
-    let ViewKind::Slice(plane) = kind else { return None };
-    if settings.turn == DQuat::IDENTITY {
-        return None;
-    }
-    let geometry = session.active()?.volume.geometry();
-    let straight = voco_volume::SliceFrame::new(geometry, plane).normal;
-    let turned = settings.frame(geometry, plane).normal;
-    Some(straight.angle_between(turned).to_degrees())
+/// By how much a view's plane is off the volume's own, degrees.
+pub(super) fn tilt_deg(settings: &ViewSettings, volume: &OpenVolume, port: &SlicePort) -> f64 {
+    let straight = SliceFrame::new(volume.volume.geometry(), port.frame.plane).normal;
+    let tilt = straight.angle_between(port.normal_of(port.frame.plane)).to_degrees();
+    if settings.turn == DQuat::IDENTITY { 0.0 } else { tilt }
 }

@@ -6,7 +6,6 @@ use glam::{DVec2, DVec3};
 use super::{axes, measure, port::SlicePort};
 use crate::commands::{MouseAction, MouseInput, MouseMap, WheelAction, step_slab, step_slices};
 use crate::document::{Drag, Mix, Pane, Side, Tool};
-use crate::measure::MeasureKind;
 use crate::{Session, ViewSettings};
 
 const BUTTONS: [PointerButton; 5] = [
@@ -33,17 +32,18 @@ pub(super) fn respond(
         settings.active_view = pane;
     }
     if response.double_clicked() && settings.drawing.is_none() {
-        settings.maximized = if settings.maximized.is_none() { Some(pane.kind) } else { None };
+        settings.toggle_maximized(pane);
         settings.drag = None;
         return;
     }
     begin(ui, response, session, settings, port, pane, mouse, over_handle);
     go_on(ui, response, session, settings, port, pane);
     if settings.drag.is_some() && !ui.input(|i| i.pointer.any_down()) {
-        finish(ui, response, session, settings, port, pane);
+        finish(ui, session, settings, port, pane);
     }
     if let Some(at) = response.hover_pos() {
         settings.hover_mm = Some(port.world_from_screen(at));
+        settings.hover_side = pane.side;
         wheel(ui, session, settings, port, pane, mouse, at);
         if settings.drag.is_none() {
             if !over_handle && measure::hit(session, settings, port, pane, at).is_some() {
@@ -103,7 +103,7 @@ fn begin(
     };
     if let Tool::Measure(kind) = tool {
         measure::press(session, settings, port, pane, kind, at);
-        settings.drag = Some(Drag::Draw(pane));
+        settings.drag = Some(Drag::Draw(pane, at));
     } else {
         settings.drag = Some(Drag::Tool(pane, tool));
     }
@@ -140,7 +140,7 @@ fn go_on(
         Drag::Tool(_, tool) if is_drag && by != Vec2::ZERO => use_tool(session, settings, port, pane, tool, by),
         Drag::Turn(_) if by != Vec2::ZERO => axes::turn(settings, port, pane, at - by, at),
         Drag::Swipe(_) => settings.swipe_at = ((at.x - port.rect.left()) / port.rect.width()).clamp(0.0, 1.0),
-        Drag::Draw(_) => measure::trace(settings, port, at),
+        Drag::Draw(..) => measure::trace(settings, port, at),
         Drag::Point { .. } | Drag::Measurement(..) if by != Vec2::ZERO && is_drag => {
             measure::drag(session, settings, port, &drag, at, by);
         }
@@ -148,23 +148,11 @@ fn go_on(
     }
 }
 
-fn finish(
-    ui: &Ui,
-    response: &Response,
-    session: &mut Session,
-    settings: &mut ViewSettings,
-    port: &SlicePort,
-    pane: Pane,
-) {
+fn finish(ui: &Ui, session: &mut Session, settings: &mut ViewSettings, port: &SlicePort, pane: Pane) {
     let Some(drag) = settings.drag.take_if(|d| pane_of(d) == pane) else { return };
     let at = pointer(ui);
     match drag {
-        Drag::Draw(_) => {
-            if let Some(at) = at {
-                let from = ui.input(|i| i.pointer.press_origin()).or(response.interact_pointer_pos());
-                measure::release(session, settings, port, from, at);
-            }
-        }
+        Drag::Draw(_, from) => measure::release(session, settings, port, from, at.unwrap_or(from)),
         // What is nearly straight was meant to be.
         Drag::Turn(_) if settings.turn.to_axis_angle().1.abs() < 0.01 => settings.turn = glam::DQuat::IDENTITY,
         _ => {}
@@ -176,7 +164,7 @@ fn pane_of(drag: &Drag) -> Pane {
         Drag::Tool(pane, _)
         | Drag::Turn(pane)
         | Drag::Swipe(pane)
-        | Drag::Draw(pane)
+        | Drag::Draw(pane, _)
         | Drag::Measurement(pane, _)
         | Drag::Point { pane, .. } => *pane,
     }
@@ -201,7 +189,7 @@ fn use_tool(session: &mut Session, settings: &mut ViewSettings, port: &SlicePort
             #[expect(clippy::cast_possible_truncation, reason = "a few slices")]
             step_slices(session, settings, pane, total.trunc() as i64);
         }
-        Tool::Crosshair | Tool::Measure(MeasureKind::Length | _) => {}
+        Tool::Crosshair | Tool::Measure(_) => {}
     }
 }
 

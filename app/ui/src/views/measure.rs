@@ -193,7 +193,7 @@ pub(super) fn release(
     session: &mut Session,
     settings: &mut ViewSettings,
     port: &SlicePort,
-    pressed_at: Option<Pos2>,
+    pressed_at: Pos2,
     at: Pos2,
 ) {
     let Some(drawing) = &mut settings.drawing else { return };
@@ -205,7 +205,7 @@ pub(super) fn release(
         }
         return;
     }
-    if pressed_at.is_some_and(|from| from.distance(at) > 5.0) {
+    if pressed_at.distance(at) > 5.0 {
         drawing.points_mm.push(port.world_from_screen(at));
         complete(session, settings);
     }

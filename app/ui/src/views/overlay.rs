@@ -8,6 +8,9 @@ use crate::document::{Pane, Side};
 use crate::panels::decimals;
 use crate::{OpenVolume, ViewKind, ViewSettings, Window, i18n, theme};
 
+/// Views of less width, in points, have their corner texts in two lines.
+const NARROW: f32 = 250.0;
+
 /// Text on a picture: readable on black and on white.
 pub(crate) fn text(painter: &Painter, at: Pos2, anchor: Align2, text: &str, size: f32, color: Color32) {
     let font = FontId::proportional(size);
@@ -19,11 +22,13 @@ pub(crate) fn text(painter: &Painter, at: Pos2, anchor: Align2, text: &str, size
 
 /// The patient's directions at the middle of each edge, for screen right and screen down.
 pub(crate) fn letters(painter: &Painter, rect: Rect, right: DVec3, down: DVec3) {
+    // In a narrow view the corners reach to the middle.
+    let (above, below) = if rect.width() < NARROW { (24.0, 40.0) } else { (5.0, 5.0) };
     let edges = [
         (rect.left_center() + egui::vec2(6.0, 0.0), Align2::LEFT_CENTER, -right),
         (rect.right_center() - egui::vec2(6.0, 0.0), Align2::RIGHT_CENTER, right),
-        (rect.center_top() + egui::vec2(0.0, 5.0), Align2::CENTER_TOP, -down),
-        (rect.center_bottom() - egui::vec2(0.0, 5.0), Align2::CENTER_BOTTOM, down),
+        (rect.center_top() + egui::vec2(0.0, above), Align2::CENTER_TOP, -down),
+        (rect.center_bottom() - egui::vec2(0.0, below), Align2::CENTER_BOTTOM, down),
     ];
     for (at, anchor, direction) in edges {
         text(painter, at, anchor, &direction_letters(direction), 17.0, theme::ON_PICTURE);
@@ -40,7 +45,7 @@ pub(crate) fn scale_bar(painter: &Painter, rect: Rect, mm_per_point: f64) {
     let length_mm = [5.0, 2.0, 1.0].into_iter().map(|m| m * decade).find(|&l| l <= wanted).unwrap_or(decade);
     let length = (length_mm / mm_per_point) as f32;
     let right = rect.right() - 12.0;
-    let y = rect.bottom() - 34.0;
+    let y = rect.bottom() - if rect.width() < NARROW { 50.0 } else { 34.0 };
     let stroke = Stroke::new(2.0, theme::ON_PICTURE);
     painter.hline((right - length)..=right, y, stroke);
     for x in [right - length, right] {
@@ -74,7 +79,8 @@ pub(crate) fn slice_corners(
     let rect = port.rect;
     let mut left_top = titles(settings, pane, volume);
     if port.frame.is_turned() {
-        left_top.push((i18n::text("view-oblique").to_owned(), theme::WARNING));
+        let tilt = super::axes::tilt_deg(settings, volume, port);
+        left_top.push((format!("{} {tilt:.0}°", i18n::text("view-oblique")), theme::WARNING));
     }
     column(painter, rect.left_top() + vec2(8.0, 6.0), &left_top, false);
     let digits = decimals(window.width).saturating_sub(1);
@@ -92,7 +98,8 @@ pub(crate) fn slice_corners(
     if let Some(mode) = mode {
         left_bottom.insert(0, (format!("{mode} {:.0} mm", settings.slab.thickness_mm), theme::WARNING));
     }
-    column(painter, rect.left_bottom() + vec2(8.0, -6.0), &left_bottom, true);
+    let raised = if rect.width() < NARROW { 16.0 } else { 0.0 };
+    column(painter, rect.left_bottom() + vec2(8.0, -6.0 - raised), &left_bottom, true);
     let geometry = volume.volume.geometry();
     let slice = port.frame.slice_at(geometry, port.through_mm) + 1;
     let number = format!("{slice} / {}   {:.1} mm", port.frame.num_slices, port.frame.spacing_mm);
@@ -118,7 +125,7 @@ fn titles(settings: &ViewSettings, pane: Pane, volume: &OpenVolume) -> Vec<(Stri
     // Which of two is which must be seen; a name says it only if names may be shown.
     if settings.layout.compares() {
         let side = if pane.side == Side::A { "A" } else { "B" };
-        let name = if settings.preferences.hide_identifiers { "" } else { volume.name.as_str() };
+        let name = if settings.hides_names() { "" } else { volume.name.as_str() };
         lines.push((format!("{side}  {name}").trim_end().to_owned(), theme::ON_PICTURE));
     }
     if let Some(reduction) = volume.texture.reduction() {

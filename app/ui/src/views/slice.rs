@@ -115,7 +115,7 @@ fn overlays(session: &Session, settings: &ViewSettings, pixels_per_point: f32) -
         drawn.push(if is_part {
             DrawnOverlay {
                 volume: volume.texture.clone(),
-                window: volume.window,
+                window: window_of(session, settings, volume, Side::B),
                 color_map: ColorMap::Grey,
                 opacity: 1.0,
                 range: [f64::MIN, f64::MAX],

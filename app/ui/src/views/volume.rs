@@ -77,7 +77,7 @@ pub(crate) fn volume_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSetti
         settings.active_view = pane;
     }
     if response.double_clicked() {
-        settings.maximized = if settings.maximized.is_none() { Some(kind) } else { None };
+        settings.toggle_maximized(pane);
     }
 }
 
