@@ -77,9 +77,9 @@ pub enum SlabMode {
     /// One slice.
     #[default]
     Thin,
-    /// The greatest value (MIP).
+    /// The greatest value (maximum intensity projection).
     Max,
-    /// The least value (MinIP).
+    /// The least value (minimum intensity projection).
     Min,
     /// The mean.
     Mean,

@@ -29,6 +29,8 @@ pub(super) struct App {
     pub preferences_file: Option<PathBuf>,
     pub kept_preferences: Preferences,
     pub picture: Option<image::RgbaImage>,
+    /// A frame that was asked for, whole.
+    pub screenshot: Arc<parking_lot::Mutex<Option<Arc<egui::ColorImage>>>>,
 }
 
 impl App {
@@ -76,6 +78,7 @@ impl App {
             preferences_file,
             kept_preferences: preferences,
             picture: None,
+            screenshot: Arc::default(),
         })
     }
 

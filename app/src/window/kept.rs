@@ -1,6 +1,7 @@
 //! What the window keeps for the user between sessions: preferences and measurements.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use voco_ui::measure::{Measurement, csv, from_json, to_json};
 use voco_ui::{Preferences, VolumeId};
@@ -115,14 +116,18 @@ impl App {
         }
     }
 
+    /// The next frame, without names, is kept as a picture.
+    pub(super) fn ask_for_picture(&self, ctx: &egui::Context) {
+        let (slot, wake) = (Arc::clone(&self.screenshot), ctx.clone());
+        ctx.request_screenshot(move |image| {
+            *slot.lock() = Some(image);
+            wake.request_repaint();
+        });
+    }
+
     /// Takes the picture that was asked for, cut to the views, and asks where to write it.
     pub(super) fn take_picture(&mut self, ctx: &egui::Context) {
-        let shot = ctx.input(|i| {
-            i.raw.events.iter().find_map(|event| match event {
-                egui::Event::Screenshot { image, .. } => Some(image.clone()),
-                _ => None,
-            })
-        });
+        let shot = self.screenshot.lock().take();
         let Some(shot) = shot.filter(|_| self.settings.is_picture_taken) else { return };
         self.settings.is_picture_taken = false;
         let views = shot.region(&self.settings.views_rect, Some(ctx.pixels_per_point()));

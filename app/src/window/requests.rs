@@ -100,7 +100,7 @@ impl App {
             Request::CancelModel(name) => self.cancel_model(&name),
             Request::LoadMeasurements(id) => self.find_measurements(id),
             Request::SaveMeasurements(id) => self.save_measurements(id),
-            Request::TakePicture => ctx.send_viewport_cmd(egui::ViewportCommand::Screenshot(egui::UserData::default())),
+            Request::TakePicture => self.ask_for_picture(ctx),
             Request::ExportMeasurements(id) => self.ask_for_csv(id),
             Request::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
         }

@@ -107,7 +107,6 @@ pub(super) struct SlabUniforms {
 impl SlabUniforms {
     const NONE: Self = Self { mode: 0, count: 1, step_texel: [0.0; 3] };
 
-    #[expect(clippy::cast_possible_truncation, reason = "a few texels")]
     pub fn new(slab: Slab, view: &SliceView, volume: &VolumeTexture) -> Self {
         let (count, step_mm) = slab.samples(volume.grid.min_spacing_mm());
         let mode = match slab.mode {

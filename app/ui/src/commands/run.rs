@@ -209,7 +209,7 @@ pub(crate) fn is_enabled(command: Command, session: &Session, settings: &ViewSet
     let volume = session.active();
     match command {
         Command::OpenReference => volume.is_some_and(|v| v.labels.is_some()),
-        Command::NextVolume | Command::PreviousVolume => session.volumes.len() > 1,
+        Command::NextVolume | Command::PreviousVolume | Command::Checkerboard | Command::Swipe => session.volumes.len() > 1,
         Command::Undo => edit_stamps(session, true).iter().any(Option::is_some),
         Command::Redo => edit_stamps(session, false).iter().any(Option::is_some),
         Command::DeleteMeasurement => settings.selected.is_some(),
@@ -221,7 +221,6 @@ pub(crate) fn is_enabled(command: Command, session: &Session, settings: &ViewSet
             volume.is_some_and(|v| v.labels.is_some())
         }
         Command::SwapSides | Command::AlignHere => session.of_side(settings, Side::B).is_some(),
-        Command::Checkerboard | Command::Swipe => session.volumes.len() > 1,
         Command::ObliqueReset => settings.turn != DQuat::IDENTITY,
         Command::OpenLabels
         | Command::CloseVolume

@@ -127,13 +127,9 @@ impl Preferences {
     pub fn from_toml(text: &str) -> (Self, Vec<String>) {
         let mut result = Self::default();
         let mut problems = Vec::new();
-        let table: Table = match text.parse() {
-            Ok(table) => table,
-            Err(_) => {
-                let problem =
-                    "The preferences file is not valid TOML; the defaults are used until something is changed.";
-                return (result, vec![problem.to_owned()]);
-            }
+        let Ok(table) = text.parse::<Table>() else {
+            let problem = "The preferences file is not valid TOML; the defaults are used until something is changed.";
+            return (result, vec![problem.to_owned()]);
         };
         for (name, value) in &table {
             if result.set(name, value).is_none() {

@@ -82,11 +82,11 @@ pub fn from_json(text: &str) -> Result<Vec<Measurement>, MeasureFileError> {
     struct Head {
         version: u32,
     }
-    let head: Head = serde_json::from_str(text).map_err(|_| MeasureFileError::Form)?;
+    let head: Head = serde_json::from_str(text).map_err(|_not_json| MeasureFileError::Form)?;
     if head.version != VERSION {
         return Err(MeasureFileError::Version(head.version));
     }
-    let file: File = serde_json::from_str(text).map_err(|_| MeasureFileError::Form)?;
+    let file: File = serde_json::from_str(text).map_err(|_not_json| MeasureFileError::Form)?;
     if file.measurements.len() > MAX_ITEMS {
         return Err(MeasureFileError::Value);
     }

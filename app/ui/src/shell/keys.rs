@@ -7,7 +7,7 @@ use crate::{Outbox, Session, ViewSettings};
 pub(super) fn take(ui: &Ui, keys: &KeyMap, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
     let is_typing = ui.ctx().text_edit_focused();
     // A widget that was reached by Tab takes the keys that move within it; a view that was clicked does not.
-    let is_on_widget = ui.memory(|m| m.focused()).is_some() && !settings.is_view_focused;
+    let is_on_widget = ui.memory(egui::Memory::focused).is_some() && !settings.is_view_focused;
     settings.is_view_focused = false;
     let mut pressed = Vec::new();
     ui.input_mut(|input| {

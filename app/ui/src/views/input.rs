@@ -28,7 +28,7 @@ pub(super) fn respond(
     over_handle: bool,
 ) {
     super::keep_focus(ui, response, settings);
-    if response.gained_focus() || response.hovered() && ui.input(|i| i.pointer.is_moving() || i.pointer.any_pressed()) {
+    if response.gained_focus() || response.hovered() && super::is_pointer_used(ui) {
         settings.active_view = pane;
     }
     if response.double_clicked() && settings.drawing.is_none() {

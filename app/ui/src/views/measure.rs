@@ -5,7 +5,7 @@ use glam::{DVec2, DVec3};
 
 use super::{overlay, port::SlicePort};
 use crate::document::{Drag, Drawing, Pane, Side, VolumeId};
-use crate::measure::{MeasureKind, MeasurePlane, Measurement, perpendicular_through};
+use crate::measure::{MeasureDoc, MeasureKind, MeasurePlane, Measurement, perpendicular_through};
 use crate::{Session, ViewSettings, theme};
 
 /// How near the pointer must be to a point or a line.
@@ -35,7 +35,7 @@ pub(super) fn draw(
 ) {
     let Some(volume) = session.of_side(settings, pane.side) else { return };
     let doc = session.measurements.get(&volume.id.0);
-    for item in doc.into_iter().flat_map(|d| d.items()) {
+    for item in doc.map_or(&[][..], MeasureDoc::items) {
         if item.is_on(&port.frame, port.through_mm, port.half_slice_mm()) {
             let is_selected = pane.side == Side::A && settings.selected == Some(item.number);
             draw_one(painter, port, item, volume.unit(), is_selected);
@@ -264,7 +264,9 @@ pub(super) fn drag(
         Drag::Measurement(..) => {
             let way = port.frame.right * (f64::from(by.x) * port.mm_per_point)
                 + port.frame.down * (f64::from(by.y) * port.mm_per_point);
-            points.iter_mut().for_each(|p| *p += way);
+            for point in &mut points {
+                *point += way;
+            }
         }
         Drag::Point { index, .. } => {
             let target = port.world_from_screen(to);
@@ -272,7 +274,9 @@ pub(super) fn drag(
             match (item.kind, *index) {
                 (MeasureKind::Sphere | MeasureKind::Probe, 0) => {
                     let way = target - points[0];
-                    points.iter_mut().for_each(|p| *p += way);
+                    for point in &mut points {
+                *point += way;
+            }
                 }
                 (MeasureKind::Bidirectional, index) => points = bidirectional(&points, &item.plane, index, target),
                 (_, index) => {

@@ -19,3 +19,9 @@ fn keep_focus(ui: &egui::Ui, response: &egui::Response, settings: &mut crate::Vi
         ui.memory_mut(|m| m.set_focus_lock_filter(response.id, filter));
     }
 }
+
+/// True in a frame in which the pointer moved or a button went down: the view under it is then the one that keys speak to.
+fn is_pointer_used(ui: &egui::Ui) -> bool {
+    let moved = |event: &egui::Event| matches!(event, egui::Event::PointerMoved(_));
+    ui.input(|i| i.events.iter().any(moved) || i.pointer.any_pressed())
+}

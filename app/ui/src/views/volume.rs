@@ -73,7 +73,7 @@ pub(crate) fn volume_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSetti
     if response.clicked() {
         response.request_focus();
     }
-    if response.gained_focus() || response.hovered() && ui.input(|i| i.pointer.is_moving()) {
+    if response.gained_focus() || response.hovered() && super::is_pointer_used(ui) {
         settings.active_view = pane;
     }
     if response.double_clicked() {
