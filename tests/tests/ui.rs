@@ -106,6 +106,9 @@ fn a_run_can_be_followed_paused_and_stopped() {
 #[test]
 fn keys_do_what_the_help_sheet_says() {
     let mut harness = harness(Window::default());
+    // The sheet has arrows, which only the program's fonts have.
+    voco_ui::theme::apply(&harness.ctx);
+    harness.run();
     harness.key_press(egui::Key::F1);
     harness.run();
     harness.get_by_label("Fill the window with a view, and back");

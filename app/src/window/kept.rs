@@ -57,7 +57,10 @@ pub(super) fn load_measurements(volume_id: VolumeId, volume: &Volume) -> TaskOut
     let stored = match measurements_file(&key).map_or(Ok(None), |file| read(&file)) {
         Ok(Some(text)) => from_json(&text).map_err(|e| e.to_string()),
         Ok(None) => Ok(Vec::new()),
-        Err(e) => Err(format!("The stored measurements of this case cannot be read ({}); they are left as they are.", e.kind())),
+        Err(e) => Err(format!(
+            "The stored measurements of this case cannot be read ({}); they are left as they are.",
+            e.kind()
+        )),
     };
     TaskOutcome::Measurements { volume_id, key, stored }
 }
@@ -88,7 +91,10 @@ fn write_bytes(path: &Path, bytes: &[u8], what: &str) -> TaskOutcome {
     };
     match write() {
         Ok(()) => TaskOutcome::Cancelled,
-        Err(e) => TaskOutcome::Failed(format!("{what} cannot be written ({}); see whether there is room on the disk.", e.kind())),
+        Err(e) => TaskOutcome::Failed(format!(
+            "{what} cannot be written ({}); see whether there is room on the disk.",
+            e.kind()
+        )),
     }
 }
 

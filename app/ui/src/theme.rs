@@ -197,7 +197,14 @@ pub fn set(ctx: &egui::Context, preferences: &crate::Preferences) {
 }
 
 /// The family of headings and numbers that matter.
-pub fn semi_bold() -> egui::FontFamily {
+pub fn semi_bold(ctx: &egui::Context) -> egui::FontFamily {
+    let family = semi_bold_family();
+    // Without [`apply`] it is not there, and text in it could not be drawn.
+    let is_there = ctx.fonts(|fonts| fonts.definitions().families.contains_key(&family));
+    if is_there { family } else { egui::FontFamily::Proportional }
+}
+
+fn semi_bold_family() -> egui::FontFamily {
     egui::FontFamily::Name("semi-bold".into())
 }
 
@@ -213,7 +220,7 @@ fn fonts() -> egui::FontDefinitions {
     // It has arrows and other signs.
     behind.push("Hack".into());
     let family = |first: &str| std::iter::once(first.to_owned()).chain(behind.iter().cloned()).collect::<Vec<_>>();
-    fonts.families.insert(semi_bold(), family("noto-semi-bold"));
+    fonts.families.insert(semi_bold_family(), family("noto-semi-bold"));
     fonts.families.insert(egui::FontFamily::Proportional, family("noto"));
     fonts
 }

@@ -209,7 +209,9 @@ pub(crate) fn is_enabled(command: Command, session: &Session, settings: &ViewSet
     let volume = session.active();
     match command {
         Command::OpenReference => volume.is_some_and(|v| v.labels.is_some()),
-        Command::NextVolume | Command::PreviousVolume | Command::Checkerboard | Command::Swipe => session.volumes.len() > 1,
+        Command::NextVolume | Command::PreviousVolume | Command::Checkerboard | Command::Swipe => {
+            session.volumes.len() > 1
+        }
         Command::Undo => edit_stamps(session, true).iter().any(Option::is_some),
         Command::Redo => edit_stamps(session, false).iter().any(Option::is_some),
         Command::DeleteMeasurement => settings.selected.is_some(),

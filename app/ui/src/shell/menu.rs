@@ -56,7 +56,8 @@ pub(super) fn show(
             (Group::Help, &[]),
         ] {
             ui.menu_button(group.title(), |ui| {
-                egui::ScrollArea::vertical().max_height(ui.ctx().content_rect().height() - 60.0).show(ui, |ui| {
+                let room = ui.ctx().content_rect().height() - 60.0;
+                egui::ScrollArea::vertical().max_height(room).min_scrolled_height(room).show(ui, |ui| {
                     for &command in Command::ALL.iter().filter(|c| c.group() == group) {
                         if separators.contains(&command) {
                             ui.separator();
@@ -108,7 +109,9 @@ fn item(ui: &mut Ui, keys: &KeyMap, session: &Session, settings: &ViewSettings, 
     ui.set_min_width(230.0);
     let title = super::palette::title(command, settings);
     let button = Button::selectable(commands::is_on(command, settings) == Some(true), title);
-    let button = button.shortcut_text(keys.shown(command));
+    let key = keys.shown(command);
+    // An empty one would be a part of the name that a screen reader says.
+    let button = if key.is_empty() { button } else { button.shortcut_text(key) };
     ui.add_enabled(commands::is_enabled(command, session, settings), button)
 }
 

@@ -73,22 +73,25 @@ impl Palette {
             if found.is_empty() {
                 ui.weak(i18n::text("palette-nothing"));
             }
-            egui::ScrollArea::vertical().max_height(420.0).auto_shrink([false, true]).show(ui, |ui| {
-                for (n, &command) in found.iter().enumerate() {
-                    let enabled = commands::is_enabled(command, session, settings);
-                    let text = format!("{}  ·  {}", title(command, settings), command.group().title());
-                    let button = egui::Button::selectable(n == self.at, text)
-                        .shortcut_text(keys.shown(command))
-                        .min_size(vec2(ui.available_width(), 0.0));
-                    let row = ui.add_enabled(enabled, button);
-                    if n == self.at && (down > 0 || up > 0) {
-                        row.scroll_to_me(None);
+            egui::ScrollArea::vertical().max_height(420.0).min_scrolled_height(420.0).auto_shrink([false, true]).show(
+                ui,
+                |ui| {
+                    for (n, &command) in found.iter().enumerate() {
+                        let enabled = commands::is_enabled(command, session, settings);
+                        let text = format!("{}  ·  {}", title(command, settings), command.group().title());
+                        let button = egui::Button::selectable(n == self.at, text)
+                            .shortcut_text(keys.shown(command))
+                            .min_size(vec2(ui.available_width(), 0.0));
+                        let row = ui.add_enabled(enabled, button);
+                        if n == self.at && (down > 0 || up > 0) {
+                            row.scroll_to_me(None);
+                        }
+                        if row.clicked() {
+                            chosen = Some(command);
+                        }
                     }
-                    if row.clicked() {
-                        chosen = Some(command);
-                    }
-                }
-            });
+                },
+            );
         });
         let clicked_outside = shown.is_some_and(|s| s.response.clicked_elsewhere()) && !just_opened;
         if chosen.is_some() || clicked_outside {

@@ -98,7 +98,7 @@ impl Sheet {
         let shown: Vec<String> = keys.of(command).iter().map(Shortcut::shown).collect();
         let text = if shown.is_empty() { "–".to_owned() } else { shown.join("  ") };
         let is_changed = preferences.keys.contains_key(&command);
-        let text = RichText::new(text).family(theme::semi_bold());
+        let text = RichText::new(text).family(theme::semi_bold(ui.ctx()));
         let button = ui.add(egui::Button::new(text).frame_when_inactive(is_changed));
         let name = i18n::text_with("sheet-change", [("command", command.title().into())]);
         button.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, name.clone()));
@@ -141,7 +141,7 @@ impl Sheet {
 
 fn heading(ui: &mut Ui, text: &str) {
     ui.add_space(8.0);
-    ui.label(RichText::new(text).family(theme::semi_bold()).size(15.0));
+    ui.label(RichText::new(text).family(theme::semi_bold(ui.ctx())).size(15.0));
 }
 
 /// Buttons and wheel on slices, each with a list of what it can do.

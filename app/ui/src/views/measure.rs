@@ -275,8 +275,8 @@ pub(super) fn drag(
                 (MeasureKind::Sphere | MeasureKind::Probe, 0) => {
                     let way = target - points[0];
                     for point in &mut points {
-                *point += way;
-            }
+                        *point += way;
+                    }
                 }
                 (MeasureKind::Bidirectional, index) => points = bidirectional(&points, &item.plane, index, target),
                 (_, index) => {

@@ -80,7 +80,9 @@ pub(crate) fn slice_corners(
     let mut left_top = titles(settings, pane, volume);
     if port.frame.is_turned() {
         let tilt = super::axes::tilt_deg(settings, volume, port);
-        left_top.push((format!("{} {tilt:.0}°", i18n::text("view-oblique")), theme::WARNING));
+        if tilt >= 0.5 {
+            left_top.push((format!("{} {tilt:.0}°", i18n::text("view-oblique")), theme::WARNING));
+        }
     }
     column(painter, rect.left_top() + vec2(8.0, 6.0), &left_top, false);
     let digits = decimals(window.width).saturating_sub(1);

@@ -254,9 +254,8 @@ fn every_control_has_a_name_for_a_screen_reader() {
     for role in [Role::Button, Role::CheckBox, Role::ComboBox, Role::RadioButton] {
         let nodes: Vec<_> = harness.query_all_by_role(role).collect();
         for node in &nodes {
-            let named = format!("{:?}", node);
             let label = node.accesskit_node().label().or_else(|| node.accesskit_node().value());
-            assert!(label.is_some_and(|l| !l.is_empty()), "a {role:?} has no name: {named}");
+            assert!(label.is_some_and(|l| !l.is_empty()), "a {role:?} has no name: {node:?}");
         }
     }
 }

@@ -19,6 +19,7 @@ pub struct App {
 }
 
 /// A window of this size with these volumes, the first on show; `None` where there is no adapter.
+#[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
 pub fn harness(size: [f32; 2], volumes: Vec<(&str, Volume)>) -> Option<Harness<'static, App>> {
     if let Err(error) = RenderContext::headless() {
         assert!(std::env::var_os("VOCO_REQUIRE_GPU").is_none_or(|v| v != "1"), "{error}");
