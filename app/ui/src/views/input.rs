@@ -68,7 +68,11 @@ fn begin(
     over_handle: bool,
 ) {
     let pressed = ui.input(|i| BUTTONS.into_iter().find(|&b| i.pointer.button_pressed(b)));
-    let Some((button, at)) = pressed.filter(|_| response.is_pointer_button_down_on()).zip(pointer(ui)) else { return };
+    // A quick click goes down and up within one slow frame.
+    let is_ours = |b: &PointerButton| response.is_pointer_button_down_on() || response.clicked_by(*b);
+    // Where the button went down: in a slow frame the pointer is further on by now.
+    let down_at = ui.input(|i| i.pointer.press_origin()).or(pointer(ui));
+    let Some((button, at)) = pressed.filter(is_ours).zip(down_at) else { return };
     if settings.drag.is_some() {
         return;
     }

@@ -100,6 +100,44 @@ fn a_length_drawn_with_the_mouse_is_the_way_in_millimetres_and_can_be_undone() {
     assert_eq!(length(harness.state()), None);
 }
 
+/// Where pictures are slow, a button may go down and up between two frames.
+#[test]
+fn a_click_within_one_frame_counts() {
+    let Some(mut harness) = one() else { return };
+    let at = middle(&harness, "Axial view") + vec2(50.0, 0.0);
+    let before = harness.state().settings.cursor_mm;
+    harness.hover_at(at);
+    harness.step();
+    for pressed in [true, false] {
+        let (button, modifiers) = (PointerButton::Primary, Modifiers::NONE);
+        harness.input_mut().events.push(egui::Event::PointerButton { pos: at, button, pressed, modifiers });
+    }
+    harness.run_steps(2);
+    assert!(harness.state().settings.cursor_mm.x < before.x - 5.0, "the crosshair is there");
+    assert_eq!(harness.state().settings.drag, None);
+}
+
+/// The same for a drag: it begins where the button went down, not where the pointer has come to meanwhile.
+#[test]
+fn a_drag_begins_where_the_button_went_down() {
+    let Some(mut harness) = one() else { return };
+    press(&mut harness, "L");
+    let center = middle(&harness, "Axial view");
+    let (from, on, to) = (center - vec2(80.0, 0.0), center, center + vec2(80.0, 0.0));
+    harness.hover_at(from);
+    harness.step();
+    let (button, modifiers) = (PointerButton::Primary, Modifiers::NONE);
+    let down = egui::Event::PointerButton { pos: from, button, pressed: true, modifiers };
+    harness.input_mut().events.extend([down, egui::Event::PointerMoved(on)]);
+    harness.step();
+    let up = egui::Event::PointerButton { pos: to, button, pressed: false, modifiers };
+    harness.input_mut().events.extend([egui::Event::PointerMoved(to), up]);
+    harness.run_steps(2);
+    let points = harness.state().session.measurements[&1].items()[0].points_mm.clone();
+    let center = harness.state().session.center_mm();
+    assert!((points[0] + points[1] - 2.0 * center).truncate().length() < 1.0, "as far to each side: {points:?}");
+}
+
 #[test]
 fn three_clicks_make_an_angle_and_escape_leaves_none() {
     let Some(mut harness) = one() else { return };
