@@ -14,6 +14,7 @@ pub mod infer;
 pub mod kernels;
 mod keys;
 pub mod losses;
+pub mod memory;
 pub mod ops;
 pub mod optim;
 pub mod plain;
