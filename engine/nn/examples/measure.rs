@@ -58,7 +58,9 @@ fn main() {
     }
     let arguments: Vec<String> = std::env::args().collect();
     let (Some(name), runs) = (arguments.get(1), arguments.get(2)) else {
-        CASES.iter().for_each(|(name, _)| println!("{name}"));
+        for (name, _) in CASES {
+            println!("{name}");
+        }
         return;
     };
     let runs = runs.and_then(|runs| runs.parse().ok()).unwrap_or(1);

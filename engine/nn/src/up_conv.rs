@@ -36,7 +36,7 @@ impl UpConv {
         let weight = self.weight.val();
         let [.., kd, kh, kw] = weight.dims();
         let grid = TransposedGrid { stride: [kd, kh, kw], padding: [0; 3], padding_out: [0; 3] };
-        let bias = self.bias.as_ref().map(|bias| bias.val());
+        let bias = self.bias.as_ref().map(Param::val);
         match transposed(&x, weight, bias, grid) {
             Some(y) => y,
             None => self.reference(x),

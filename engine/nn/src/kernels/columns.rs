@@ -358,12 +358,7 @@ fn outer<S: Simd>(simd: S, tile: Strided<'_>, factors: Strided<'_>, out: &mut [[
 
 /// [`outer`] for `R` rows.
 #[inline(always)]
-fn outer_rows<S: Simd, const R: usize>(
-    simd: S,
-    tile: Strided<'_>,
-    factors: Strided<'_>,
-    out: &mut [[f32; WIDEST]],
-) {
+fn outer_rows<S: Simd, const R: usize>(simd: S, tile: Strided<'_>, factors: Strided<'_>, out: &mut [[f32; WIDEST]]) {
     let width = REGISTERS * S::LANES;
     let mut sums = [[simd.splat(0.0); REGISTERS]; R];
     for index in 0..tile.count {

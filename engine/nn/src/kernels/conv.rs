@@ -1,5 +1,6 @@
 //! The convolution as an operation on tensors.
 
+use burn::module::Param;
 use burn::nn::PaddingConfig3d;
 use burn::nn::conv::{Conv3d, ConvTranspose3d};
 use burn::tensor::Tensor;
@@ -116,7 +117,7 @@ pub fn conv_transpose3d(layer: &ConvTranspose3d, x: &Tensor<5>) -> Option<Tensor
     if layer.groups != 1 || layer.dilation != [1; 3] {
         return None;
     }
-    let bias = layer.bias.as_ref().map(|bias| bias.val());
+    let bias = layer.bias.as_ref().map(Param::val);
     let grid = TransposedGrid { stride: layer.stride, padding: layer.padding, padding_out: layer.padding_out };
     transposed(x, layer.weight.val(), bias, grid)
 }

@@ -112,13 +112,7 @@ impl Plan {
         Self::new(shape.batch, shape.channels, shape.input, shape.output(), shape.padding)
     }
 
-    fn new(
-        batch: usize,
-        channels: [usize; 2],
-        source: [usize; 3],
-        target: [usize; 3],
-        padding: [usize; 3],
-    ) -> Self {
+    fn new(batch: usize, channels: [usize; 2], source: [usize; 3], target: [usize; 3], padding: [usize; 3]) -> Self {
         let tiles = [target[0].div_ceil(2), target[1].div_ceil(2)];
         // One zero on both sides can be shared by neighbours.
         let pitch = target[2] + if padding[2] == 1 { 1 } else { 2 };
@@ -280,7 +274,7 @@ impl Kernel for Work<'_, '_> {
         let tiles = self.task.rows.len() * plan.tiles[1];
         let per_place = plan.channels[0] * TAPS;
         let most = if S::WIDE { TILE } else { 2 };
-        let mut sums = [0.0; PLACES * MAX_TILE];
+        let mut sums = vec![0.0; PLACES * MAX_TILE];
         let mut lines = [0.0; 4 * MAX_TILE];
         for first in (0..tiles).step_by(self.count) {
             let count = self.count.min(tiles - first);
@@ -337,7 +331,14 @@ fn gather<S: Simd>(simd: S, sums: &[f32], lines: &mut [f32]) {
 impl Work<'_, '_> {
     /// Puts the entries `range` of the tiles from `first` on into their voxels.
     #[inline(always)]
-    fn store(&mut self, (channel, size): (usize, usize), first: usize, range: Range<usize>, lines: &[f32], stride: usize) {
+    fn store(
+        &mut self,
+        (channel, size): (usize, usize),
+        first: usize,
+        range: Range<usize>,
+        lines: &[f32],
+        stride: usize,
+    ) {
         let plan = self.plan;
         let [_, height, width] = plan.target;
         let channels = 8 * self.task.blocks.start..(8 * self.task.blocks.end).min(plan.channels[1]);

@@ -149,15 +149,15 @@ impl Kernel for Spread<'_> {
             let slab = &mut slab[index * plan.pitch..];
             for at in (0..width).step_by(S::LANES) {
                 let mut halves = [[simd.splat(0.0); 4]; 2];
-                for d in 0..2 {
+                for (d, half) in halves.iter_mut().enumerate() {
                     let mut lines = [simd.splat(0.0); 2];
-                    for h in 0..2 {
+                    for (h, register) in lines.iter_mut().enumerate() {
                         if 2 * row + d < depth && 2 * tile + h < height {
                             let line = ((2 * row + d) * height + 2 * tile + h) * width;
-                            lines[h] = load(simd, &gradient[line + at..]);
+                            *register = load(simd, &gradient[line + at..]);
                         }
                     }
-                    halves[d] = spread(simd, lines);
+                    *half = spread(simd, lines);
                 }
                 for h in 0..4 {
                     let column = spread(simd, [halves[0][h], halves[1][h]]);
