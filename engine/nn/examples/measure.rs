@@ -2,7 +2,7 @@
 //!
 //! `measure CASE RUNS` prints `wall SECONDS` and `cpu SECONDS` (of all threads) for every run and then `peak MEGABYTES`,
 //! the largest resident set of the process; the latter two on Linux only, else 0. Without arguments it prints the names
-//! of the cases. `RAYON_NUM_THREADS` sets the threads.
+//! of the cases. `RAYON_NUM_THREADS` sets the threads; with `VOCO_CHECKPOINTING` networks keep less for their gradients.
 
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
@@ -56,6 +56,7 @@ fn main() {
     if std::env::var_os("VOCO_RETURN_FREED").is_none() {
         voco_nn::memory::keep_freed();
     }
+    let checkpointing = std::env::var_os("VOCO_CHECKPOINTING").is_some();
     let arguments: Vec<String> = std::env::args().collect();
     let (Some(name), runs) = (arguments.get(1), arguments.get(2)) else {
         for (name, _) in CASES {
@@ -68,17 +69,17 @@ fn main() {
         println!("there is no case {name}");
         std::process::exit(2);
     };
-    case.measure(runs);
+    case.measure(runs, checkpointing);
     println!("peak {}", peak_megabytes());
 }
 
 impl Case {
-    fn measure(self, runs: usize) {
+    fn measure(self, runs: usize, checkpointing: bool) {
         let device = |graph: bool| if graph { Device::flex().autodiff() } else { Device::flex() };
         match self {
             Self::Encoder { width, edge, graph } => {
                 let device = device(graph);
-                let model = SwinConfig::new(width).init(&device);
+                let model = SwinConfig::new(width).init(&device).with_checkpointing(checkpointing);
                 let x = crops(1, edge, &device);
                 time(runs, || {
                     let rows = model.embed(x.clone());
@@ -89,12 +90,13 @@ impl Case {
             }
             Self::Unetr { width, edge, graph } => {
                 let device = device(graph);
-                let model = SwinUnetrConfig::new(width, CLASSES).init(&device);
+                let model = SwinUnetrConfig::new(width, CLASSES).init(&device).with_checkpointing(checkpointing);
                 segmentation(runs, graph, &crops(1, edge, &device), |x| model.forward(x).logits);
             }
             Self::Plain { edge, graph } => {
                 let device = device(graph);
                 let model = PlainUnetConfig::nnunet([32, 64, 128, 256, 320, 320], CLASSES).init(&device);
+                let model = model.with_checkpointing(checkpointing);
                 segmentation(runs, graph, &crops(1, edge, &device), |x| model.forward(x));
             }
             Self::Step { name, chunk } => step(name, chunk, runs),

@@ -9,6 +9,7 @@
 //! bytes, crops and dropout masks, and take bytes, losses and gradients back.
 
 mod architecture;
+pub mod checkpoint;
 pub mod error;
 pub mod infer;
 pub mod kernels;

@@ -43,6 +43,15 @@ pub enum Encoder {
 }
 
 impl Encoder {
+    /// Switches gradient checkpointing on or off, see [`SwinEncoder::with_checkpointing`].
+    #[must_use]
+    pub fn with_checkpointing(self, is_on: bool) -> Self {
+        match self {
+            Self::Swin(encoder) => Self::Swin(encoder.with_checkpointing(is_on)),
+            Self::Plain(encoder) => Self::Plain(encoder.with_checkpointing(is_on)),
+        }
+    }
+
     /// Crops `[N, in, D, H, W]` → embeddings `[N, E]`.
     pub fn embed(&self, crops: Tensor<5>) -> Tensor<2> {
         match self {
@@ -99,6 +108,12 @@ pub struct VocoOutput {
 }
 
 impl VocoModel {
+    /// Switches gradient checkpointing of the backbone on or off, see [`SwinEncoder::with_checkpointing`].
+    #[must_use]
+    pub fn with_checkpointing(self, is_on: bool) -> Self {
+        Self { backbone: self.backbone.with_checkpointing(is_on), ..self }
+    }
+
     /// Embeddings `[N, E]` of crops `[N, in, D, H, W]`.
     pub fn embed(&self, crops: Tensor<5>) -> Tensor<2> {
         self.backbone.embed(crops)
