@@ -120,6 +120,36 @@ fn pretrain_streams_json_lines_and_leaves_a_run() {
 }
 
 #[test]
+fn recipes_are_files_to_edit_and_mistakes_in_them_are_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let list = json(&["recipes", "--json"]);
+    let names: Vec<&str> = list.as_array().expect("a list").iter().filter_map(|r| r["name"].as_str()).collect();
+    for name in ["tpami", "cvpr", "abdomen", "abdomen-unlabelled", "chest", "head-neck", "supervised", "semi", "omni"] {
+        assert!(names.contains(&name), "{name} among {names:?}");
+        let text = String::from_utf8(voco(&["recipes", "show", name]).stdout).expect("text");
+        assert!(text.contains(&format!("name = \"{name}\"")), "{name}: {text}");
+    }
+    let text = String::from_utf8(voco(&["recipes", "show", "chest"]).stdout).expect("text");
+    let mine = folder.path().join("mine.toml");
+    std::fs::write(&mine, text.replace("warmup_steps", "warm_up_steps")).expect("written");
+    let line = 1 + text[..text.find("warmup_steps").expect("it is there")].matches('\n').count();
+    let sample = repository("assets/samples/ts_abdomen.nii.gz");
+    let output = voco(&["position", "targets", &sample, "--recipe", mine.to_str().expect("a path")]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains(&format!("mine.toml, line {line}: unknown field")), "{error}");
+    std::fs::write(&mine, text).expect("written");
+    let targets = json(&["position", "targets", &sample, "--recipe", mine.to_str().expect("a path"), "--json"]);
+    assert_eq!(targets["group"], "chest", "{targets}");
+    // A recipe that learns from labels asks for them.
+    let out = folder.path().join("run");
+    let out = out.to_str().expect("a path");
+    let output = voco(&["pretrain", "--recipe", "semi", "--data", &sample, "--out", out]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && error.contains("--labelled"), "{error}");
+}
+
+#[test]
 fn model_show_and_convert_give_what_others_rely_on() {
     // The smallest file of a network that there is: one bias of a SwinUNETR.
     let folder = tempfile::tempdir().expect("a scratch folder");
@@ -170,4 +200,38 @@ fn model_show_and_convert_give_what_others_rely_on() {
             );
         }
     }
+}
+
+#[test]
+fn preprocess_writes_each_stage_with_its_label_map() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("a readable path").to_owned();
+    let settings = "spacing_mm = [6, 6, 6]\nintensity = { window = { low = -175, high = 250 } }\n\
+                    foreground_above = 0\npad_to = [64, 64, 64]\n";
+    std::fs::write(path("coarse.toml"), settings).expect("written");
+    let (image, label) =
+        (repository("assets/samples/ts_abdomen.nii.gz"), repository("assets/samples/ts_abdomen_label.nii.gz"));
+    let out = path("out.nii");
+    let stages = path("stages");
+    let recipe = path("coarse.toml");
+    let args = ["preprocess", &image, &out, "--recipe", &recipe, "--label", &label, "--stages", &stages, "--json"];
+    let document = json(&args);
+    let listed = document["stages"].as_array().expect("stages");
+    let names: Vec<&str> = listed.iter().filter_map(|s| s["name"].as_str()).collect();
+    assert_eq!(names, ["load", "orient", "spacing", "scale", "cropfg", "pad"], "{document}");
+    for (file, stage) in [("out.nii", "pad"), ("stages/pad.nii.gz", "pad"), ("stages/spacing.nii.gz", "spacing")] {
+        let facts = listed.iter().find(|s| s["name"] == stage).expect("listed");
+        for (file, dtype) in [(file.to_owned(), "float32"), (file.replace(".nii", "_label.nii"), "uint8")] {
+            let file = if file == "out_label.nii" { "out_label.nii.gz".to_owned() } else { file };
+            let info = json(&["info", &path(&file), "--json"]);
+            assert_eq!((&info["dims"], info["dtype"].as_str()), (&facts["dims"], Some(dtype)), "{file}: {info}");
+            let near = |r: usize, c: usize| {
+                let at = |v: &Value| v[r][c].as_f64().expect("a number");
+                (at(&info["affine_ras"]) - at(&facts["affine"])).abs() < 1e-4
+            };
+            assert!((0..16).all(|n| near(n / 4, n % 4)), "{file}: {info}");
+        }
+    }
+    assert_eq!(voco(&["preprocess", &image, &out, "--recipe", "nope"]).status.code(), Some(2), "wrong usage");
+    assert_eq!(voco(&["preprocess", &image, &path("out.png")]).status.code(), Some(1), "no NIfTI");
 }

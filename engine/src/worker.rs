@@ -7,7 +7,13 @@ use voco_engine_api::{
     CancelFlag, EngineCommand, EngineEvent, EngineFailure, JobId, JobSpec, Outcome, Phase, PositionPreview, Slot,
 };
 
-use crate::jobs::{Job, Step, pretrain::PretrainJob};
+use crate::jobs::{
+    Job, Step, finetune,
+    finetune::FinetuneJob,
+    omni::{OmniData, OmniJob},
+    pretrain::PretrainJob,
+    segment::SegmentJob,
+};
 
 /// Where jobs put what they have to say.
 pub(crate) struct Outlet {
@@ -106,8 +112,19 @@ pub(crate) fn run(commands: &Receiver<EngineCommand>, outlet: &Outlet) {
 
 fn start(id: JobId, spec: JobSpec, cancel: CancelFlag, outlet: &Outlet) -> Option<Running> {
     let made = guarded(|| match spec {
-        JobSpec::Pretrain { config, data, out, resume, init } => {
-            PretrainJob::new(id, config, data, &out, resume, init).map(|job| Box::new(job) as Box<dyn Job>)
+        JobSpec::Pretrain { config, data, out, resume, init, cache } => {
+            PretrainJob::new(id, *config, data, &out, resume, init, &cache).map(|job| Box::new(job) as Box<dyn Job>)
+        }
+        JobSpec::Omni { config, labelled, label_names, unlabelled, cache, out, resume, init } => {
+            let data = OmniData { labelled, label_names, unlabelled, cache };
+            OmniJob::new(id, *config, data, &out, resume, init.as_deref()).map(|job| Box::new(job) as Box<dyn Job>)
+        }
+        JobSpec::Segment { config, items } => {
+            SegmentJob::new(id, *config, items).map(|job| Box::new(job) as Box<dyn Job>)
+        }
+        JobSpec::Finetune { config, data, label_names, cache, out, resume, init } => {
+            let places = finetune::Places { data, label_names, cache, out, init };
+            FinetuneJob::new(id, *config, places, resume).map(|job| Box::new(job) as Box<dyn Job>)
         }
     });
     match made {

@@ -36,6 +36,12 @@ uniforms! {
         pixel_v: f32,
         label_down: [f32; 3],
         has_labels: u32,
+        reference_origin: [f32; 3],
+        comparison: u32,
+        reference_right: [f32; 3],
+        compared_class: u32,
+        reference_down: [f32; 3],
+        padding: u32,
     }
 }
 

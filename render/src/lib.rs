@@ -28,6 +28,6 @@ pub use error::RenderError;
 pub use lines::Line;
 pub use renderer::{Quality, Renderer};
 pub use resources::{LabelTexture, PreparedVolume, Reduction, UploadLimits, VolumeTexture};
-pub use slice_view::{SliceLook, SliceView};
+pub use slice_view::{Comparison, ComparisonColors, ComparisonStyle, SliceLabels, SliceLook, SliceView};
 pub use transfer_function::{Lighting, RenderMode, TransferFunction};
 pub use view_state::ViewState;

@@ -34,6 +34,7 @@ impl Pipelines {
                 entry(1, texture(TextureSampleType::Float { filterable: true }, TextureViewDimension::D3)),
                 entry(2, texture(TextureSampleType::Uint, TextureViewDimension::D3)),
                 entry(3, texture(TextureSampleType::Float { filterable: true }, TextureViewDimension::D2)),
+                entry(4, texture(TextureSampleType::Uint, TextureViewDimension::D3)),
             ],
         );
         let raycast_layout = layout(

@@ -1,8 +1,8 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::{
-    LabelTexture, Line, Quality, RenderContext, RenderError, Renderer, SliceLook, SliceView, TransferFunction,
-    ViewState, VolumeCamera, VolumeTexture, resources::texture_2d,
+    LabelTexture, Line, Quality, RenderContext, RenderError, Renderer, SliceLabels, SliceLook, SliceView,
+    TransferFunction, ViewState, VolumeCamera, VolumeTexture, resources::texture_2d,
 };
 
 impl Renderer {
@@ -17,7 +17,7 @@ impl Renderer {
         ctx: &RenderContext,
         state: &mut ViewState,
         volume: Option<&VolumeTexture>,
-        labels: Option<&LabelTexture>,
+        labels: SliceLabels<'_>,
         view: &SliceView,
         look: &SliceLook,
         lines: &[Line],

@@ -4,7 +4,8 @@ mod volume;
 pub(crate) use volume::VolumeScene;
 
 use crate::{
-    LabelTexture, Line, RenderContext, SliceLook, SliceView, TransferFunction, ViewState, VolumeCamera, VolumeTexture,
+    LabelTexture, Line, RenderContext, SliceLabels, SliceLook, SliceView, TransferFunction, ViewState, VolumeCamera,
+    VolumeTexture,
     gpu_data::{LineInstance, LineUniforms},
     lines,
     pipelines::Pipelines,
@@ -86,7 +87,7 @@ impl Renderer {
     }
 
     /// Makes `state` show a slice: only uniforms and lines are written, whatever changed. The image is black outside the
-    /// volume, label map and lines lie over it.
+    /// volume, label maps and lines lie over it.
     #[expect(clippy::too_many_arguments, reason = "one call per frame; each of them changes on its own")]
     pub fn prepare_slice(
         &self,
@@ -94,7 +95,7 @@ impl Renderer {
         _encoder: &mut wgpu::CommandEncoder,
         state: &mut ViewState,
         volume: Option<&VolumeTexture>,
-        labels: Option<&LabelTexture>,
+        labels: SliceLabels<'_>,
         view: &SliceView,
         look: &SliceLook,
         lines: &[Line],

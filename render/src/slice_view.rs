@@ -1,6 +1,8 @@
 use glam::{DVec2, DVec3};
 use voco_volume::SliceFrame;
 
+use crate::LabelTexture;
+
 /// Which part of a slice a view shows. Pixels are counted from the view's upper left corner; centres lie at ½.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SliceView {
@@ -52,6 +54,63 @@ pub struct SliceLook {
     pub label_opacity: f32,
     /// Only the edges of labels.
     pub label_outline: bool,
+    /// How labels and reference are laid over each other, if both are there.
+    pub comparison: Comparison,
+}
+
+/// The label maps over a slice. Their grids need not be the image's.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SliceLabels<'a> {
+    /// The map on show.
+    pub labels: Option<&'a LabelTexture>,
+    /// What it is compared with.
+    pub reference: Option<&'a LabelTexture>,
+}
+
+impl<'a> SliceLabels<'a> {
+    /// No map at all.
+    pub const NONE: SliceLabels<'static> = SliceLabels { labels: None, reference: None };
+
+    /// One map, nothing to compare it with.
+    pub fn of(labels: Option<&'a LabelTexture>) -> Self {
+        Self { labels, reference: None }
+    }
+}
+
+/// A label map against a reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Comparison {
+    /// Two outlines or areas.
+    pub style: ComparisonStyle,
+    /// Only this class; all of them if none.
+    pub class: Option<u16>,
+}
+
+/// How a difference is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ComparisonStyle {
+    /// The reference is not drawn.
+    #[default]
+    Off,
+    /// The outline of each; white where they coincide.
+    Outlines,
+    /// Areas of agreement, of one of the two alone, and of different classes.
+    Differences,
+}
+
+/// The colours of a comparison, as sRGB; `slice.wgsl` has the same.
+#[derive(Debug, Clone, Copy)]
+pub struct ComparisonColors;
+
+impl ComparisonColors {
+    /// Both say the same.
+    pub const AGREEMENT: [u8; 3] = [0, 158, 115];
+    /// Only the map on show.
+    pub const PREDICTION: [u8; 3] = [230, 159, 0];
+    /// Only the reference.
+    pub const REFERENCE: [u8; 3] = [86, 180, 233];
+    /// Both, but not the same class.
+    pub const OTHER_CLASS: [u8; 3] = [204, 121, 167];
 }
 
 #[cfg(test)]

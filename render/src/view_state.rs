@@ -33,7 +33,8 @@ pub(crate) type TextureIds = (Option<u64>, Option<u64>);
 #[derive(Debug)]
 pub(crate) struct SlicePart {
     pub uniforms: Buffer,
-    pub group: Option<(TextureIds, BindGroup)>,
+    /// With the ids of volume, labels and reference.
+    pub group: Option<([Option<u64>; 3], BindGroup)>,
 }
 
 #[derive(Debug)]
@@ -51,7 +52,7 @@ pub(crate) struct VolumePart {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Shown {
     pub textures: TextureIds,
-    pub color_version: u64,
+    pub label_version: u64,
     pub camera: VolumeCamera,
     pub size_px: [u32; 2],
     pub transfer: TransferFunction,
@@ -71,7 +72,7 @@ pub(crate) struct BrickTexture {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct BrickKey {
     pub textures: TextureIds,
-    pub color_version: u64,
+    pub label_version: u64,
     pub transfer: TransferFunction,
 }
 

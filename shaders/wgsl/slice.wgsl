@@ -1,4 +1,4 @@
-// One slice: windowed image, label map over it.
+// One slice: windowed image, label map over it; or the label map (a prediction) against a reference.
 #import fullscreen
 #import output
 #import volume
@@ -20,12 +20,27 @@ struct SliceUniforms {
     pixel_v: f32,
     label_down: vec3f,
     has_labels: u32,
+    reference_origin: vec3f,
+    // 0: no comparison, 1: two outlines, 2: colours of agreement and difference.
+    comparison: u32,
+    reference_right: vec3f,
+    // The class that is compared; 0 for all of them.
+    compared_class: u32,
+    reference_down: vec3f,
+    padding: u32,
 }
 
 @group(0) @binding(0) var<uniform> u: SliceUniforms;
 @group(0) @binding(1) var volume_texture: texture_3d<f32>;
 @group(0) @binding(2) var label_texture: texture_3d<u32>;
 @group(0) @binding(3) var label_colors: texture_2d<f32>;
+@group(0) @binding(4) var reference_texture: texture_3d<u32>;
+
+// Okabe and Ito's colours, told apart with any colour vision; `voco_render::ComparisonColors` has the same.
+const AGREEMENT = vec3f(0.0, 158.0, 115.0) / 255.0;
+const PREDICTION_ONLY = vec3f(230.0, 159.0, 0.0) / 255.0;
+const REFERENCE_ONLY = vec3f(86.0, 180.0, 233.0) / 255.0;
+const OTHER_CLASS = vec3f(204.0, 121.0, 167.0) / 255.0;
 
 fn label_at_uv(uv: vec2f) -> u32 {
     return label_at(u.label_origin + u.label_right * uv.x + u.label_down * uv.y);
@@ -36,6 +51,57 @@ fn is_outline(id: u32, uv: vec2f) -> bool {
         || label_at_uv(uv + vec2f(0.0, u.pixel_v)) != id || label_at_uv(uv - vec2f(0.0, u.pixel_v)) != id;
 }
 
+fn compared(id: u32) -> u32 {
+    return select(0u, id, u.compared_class == 0u || id == u.compared_class);
+}
+
+fn prediction_at_uv(uv: vec2f) -> u32 {
+    return compared(label_at_uv(uv));
+}
+
+fn reference_at_uv(uv: vec2f) -> u32 {
+    let pos = u.reference_origin + u.reference_right * uv.x + u.reference_down * uv.y;
+    let at = vec3i(floor(pos + 0.5));
+    if any(at < vec3i(0)) || any(at >= vec3i(textureDimensions(reference_texture))) {
+        return 0u;
+    }
+    return compared(textureLoad(reference_texture, at, 0).r);
+}
+
+// The outline lies just inside of what it surrounds; one pixel is thin on large screens, so it takes two.
+fn compare(image: vec3f, uv: vec2f) -> vec3f {
+    let prediction = prediction_at_uv(uv);
+    let reference = reference_at_uv(uv);
+    if u.comparison == 2u {
+        if prediction == 0u && reference == 0u {
+            return image;
+        }
+        if prediction == reference {
+            return mix(image, AGREEMENT, u.label_opacity * 0.6);
+        }
+        var color = OTHER_CLASS;
+        color = select(color, PREDICTION_ONLY, reference == 0u);
+        color = select(color, REFERENCE_ONLY, prediction == 0u);
+        return mix(image, color, min(u.label_opacity * 2.0, 1.0));
+    }
+    var prediction_edge = false;
+    var reference_edge = false;
+    for (var n = 0u; n < 4u; n += 1u) {
+        let side = select(-1.5, 1.5, (n & 1u) == 0u);
+        let at = uv + select(vec2f(0.0, side * u.pixel_v), vec2f(side * u.pixel_u, 0.0), n < 2u);
+        prediction_edge = prediction_edge || (prediction != 0u && prediction_at_uv(at) != prediction);
+        reference_edge = reference_edge || (reference != 0u && reference_at_uv(at) != reference);
+    }
+    let strength = min(u.label_opacity * 2.5, 1.0);
+    if prediction_edge && reference_edge {
+        return mix(image, vec3f(1.0), strength);
+    }
+    if reference_edge {
+        return mix(image, REFERENCE_ONLY, strength);
+    }
+    return mix(image, PREDICTION_ONLY, select(0.0, strength, prediction_edge));
+}
+
 @fragment
 fn fs_main(in: Fullscreen) -> @location(0) vec4f {
     let pos_texel = u.origin_texel + u.right_texel * in.uv.x + u.down_texel * in.uv.y;
@@ -43,7 +109,9 @@ fn fs_main(in: Fullscreen) -> @location(0) vec4f {
     if all(pos_texel >= vec3f(-0.5)) && all(pos_texel < u.box_max_texel) {
         color = vec3f(clamp(sample_volume(pos_texel) * u.window_gain + u.window_bias, 0.0, 1.0));
     }
-    if u.has_labels != 0u {
+    if u.comparison != 0u {
+        color = compare(color, in.uv);
+    } else if u.has_labels != 0u {
         let id = label_at_uv(in.uv);
         if id != 0u {
             let label = label_color(id);

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde_json::Value;
-use voco_engine::{Expectation, ModelRun, PatchMerging, WindowSettings, convert_model, run_model, show_model};
+use voco_engine::{
+    ConvertReport, Expectation, ModelRun, PatchMerging, WindowSettings, convert_model, run_model, show_model,
+};
 use voco_engine_api::{DeviceChoice, EngineFailure};
 use voco_tests::fixtures::{json, shared};
 
@@ -60,6 +62,10 @@ fn strided(values: &[f32], shape: &[usize], every: usize) -> Vec<f32> {
     kept
 }
 
+fn convert(input: &Path, output: &Path) -> Result<ConvertReport, EngineFailure> {
+    convert_model(input, output, Expectation::default())
+}
+
 fn forward(checkpoint: PathBuf, input: PathBuf, output: PathBuf) -> ModelRun {
     ModelRun {
         checkpoint,
@@ -99,7 +105,7 @@ fn published_styles_of_checkpoints_load_as_expected() {
         assert_eq!(mismatch, strings(&want["expected_shape_mismatch"]), "{name}: mismatch");
 
         let converted = scratch.path().join(format!("{name}.safetensors"));
-        convert_model(&folder.join(name), &converted).unwrap();
+        convert(&folder.join(name), &converted).unwrap();
         let written = tensors(&converted);
         let mut compared = 0;
         for key in loaded.iter().filter(|key| reference.contains_key(*key)) {
@@ -121,7 +127,7 @@ fn nnunet_checkpoints_load_and_come_back_complete() {
     let reference = tensors(&folder.join("model.safetensors"));
     let scratch = tempfile::tempdir().unwrap();
     let converted = scratch.path().join("unet.safetensors");
-    assert_eq!(convert_model(&path, &converted).unwrap().tensors, 292);
+    assert_eq!(convert(&path, &converted).unwrap().tensors, 292);
     let written = tensors(&converted);
     for (key, about) in keys["keys"].as_object().unwrap() {
         let canonical = about["alias_of"].as_str().unwrap_or(key);
@@ -151,8 +157,8 @@ fn swin_runs_convert_and_run_the_same() {
     let scratch = tempfile::tempdir().unwrap();
     let at = |name: &str| scratch.path().join(name);
     // To burn's file and back: all weights and the eight index buffers.
-    assert_eq!(convert_model(&model, &at("swin.bpk")).unwrap().tensors, 159);
-    assert_eq!(convert_model(&at("swin.bpk"), &at("swin.safetensors")).unwrap().tensors, 167);
+    assert_eq!(convert(&model, &at("swin.bpk")).unwrap().tensors, 159);
+    assert_eq!(convert(&at("swin.bpk"), &at("swin.safetensors")).unwrap().tensors, 167);
     let (written, reference) = (tensors(&at("swin.safetensors")), tensors(&model));
     for (key, tensor) in &written {
         match reference.get(key) {
@@ -183,6 +189,73 @@ fn swin_runs_convert_and_run_the_same() {
             assert!(error < 1e-4, "{tag} {name}: {error}");
         }
     }
+}
+
+/// With N equal channels the first layers give what they gave with one, so everything after them does too.
+#[test]
+fn another_number_of_channels_keeps_what_the_network_computes() {
+    let Some(model) = shared("fixtures/swin_unetr/model.safetensors") else { return };
+    let scratch = tempfile::tempdir().unwrap();
+    let at = |name: &str| scratch.path().join(name);
+    let fit = Expectation { in_channels: Some(3), classes: None };
+    let report = convert_model(&model, &at("three.safetensors"), fit).unwrap();
+    let first =
+        ["encoder1.layer.conv1.conv.weight", "encoder1.layer.conv3.conv.weight", "swinViT.patch_embed.proj.weight"];
+    assert_eq!((report.adapted, report.drawn, report.missing), (first.map(str::to_owned).to_vec(), vec![], vec![]));
+    assert_eq!((report.tensors, report.left_out), (167, vec![]), "all that PyTorch asks for");
+    assert_eq!(show_model(&at("three.safetensors"), Expectation::default()).unwrap().in_channels, 3);
+
+    let data = tensors(&model.with_file_name("forward_1.safetensors"));
+    let (dtype, shape, bytes) = data["input"].clone();
+    let shape = [&[1, 3], &shape[2..]].concat();
+    write(&at("x.safetensors"), &[("input".to_owned(), (dtype, shape, bytes.repeat(3)))].into());
+    run_model(&forward(at("three.safetensors"), at("x.safetensors"), at("y.safetensors"))).unwrap();
+    let (_, shape, bytes) = &tensors(&at("y.safetensors"))["output"];
+    let error = rel_l2(&strided(&floats(bytes), shape, 2), &floats(&data["legacy.logits_s2"].2));
+    assert!(error < 1e-4, "logits: {error}");
+}
+
+#[test]
+fn another_number_of_classes_draws_the_last_layer_and_keeps_the_rest() {
+    let scratch = tempfile::tempdir().unwrap();
+    let at = |name: &str| scratch.path().join(name);
+    let fit = Expectation { in_channels: Some(2), classes: Some(7) };
+    for (file, count, adapted, drawn) in
+        [("swin_unetr/model.safetensors", 167, 3, 2), ("plain_conv_unet/checkpoint_final.pth", 292, 1, 10)]
+    {
+        let Some(model) = shared(&format!("fixtures/{file}")) else { return };
+        convert(&model, &at("same.safetensors")).unwrap();
+        let report = convert_model(&model, &at("other.safetensors"), fit).unwrap();
+        assert_eq!((report.tensors, report.adapted.len(), report.drawn.len()), (count, adapted, drawn), "{file}");
+        let info = show_model(&at("other.safetensors"), Expectation::default()).unwrap();
+        assert_eq!((info.in_channels, info.classes), (2, Some(7)), "{file}");
+        assert!(info.missing.is_empty() && info.unexpected.is_empty() && info.shape_mismatch.is_empty(), "{file}");
+
+        let (before, after) = (tensors(&at("same.safetensors")), tensors(&at("other.safetensors")));
+        let keys = |tensors: &Tensors| tensors.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(keys(&before), keys(&after), "{file}");
+        let differ = before.iter().filter(|(key, tensor)| after[*key] != **tensor).map(|(key, _)| key.as_str());
+        let is_changed = |key: &str| {
+            let canonical = key.replace("decoder.encoder.", "encoder.").replace("all_modules.0", "conv");
+            report.adapted.contains(&canonical) || report.drawn.contains(&canonical)
+        };
+        for key in differ {
+            assert!(is_changed(key), "{file}: {key}");
+        }
+        for key in &report.drawn {
+            let (_, shape, bytes) = &after[key];
+            assert_eq!(shape[0], 7, "{file}: {key}");
+            assert!(floats(bytes).iter().all(|v| v.abs() <= 1.0) && floats(bytes).iter().any(|v| *v != 0.0), "{key}");
+        }
+        let once_more = at("once_more.safetensors");
+        convert_model(&model, &once_more, fit).unwrap();
+        assert!(tensors(&once_more) == after, "{file}: the same is drawn each time");
+    }
+    let Some(whole) = shared("fixtures/swin_unetr/model.safetensors") else { return };
+    let is_encoder = |key: &str| key.starts_with("swinViT.") || key.starts_with("encoder");
+    write(&at("encoder.safetensors"), &tensors(&whole).into_iter().filter(|(key, _)| is_encoder(key)).collect());
+    sentence(&convert_model(&at("encoder.safetensors"), &at("e.safetensors"), fit).unwrap_err(), "encoder.safetensors");
+    assert!(!at("e.safetensors").exists(), "nothing written");
 }
 
 #[test]
@@ -235,8 +308,8 @@ fn wrong_inputs_are_refused() {
     assert!(!at("y.safetensors").exists(), "nothing written");
     let partial = forward(folder.join("ckpt_plain.pt"), at("x.safetensors"), at("y.safetensors"));
     sentence(&run_model(&partial).unwrap_err(), "ckpt_plain.pt");
-    sentence(&convert_model(&model, &at("model.pt")).unwrap_err(), "model.pt");
-    sentence(&convert_model(&at("absent.pt"), &at("a.bpk")).unwrap_err(), "absent.pt");
+    sentence(&convert(&model, &at("model.pt")).unwrap_err(), "model.pt");
+    sentence(&convert(&at("absent.pt"), &at("a.bpk")).unwrap_err(), "absent.pt");
     sentence(&show_model(scratch.path(), Expectation::default()).unwrap_err(), &name_of(scratch.path()));
 }
 
@@ -247,7 +320,7 @@ fn name_of(path: &Path) -> String {
 /// Reads the whole of a file, weights included, and says whether it worked.
 fn read_all(path: &Path) -> bool {
     let out = path.with_extension("out.safetensors");
-    match convert_model(path, &out) {
+    match convert(path, &out) {
         Ok(_) => true,
         Err(error) => {
             sentence(&error, &name_of(path));
@@ -263,9 +336,9 @@ fn damaged_files_get_a_sentence() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("damaged");
     let bpk = scratch.path().join("whole.bpk");
-    convert_model(&folder.join("ckpt_legacy_format.pt"), &bpk).unwrap();
+    convert(&folder.join("ckpt_legacy_format.pt"), &bpk).unwrap();
     let safe = scratch.path().join("whole.safetensors");
-    convert_model(&folder.join("ckpt_legacy_format.pt"), &safe).unwrap();
+    convert(&folder.join("ckpt_legacy_format.pt"), &safe).unwrap();
     for whole in [folder.join("ckpt_legacy_format.pt"), folder.join("ckpt_swin_vit_key.pt"), bpk, safe] {
         let bytes = fs::read(&whole).unwrap();
         fs::write(&path, &bytes).unwrap();

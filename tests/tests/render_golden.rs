@@ -4,8 +4,8 @@ use glam::{DVec2, DVec3};
 use image::RgbaImage;
 use voco_io::Control;
 use voco_render::{
-    LabelTexture, Line, PreparedVolume, Quality, RenderContext, Renderer, SliceLook, SliceView, TransferFunction,
-    UploadLimits, ViewState, VolumeCamera, VolumeTexture,
+    Comparison, LabelTexture, Line, PreparedVolume, Quality, RenderContext, Renderer, SliceLabels, SliceLook,
+    SliceView, TransferFunction, UploadLimits, ViewState, VolumeCamera, VolumeTexture,
 };
 use voco_tests::{golden, gpu};
 use voco_volume::{SliceFrame, SlicePlane, Stats, Volume};
@@ -42,12 +42,26 @@ impl Scene {
         let frame = SliceFrame::new(geometry, plane);
         let through_mm = frame.point_on_slice(geometry, geometry.center_mm(), frame.num_slices / 2);
         let view = SliceView::fit(frame, through_mm, SIZE);
-        let look = SliceLook { window_width: window.0, window_level: window.1, label_opacity, label_outline: false };
+        let look = SliceLook {
+            window_width: window.0,
+            window_level: window.1,
+            label_opacity,
+            label_outline: false,
+            comparison: Comparison::default(),
+        };
         let labels = (label_opacity > 0.0).then_some(&self.labels);
         let mut state = ViewState::new(&self.context, &self.renderer);
         let rgba = self
             .renderer
-            .render_slice_to_rgba(&self.context, &mut state, Some(&self.texture), labels, &view, &look, &[])
+            .render_slice_to_rgba(
+                &self.context,
+                &mut state,
+                Some(&self.texture),
+                SliceLabels::of(labels),
+                &view,
+                &look,
+                &[],
+            )
             .expect("a picture");
         picture(rgba)
     }

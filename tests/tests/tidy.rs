@@ -12,32 +12,52 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
 const ALLOWED_EDGES: &[(&str, &[&str])] = &[
     ("voco_volume", &[]),
     ("voco_shaders", &[]),
+    ("voco_label", &["voco_volume"]),
     ("voco_nn", &["voco_volume"]),
     ("voco_io", &["voco_volume"]),
+    ("voco_hub", &[]),
     ("voco_engine_api", &["voco_volume"]),
     ("voco_render", &["voco_shaders", "voco_volume"]),
-    ("voco_engine", &["voco_engine_api", "voco_io", "voco_nn", "voco_volume"]),
+    ("voco_data", &["voco_engine_api", "voco_io", "voco_volume"]),
+    ("voco_engine", &["voco_data", "voco_engine_api", "voco_io", "voco_nn", "voco_volume"]),
     ("voco_ui", &["voco_engine_api", "voco_render", "voco_volume"]),
     ("voco_app", LIBRARIES),
     ("voco_tests", LIBRARIES),
 ];
 
 /// Every package but the program and the tests: nobody may depend on those two.
-const LIBRARIES: &[&str] =
-    &["voco_engine", "voco_engine_api", "voco_io", "voco_nn", "voco_render", "voco_shaders", "voco_ui", "voco_volume"];
+const LIBRARIES: &[&str] = &[
+    "voco_data",
+    "voco_engine",
+    "voco_engine_api",
+    "voco_hub",
+    "voco_io",
+    "voco_label",
+    "voco_nn",
+    "voco_render",
+    "voco_shaders",
+    "voco_ui",
+    "voco_volume",
+];
 
 /// Each package with the outside crates that it must not reach through normal dependencies, however far.
 /// A name stands for every crate that begins with it: `burn` covers `burn-core` and the rest.
 const FORBIDDEN_CRATES: &[(&str, &[&str])] = &[
     ("voco_volume", &["burn", "eframe", "egui", "wgpu"]),
     ("voco_shaders", &["burn", "eframe", "egui", "wgpu"]),
+    ("voco_label", &["burn", "eframe", "egui", "wgpu"]),
     ("voco_nn", &["eframe", "egui"]),
     ("voco_io", &["burn", "eframe", "egui", "wgpu"]),
+    ("voco_hub", &["burn", "eframe", "egui", "wgpu"]),
     ("voco_engine_api", &["burn", "eframe", "egui", "wgpu"]),
     ("voco_render", &["burn", "eframe", "egui"]),
+    ("voco_data", &["burn", "eframe", "egui", "wgpu"]),
     ("voco_engine", &["eframe", "egui"]),
     ("voco_ui", &["burn", "eframe", "rfd"]),
 ];
+
+/// The one package that opens network connections, and the crates that do so: nobody else may reach them but through it.
+const NETWORK: (&str, &[&str]) = ("voco_hub", &["hyper", "reqwest", "rustls", "ureq"]);
 
 const TOP_LEVEL_FOLDERS: &[&str] = &["app", "assets", "engine", "packaging", "render", "shaders", "tests"];
 
@@ -78,8 +98,23 @@ fn packages_do_not_reach_forbidden_crates() {
     let mut problems = Vec::new();
     for (name, forbidden) in FORBIDDEN_CRATES {
         for prefix in *forbidden {
-            if let Some(path) = path_to(&metadata, name, prefix) {
+            if let Some(path) = path_to(&metadata, name, prefix, None) {
                 problems.push(format!("{name} must not reach {prefix}: {path}"));
+            }
+        }
+    }
+    report(&problems);
+}
+
+#[test]
+fn one_package_reaches_the_network() {
+    let metadata = metadata();
+    let (gate, crates) = NETWORK;
+    let mut problems = Vec::new();
+    for package in metadata.workspace_packages().into_iter().filter(|p| p.name.as_str() != gate) {
+        for prefix in crates {
+            if let Some(path) = path_to(&metadata, &package.name, prefix, Some(gate)) {
+                problems.push(format!("{} must not reach {prefix} but through {gate}: {path}", package.name));
             }
         }
     }
@@ -142,8 +177,9 @@ fn metadata() -> Metadata {
         .expect("cargo metadata works offline (run `cargo fetch --locked` once)")
 }
 
-/// The shortest path over normal dependencies from a package to a crate whose name begins with `prefix`.
-fn path_to(metadata: &Metadata, from: &str, prefix: &str) -> Option<String> {
+/// The shortest path over normal dependencies from a package to a crate whose name begins with `prefix`, and that does not
+/// lead through `around`.
+fn path_to(metadata: &Metadata, from: &str, prefix: &str, around: Option<&str>) -> Option<String> {
     let resolve = metadata.resolve.as_ref().expect("a resolved graph");
     let nodes: HashMap<_, _> = resolve.nodes.iter().map(|n| (&n.id, n)).collect();
     let names: HashMap<&PackageId, &str> = metadata.packages.iter().map(|p| (&p.id, p.name.as_str())).collect();
@@ -162,7 +198,7 @@ fn path_to(metadata: &Metadata, from: &str, prefix: &str) -> Option<String> {
             let mut kinds = d.dep_kinds.iter();
             kinds.any(|k| k.kind == DependencyKind::Normal)
         };
-        for dependency in nodes[id].deps.iter().filter(is_normal) {
+        for dependency in nodes[id].deps.iter().filter(is_normal).filter(|d| Some(names[&d.pkg]) != around) {
             if !came_from.contains_key(&dependency.pkg) {
                 came_from.insert(&dependency.pkg, Some(id));
                 queue.push_back(&dependency.pkg);

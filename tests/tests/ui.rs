@@ -3,7 +3,9 @@
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use voco_engine_api::{EngineEvent, JobId, Model, Outcome, Phase, PretrainConfig, StepReport};
-use voco_ui::{Outbox, Request, Session, Shell, TrainingJob, TrainingSource, ViewSettings};
+use voco_ui::{
+    ModelRow, ModelState, Outbox, Request, RunSummary, Session, Shell, TrainingJob, TrainingSource, ViewSettings,
+};
 
 #[derive(Default)]
 struct Window {
@@ -27,6 +29,7 @@ fn report(step: u64) -> StepReport {
         inter: 0.2,
         reg: 0.1,
         intra_clean: 0.4,
+        gradient_norm: 1.0,
         lr: 1e-3,
         top1_accuracy: 0.5,
         seconds: 1.0,
@@ -111,4 +114,86 @@ fn keys_do_what_the_help_sheet_says() {
     harness.run();
     let settings = &harness.state().settings;
     assert!(settings.show_grid && !settings.show_crosshair, "G shows the base crops, X hides the crosshair");
+}
+
+#[test]
+fn models_are_listed_fetched_and_stopped() {
+    let row = |name: &str, state| ModelRow {
+        name: name.to_owned(),
+        size: "220 MB".to_owned(),
+        licence: "Apache-2.0".to_owned(),
+        network: "SwinUNETR".to_owned(),
+        purpose: "A start".to_owned(),
+        state,
+        error: None,
+    };
+    let mut harness = harness(Window::default());
+    harness.get_by_label("Training").click();
+    harness.run();
+    harness.get_by_label("Models…").click();
+    harness.run();
+    assert_eq!(harness.state_mut().outbox.take(), [Request::ListModels], "asked for once it is looked at");
+    let running = ModelState::Running { text: "fetching, 1 MB of 2 MB".to_owned(), share: 0.5, is_stopping: false };
+    let part = ModelState::Partial("5 MB".to_owned());
+    let failed = ModelRow { error: Some("the hub cannot be reached".to_owned()), ..row("three", part) };
+    harness.state_mut().session.models.rows =
+        vec![row("one", ModelState::Absent), row("two", running), failed, row("four", ModelState::Present)];
+    harness.run();
+    assert!(harness.state_mut().outbox.is_empty(), "nothing is asked for twice, and nothing is fetched by itself");
+    for text in ["the hub cannot be reached", "5 MB are here already; a fetch goes on from there", "on this machine"] {
+        harness.get_by_label(text);
+    }
+    for (label, request) in [
+        ("Fetch", Request::FetchModel("one".to_owned())),
+        ("Cancel", Request::CancelModel("two".to_owned())),
+        ("Go on", Request::FetchModel("three".to_owned())),
+    ] {
+        harness.get_by_label(label).click();
+        harness.run();
+        assert_eq!(harness.state_mut().outbox.take(), [request], "{label}");
+    }
+    let folders: Vec<_> = harness.get_all_by_label("Choose folder…").collect();
+    assert_eq!(folders.len(), 2, "for those that are not there");
+    folders[0].click();
+    harness.run();
+    assert_eq!(harness.state_mut().outbox.take(), [Request::ModelFolderDialog("one".to_owned())]);
+    // A new look does not forget what is on its way, nor why something failed.
+    let models = &mut harness.state_mut().session.models;
+    models.set_list(["one", "two", "three"].map(|name| row(name, ModelState::Absent)).into());
+    assert!(matches!(models.rows[1].state, ModelState::Running { .. }), "{:?}", models.rows[1]);
+    assert!(models.rows[2].error.is_some() && models.rows.len() == 3, "{:?}", models.rows);
+}
+
+#[test]
+fn runs_are_listed_compared_and_annotated() {
+    let run = |name: &str, changed_at: u64| RunSummary {
+        folder: name.into(),
+        name: name.into(),
+        settings: vec![("model".into(), "unet-tiny".into())],
+        last: vec![("loss".into(), 0.25)],
+        steps: 300,
+        changed_at,
+        ..RunSummary::default()
+    };
+    let mut window = Window::default();
+    window.session.runs.is_open = true;
+    window.session.runs.set_list(vec![run("run-002", 2), run("run-001", 1)]);
+    let mut harness = harness(window);
+    harness.get_by_label("run-001").click();
+    harness.run();
+    let requests = harness.state_mut().outbox.take();
+    assert!(requests.contains(&Request::ReadRun("run-001".into())), "its curves are wanted: {requests:?}");
+    assert_eq!(harness.state().session.runs.focus, Some("run-001".into()));
+    harness.state_mut().session.runs.draft = Some(("run-001".into(), "too short".into()));
+    harness.get_by_label("run-002").click();
+    harness.run();
+    let requests = harness.state_mut().outbox.take();
+    let note = Request::SaveRunNote { folder: "run-001".into(), note: "too short".into() };
+    assert!(requests.contains(&note), "the note is kept when another run is chosen: {requests:?}");
+    // A list read anew forgets curves of runs that have gone on.
+    let runs = &mut harness.state_mut().session.runs;
+    runs.curves.insert("run-001".into(), std::sync::Arc::default());
+    runs.set_list(vec![run("run-001", 5)]);
+    assert!(runs.curves.is_empty(), "stale curves are read again");
+    assert_eq!(runs.focus, None, "run-002 is gone");
 }

@@ -35,6 +35,8 @@ fn harness() -> Option<Harness<'static, App>> {
         window: Window::default_for(&stats),
         texture: Arc::new(VolumeTexture::upload(&context, &prepared).expect("room for the sample")),
         labels: None,
+        label_history: voco_ui::LabelHistory::default(),
+        reference: None,
         position: None,
         volume,
     };

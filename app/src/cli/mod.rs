@@ -1,11 +1,19 @@
 //! The head-less commands. Machine output goes to standard output, everything else to standard error.
 
 mod devices;
+mod evaluate;
+mod finetune;
 mod info;
 mod model;
+mod omni;
 mod position;
+mod preprocess;
 mod pretrain;
+mod recipe;
+mod recipes;
 mod render;
+mod segment;
+mod tasks;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -41,16 +49,28 @@ impl Args {
 pub(crate) enum Command {
     /// Header and statistics of a volume or label map.
     Info(info::InfoArgs),
+    /// The deterministic steps before a network sees a volume, each as a file.
+    Preprocess(preprocess::PreprocessArgs),
     /// An off-screen picture of a volume.
     Render(render::RenderArgs),
     /// The position task: where crops lie and what the network should say of them.
     #[command(subcommand)]
     Position(position::PositionCommand),
     /// VoCo pre-training on a folder of volumes.
-    Pretrain(pretrain::PretrainArgs),
+    Pretrain(Box<pretrain::PretrainArgs>),
+    /// Training for segmentation on volumes with label maps.
+    Finetune(finetune::FinetuneArgs),
+    /// Labels for volumes, by sliding window.
+    Segment(segment::SegmentArgs),
+    /// The tasks that networks can be fine-tuned for.
+    Tasks(tasks::TasksArgs),
+    /// Recipes of pre-training, and their files.
+    Recipes(recipes::RecipesArgs),
     /// Files of weights: what is in them, a forward pass, conversion.
     #[command(subcommand)]
     Model(model::ModelCommand),
+    /// How well label maps agree with reference ones: overlap, surface distances, volumes.
+    Evaluate(evaluate::EvaluateArgs),
     /// Devices, what they can do, and which one `auto` takes.
     Devices(devices::DevicesArgs),
 }
@@ -58,10 +78,16 @@ pub(crate) enum Command {
 pub(crate) fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Info(args) => info::run(&args),
+        Command::Preprocess(args) => preprocess::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Position(command) => position::run(command),
         Command::Pretrain(args) => pretrain::run(&args),
+        Command::Finetune(args) => finetune::run(args),
+        Command::Segment(args) => segment::run(args),
+        Command::Tasks(args) => tasks::run(&args),
+        Command::Recipes(args) => recipes::run(&args),
         Command::Model(command) => model::run(command),
+        Command::Evaluate(args) => evaluate::run(&args),
         Command::Devices(args) => devices::run(&args),
     }
 }
@@ -81,4 +107,11 @@ pub(crate) fn print(line: &str) {
 pub(crate) fn print_json(value: &serde_json::Value) -> anyhow::Result<()> {
     print(&serde_json::to_string_pretty(value)?);
     Ok(())
+}
+
+/// The most memory the process has had, where the system tells.
+pub(crate) fn peak_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|l| l.starts_with("VmHWM"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kb| kb * 1024)
 }

@@ -6,13 +6,11 @@ use glam::{DVec2, DVec3};
 use serde_json::json;
 use voco_io::Control;
 use voco_render::{
-    LabelTexture, Line, PreparedVolume, Quality, RenderContext, Renderer, SliceLook, SliceView, TransferFunction,
-    UploadLimits, ViewState, VolumeCamera, VolumeTexture,
+    Comparison, ComparisonStyle, LabelTexture, Line, PreparedVolume, Quality, RenderContext, Renderer, SliceLabels,
+    SliceLook, SliceView, TransferFunction, UploadLimits, ViewState, VolumeCamera, VolumeTexture,
 };
 use voco_ui::{Window, WindowPreset, box_edges, box_section};
 use voco_volume::{FrameWindow, Recipe, SliceFrame, SlicePlane, Stats, Volume, preprocess};
-
-use super::position::parse_recipe;
 
 #[derive(Debug, Args)]
 pub(crate) struct RenderArgs {
@@ -35,11 +33,20 @@ pub(crate) struct RenderArgs {
     /// A label map to lay over.
     #[arg(long)]
     labels: Option<PathBuf>,
+    /// Another label map, to compare --labels with.
+    #[arg(long, requires = "labels")]
+    reference: Option<PathBuf>,
+    /// How they are compared on slices.
+    #[arg(long, value_enum, default_value_t = Compare::Outlines, requires = "reference")]
+    compare: Compare,
+    /// Compare only the class with this voxel value.
+    #[arg(long, requires = "reference")]
+    class: Option<u16>,
     /// Draw the base crops of the recipe.
     #[arg(long)]
     position_grid: bool,
     /// The recipe of the base crops.
-    #[arg(long, default_value = "abdomen-unlabelled", value_parser = parse_recipe)]
+    #[arg(long, default_value = "abdomen-unlabelled", value_parser = parse_grid_recipe)]
     recipe: Recipe,
     /// Size in pixels, as `WxH`.
     #[arg(long, default_value = "800x800", value_parser = parse_size)]
@@ -57,6 +64,14 @@ enum View {
     #[value(name = "3d")]
     Volume,
     Four,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Compare {
+    /// Both outlines: --labels in orange, --reference in blue, white where they coincide.
+    Outlines,
+    /// Areas: green where both agree, orange and blue where only one has the class, purple where the classes differ.
+    Differences,
 }
 
 fn parse_window(text: &str) -> Result<Window, String> {
@@ -82,6 +97,8 @@ struct Scene<'a> {
     stats: Stats,
     texture: VolumeTexture,
     labels: Option<LabelTexture>,
+    reference: Option<LabelTexture>,
+    comparison: Comparison,
     window: Window,
     transfer: TransferFunction,
     boxes: Vec<[DVec3; 8]>,
@@ -135,6 +152,12 @@ impl<'a> Scene<'a> {
         let prepared = PreparedVolume::new(volume, &UploadLimits::of(&context));
         let texture = VolumeTexture::upload(&context, &prepared)?;
         let labels = args.labels.as_ref().map(|path| load_labels(path, &context)).transpose()?;
+        let reference = args.reference.as_ref().map(|path| load_labels(path, &context)).transpose()?;
+        let style = match args.compare {
+            Compare::Outlines => ComparisonStyle::Outlines,
+            Compare::Differences => ComparisonStyle::Differences,
+        };
+        let comparison = Comparison { style, class: args.class };
         let transfers = TransferFunction::presets();
         let wanted = args.preset.as_deref().unwrap_or_default();
         let find = |name: &str| {
@@ -160,7 +183,20 @@ impl<'a> Scene<'a> {
             Vec::new()
         };
         let renderer = Renderer::new(&context, RenderContext::OFFSCREEN_FORMAT);
-        Ok(Self { context, renderer, volume, stats, texture, labels, window, transfer, boxes, slice: args.slice })
+        Ok(Self {
+            context,
+            renderer,
+            volume,
+            stats,
+            texture,
+            labels,
+            reference,
+            comparison,
+            window,
+            transfer,
+            boxes,
+            slice: args.slice,
+        })
     }
 
     fn slice_view(&self, plane: SlicePlane, size: [u32; 2]) -> anyhow::Result<Vec<u8>> {
@@ -181,6 +217,7 @@ impl<'a> Scene<'a> {
             window_level: self.window.level,
             label_opacity: 0.4,
             label_outline: false,
+            comparison: self.comparison,
         };
         let mut lines = Vec::new();
         for corners in &self.boxes {
@@ -196,7 +233,7 @@ impl<'a> Scene<'a> {
             &self.context,
             &mut state,
             Some(&self.texture),
-            self.labels.as_ref(),
+            SliceLabels { labels: self.labels.as_ref(), reference: self.reference.as_ref() },
             &view,
             &look,
             &lines,
@@ -245,11 +282,16 @@ impl<'a> Scene<'a> {
 fn load_labels(path: &std::path::Path, context: &RenderContext) -> anyhow::Result<LabelTexture> {
     let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     let opened = voco_io::open(path, Control::NONE)?;
-    let table = voco_io::label_table(&opened.volume, &crate::sample::total_segmentator_names())
+    let table = voco_io::label_table(&opened.volume, &voco_io::LabelNames::new())
         .map_err(|e| anyhow::anyhow!("{name}: {e}"))?;
     Ok(LabelTexture::upload(context, &opened.volume, &table)?)
 }
 
 fn grid_line(a: DVec3, b: DVec3) -> Line {
     Line { a, b, color: [96, 165, 250, 255], width_px: 1.5 }
+}
+
+/// The recipe of that name, or which ones there are.
+fn parse_grid_recipe(name: &str) -> Result<Recipe, String> {
+    Recipe::from_name(name).ok_or_else(|| format!("the recipes are {}", Recipe::ALL.map(Recipe::name).join(", ")))
 }

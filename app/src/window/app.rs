@@ -6,6 +6,8 @@ use voco_engine_api::{CancelFlag, EngineEvent};
 use voco_render::RenderContext;
 use voco_ui::{Outbox, Request, Session, Shell, ViewSettings};
 
+use super::jobs::JobLinks;
+use super::models::ModelTasks;
 use super::recent::RecentFiles;
 use super::tasks::Tasks;
 
@@ -16,8 +18,10 @@ pub(super) struct App {
     pub shell: Shell,
     pub outbox: Outbox,
     pub tasks: Tasks,
+    pub models: ModelTasks,
     pub engine: EngineHandle,
     pub training_cancel: Option<CancelFlag>,
+    pub jobs: JobLinks,
     pub render: RenderContext,
     pub recent: RecentFiles,
     pub told_of_render_error: bool,
@@ -40,6 +44,8 @@ impl App {
             session.notice("There is no GPU driver: pictures are drawn by the processor and turn slowly.", false);
         }
         session.recent = recent.paths().to_vec();
+        session.label_presets = crate::label_presets::all();
+        session.tasks = voco_engine_api::built_in_tasks();
         let mut outbox = Outbox::default();
         if sample {
             outbox.ask(Request::OpenSample);
@@ -53,8 +59,10 @@ impl App {
             shell: Shell::default(),
             outbox,
             tasks: Tasks::new(&waker()),
+            models: ModelTasks::new(waker()),
             engine: EngineHandle::start(waker())?,
             training_cancel: None,
+            jobs: JobLinks::default(),
             render,
             recent,
             told_of_render_error: false,
@@ -71,6 +79,7 @@ impl App {
                 job.previews.extend(self.engine.preview().get());
             }
             self.session.training.apply(event);
+            self.follow(event);
         }
     }
 }
@@ -79,6 +88,9 @@ impl eframe::App for App {
     /// Runs also while the window is hidden, so that the engine's queue is always drained.
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
         self.drain_engine();
+        if self.take_patches() {
+            ctx.request_repaint();
+        }
         if let Some(error) = self.render.first_error()
             && !std::mem::replace(&mut self.told_of_render_error, true)
         {
@@ -87,6 +99,7 @@ impl eframe::App for App {
                 .notice("The graphics driver reported an error: pictures may be wrong; start the program again.", true);
         }
         self.take_task_results();
+        self.take_model_results();
         self.take_dialog_answers();
         let dropped: Vec<PathBuf> = ctx.input(|i| i.raw.dropped_files.iter().map(|f| f.path().to_path_buf()).collect());
         if !dropped.is_empty() {
@@ -112,5 +125,6 @@ impl eframe::App for App {
 
     fn on_exit(&mut self) {
         self.tasks.cancel_all();
+        self.models.cancel_all();
     }
 }

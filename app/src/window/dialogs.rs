@@ -8,8 +8,16 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 pub(super) enum Asked {
     Images,
     Labels,
+    Reference,
     TrainingFolder,
     RunFolder,
+    RunsRoot,
+    FinetuneFolder,
+    FinetuneList,
+    FinetuneInit,
+    FinetuneRun,
+    Checkpoint,
+    ModelFolder(&'static voco_hub::Model),
 }
 
 /// File dialogs. The system draws them; the answer comes later, so the window goes on meanwhile.
@@ -41,13 +49,34 @@ impl Dialogs {
                 let picked = dialog.set_title("Open volumes").add_filter("NIfTI", &images).pick_files();
                 wait(move || answer(paths(pollster::block_on(picked).unwrap_or_default())));
             }
-            Asked::Labels => {
-                let picked = dialog.set_title("Open a label map").add_filter("NIfTI", &images).pick_file();
+            Asked::Labels | Asked::Reference => {
+                let title = if asked == Asked::Labels { "Open a label map" } else { "Open reference labels" };
+                let picked = dialog.set_title(title).add_filter("NIfTI", &images).pick_file();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }
-            Asked::TrainingFolder | Asked::RunFolder => {
-                let title =
-                    if asked == Asked::RunFolder { "Folder for the run" } else { "Folder of volumes to train on" };
+            Asked::FinetuneList | Asked::FinetuneInit | Asked::Checkpoint => {
+                let dialog = if asked == Asked::FinetuneList {
+                    dialog.set_title("List of volumes with label maps").add_filter("JSON list", &["json"])
+                } else {
+                    let weights = ["safetensors", "pt", "pth", "bpk"];
+                    dialog.set_title("Weights").add_filter("Weights", &weights)
+                };
+                let picked = dialog.pick_file();
+                wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
+            }
+            Asked::TrainingFolder
+            | Asked::RunFolder
+            | Asked::RunsRoot
+            | Asked::FinetuneFolder
+            | Asked::FinetuneRun
+            | Asked::ModelFolder(_) => {
+                let title = match asked {
+                    Asked::RunFolder | Asked::FinetuneRun => "Folder for the run".to_owned(),
+                    Asked::RunsRoot => "Folder that holds runs".to_owned(),
+                    Asked::FinetuneFolder => "Folder of volumes with label maps".to_owned(),
+                    Asked::ModelFolder(model) => format!("Folder that holds {}", model.file),
+                    _ => "Folder of volumes to train on".to_owned(),
+                };
                 let picked = dialog.set_title(title).pick_folder();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }

@@ -1,9 +1,14 @@
 //! The native window: eframe around `voco_ui`, and everything that panels ask for.
 
 mod app;
+mod compare;
 mod dialogs;
+mod jobs;
+mod models;
+mod preflight;
 mod recent;
 mod requests;
+mod runs;
 mod tasks;
 
 use std::path::PathBuf;

@@ -1,13 +1,16 @@
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use voco_engine_api::{DataItem, EngineCommand, JobSpec};
+use voco_render::{Comparison, ComparisonStyle};
 use voco_ui::{
-    Loading, OpenVolume, Request, TrainedVolume, TrainingJob, TrainingSetup, TrainingSource, VolumeId, Window,
+    FinetuneSetup, LabelHistory, Loading, OpenLabels, OpenVolume, Preflight, ReferenceLabels, Request, TrainedVolume,
+    TrainingJob, TrainingSetup, TrainingSource, VolumeId, Window,
 };
 
 use super::app::App;
 use super::dialogs::Asked;
-use super::tasks::{ImageSource, LoadedImage, TaskOutcome, TaskWork};
+use super::tasks::{ImageSource, LabelRole, LoadedImage, TaskOutcome, TaskWork};
 use crate::sample;
 
 impl App {
@@ -16,6 +19,15 @@ impl App {
         match request {
             Request::OpenDialog => self.dialogs.ask(Asked::Images),
             Request::OpenLabelsDialog => self.dialogs.ask(Asked::Labels),
+            Request::OpenReferenceDialog => self.dialogs.ask(Asked::Reference),
+            Request::CloseReference(id) => {
+                if let Some(volume) = self.session.volumes.iter_mut().find(|v| v.id == id)
+                    && let Some((_, cancel)) = volume.reference.take().and_then(|r| r.measuring)
+                {
+                    cancel.cancel();
+                }
+            }
+            Request::Compare(id) => self.compare(id),
             Request::TrainingFolderDialog => self.dialogs.ask(Asked::TrainingFolder),
             Request::RunFolderDialog => self.dialogs.ask(Asked::RunFolder),
             Request::Open(paths) => self.open(paths),
@@ -33,9 +45,40 @@ impl App {
                     return;
                 }
                 let work = TaskWork::PositionFrame { volume_id: volume, volume: open.volume.clone(), recipe, seed };
-                if let Err(text) = self.tasks.start(work) {
-                    self.session.notice(text, true);
+                self.start_task(work);
+            }
+            Request::FinetuneFolderDialog => self.dialogs.ask(Asked::FinetuneFolder),
+            Request::FinetuneListDialog => self.dialogs.ask(Asked::FinetuneList),
+            Request::FinetuneInitDialog => self.dialogs.ask(Asked::FinetuneInit),
+            Request::FinetuneRunDialog => self.dialogs.ask(Asked::FinetuneRun),
+            Request::Preflight(setup) => self.start_preflight(*setup),
+            Request::StartFinetune(setup) => self.start_finetune(*setup),
+            Request::PauseFinetune => self.tell_finetune(EngineCommand::Pause),
+            Request::ResumeFinetune => self.tell_finetune(EngineCommand::Resume),
+            Request::StopFinetune => {
+                if let Some(cancel) = &self.jobs.finetune_cancel {
+                    cancel.cancel();
                 }
+            }
+            Request::CheckpointDialog => self.dialogs.ask(Asked::Checkpoint),
+            Request::UseCheckpoint(path) => self.use_checkpoint(path),
+            Request::Segment(volume) => self.start_segment(volume),
+            Request::StopSegmenting => self.stop_segment(),
+            Request::UndoLabels => self.step_labels(false),
+            Request::RedoLabels => self.step_labels(true),
+            Request::ListRuns => self.list_runs(),
+            Request::RunsRootDialog => self.dialogs.ask(Asked::RunsRoot),
+            Request::ReadRun(folder) => {
+                // Asked for once: an empty set of curves stands in until they are there.
+                self.session.runs.curves.insert(folder.clone(), Arc::default());
+                self.start_task(TaskWork::ReadRun(folder));
+            }
+            Request::SaveRunNote { folder, note } => self.start_task(TaskWork::SaveNote { folder, note }),
+            Request::ContinueRun(folder) => self.continue_run(folder),
+            Request::StartFromRun(folder) => {
+                let setup = &mut self.session.training.setup;
+                (setup.init, setup.resume, setup.out) = (Some(folder), false, None);
+                self.session.runs.is_open = false;
             }
             Request::StartTraining(setup) => self.start_training(*setup),
             Request::PauseTraining => self.tell_job(EngineCommand::Pause),
@@ -47,6 +90,14 @@ impl App {
                 }
             }
             Request::ShowTrainingVolume(index) => self.show_training_volume(index),
+            Request::ListModels => self.list_models(),
+            Request::FetchModel(name) => self.fetch_model(&name, None),
+            Request::ModelFolderDialog(name) => {
+                if let Some(model) = voco_hub::catalogue().find(&name) {
+                    self.dialogs.ask(Asked::ModelFolder(model));
+                }
+            }
+            Request::CancelModel(name) => self.cancel_model(&name),
             Request::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
         }
     }
@@ -56,16 +107,20 @@ impl App {
             let setup = &mut self.session.training.setup;
             match asked {
                 Asked::Images => self.open(paths),
-                Asked::Labels => self.open_labels(&paths.swap_remove(0)),
+                Asked::Labels => self.open_labels(&paths.swap_remove(0), LabelRole::Shown),
+                Asked::Reference => self.open_labels(&paths.swap_remove(0), LabelRole::Reference),
                 Asked::TrainingFolder => setup.source = TrainingSource::Folder(paths.swap_remove(0)),
-                Asked::RunFolder => {
-                    let folder = paths.swap_remove(0);
-                    if let Some(config) = voco_engine::run_config(&folder) {
-                        // A run is in it: the panel shows its settings, and going on is what one wants.
-                        setup.config = config;
-                        setup.resume = true;
-                    }
-                    setup.out = Some(folder);
+                Asked::ModelFolder(model) => self.fetch_model(&model.name, Some(paths.swap_remove(0))),
+                Asked::RunFolder => self.continue_run(paths.swap_remove(0)),
+                Asked::FinetuneFolder | Asked::FinetuneList => {
+                    self.finetune_setup(|s, path| s.data = Some(path), paths);
+                }
+                Asked::FinetuneInit => self.finetune_setup(|s, path| s.init = Some(path), paths),
+                Asked::FinetuneRun => self.finetune_setup(|s, path| s.out = Some(path), paths),
+                Asked::Checkpoint => self.use_checkpoint(paths.swap_remove(0)),
+                Asked::RunsRoot => {
+                    self.session.runs.root = Some(paths.swap_remove(0));
+                    self.list_runs();
                 }
             }
         }
@@ -74,15 +129,23 @@ impl App {
     pub(super) fn take_task_results(&mut self) {
         for (task, share) in self.tasks.progress() {
             self.session.loading.iter_mut().filter(|l| l.task == task).for_each(|l| l.progress = share);
+            if let Preflight::Running(_, shown, of, _) = &mut self.session.preflight
+                && *of == task
+            {
+                *shown = share;
+            }
         }
         for result in self.tasks.results() {
             self.session.loading.retain(|l| l.task != result.task);
+            if matches!(&self.session.preflight, Preflight::Running(_, _, task, _) if *task == result.task)
+                && !matches!(result.outcome, TaskOutcome::Preflight(_))
+            {
+                self.session.preflight = Preflight::None;
+            }
             match result.outcome {
                 TaskOutcome::Image { source, opened } => self.add_volume(result.task, source, *opened),
-                TaskOutcome::Labels { volume_id, labels, note } => {
-                    if let Some(volume) = self.session.volumes.iter_mut().find(|v| v.id == volume_id) {
-                        volume.labels = Some(*labels);
-                    }
+                TaskOutcome::Labels { volume_id, role, labels, note } => {
+                    self.put_labels(volume_id, role, *labels);
                     if let Some(note) = note {
                         self.session.notice(note, false);
                     }
@@ -99,6 +162,29 @@ impl App {
                         paths.into_iter().map(|p| (DataItem::File(p.clone()), TrainedVolume::File(p))).unzip();
                     self.start_training_on(*setup, data, volumes);
                 }
+                TaskOutcome::Compared { volume_id, report } => {
+                    let volume = self.session.volumes.iter_mut().find(|v| v.id == volume_id);
+                    // An answer about another pair of maps than those on show is dropped.
+                    if let Some(reference) = volume.and_then(|v| v.reference.as_mut())
+                        && reference.measuring.as_ref().is_some_and(|(task, _)| *task == result.task)
+                    {
+                        reference.report = Some(report);
+                        reference.measuring = None;
+                    }
+                }
+                TaskOutcome::Preflight(report) => {
+                    if let Preflight::Running(data, _, task, _) = &self.session.preflight
+                        && *task == result.task
+                    {
+                        self.session.preflight = Preflight::Done(data.clone(), report);
+                    }
+                }
+                TaskOutcome::Card(card) => self.take_card(*card),
+                TaskOutcome::Prediction { volume_id, texture, volume } => {
+                    self.keep_prediction(volume_id, &texture, &volume);
+                }
+                TaskOutcome::Runs(list) => self.session.runs.set_list(list),
+                TaskOutcome::RunCurves { folder, curves } => drop(self.session.runs.curves.insert(folder, curves)),
                 TaskOutcome::Failed(text) => self.session.notice(text, true),
                 TaskOutcome::Cancelled => {}
             }
@@ -106,12 +192,20 @@ impl App {
     }
 
     /// Images are opened; label maps (by name) go over the image of their name, or else the last one, or the volume on show.
+    /// Weights are taken for segmentation.
     fn open(&mut self, paths: Vec<PathBuf>) {
+        let (weights, paths): (Vec<_>, Vec<_>) = paths.into_iter().partition(|p| is_weights(p));
+        if let Some(path) = weights.into_iter().next_back() {
+            self.use_checkpoint(path);
+        }
+        if paths.is_empty() {
+            return;
+        }
         let (labels, mut images): (Vec<_>, Vec<_>) = paths.into_iter().partition(|p| voco_io::is_label_name(p));
         if images.is_empty() {
             // Alone, with nothing to lie over, a label map is looked at as an image.
             match self.session.active {
-                Some(_) => labels.iter().for_each(|path| self.open_labels(path)),
+                Some(_) => labels.iter().for_each(|path| self.open_labels(path, LabelRole::Shown)),
                 None => labels.into_iter().for_each(|path| self.open_image(ImageSource::File(path), None)),
             }
             return;
@@ -133,28 +227,62 @@ impl App {
             ImageSource::Sample => sample::NAME.to_owned(),
             ImageSource::File(path) => file_name(path),
         };
-        let work =
-            TaskWork::Image { source, render: self.render.clone(), labels, names: sample::total_segmentator_names() };
+        let work = TaskWork::Image { source, render: self.render.clone(), labels };
         match self.tasks.start(work) {
             Ok((task, cancel)) => self.session.loading.push(Loading { task, name, progress: 0.0, cancel }),
             Err(text) => self.session.notice(text, true),
         }
     }
 
-    fn open_labels(&mut self, path: &Path) {
+    fn open_labels(&mut self, path: &Path, role: LabelRole) {
         let Some(volume) = self.session.active() else { return };
         let work = TaskWork::Labels {
             path: path.to_owned(),
             image: *volume.volume.geometry(),
             volume_id: volume.id,
+            role,
             render: self.render.clone(),
-            names: sample::total_segmentator_names(),
         };
         match self.tasks.start(work) {
             Ok((task, cancel)) => {
                 let name = file_name(path);
                 self.session.loading.push(Loading { task, name, progress: 0.0, cancel });
             }
+            Err(text) => self.session.notice(text, true),
+        }
+    }
+
+    /// A reference is measured at once; a new label map under a reference, too.
+    fn put_labels(&mut self, id: VolumeId, role: LabelRole, labels: OpenLabels) {
+        let Some(volume) = self.session.volumes.iter_mut().find(|v| v.id == id) else { return };
+        match role {
+            LabelRole::Shown => {
+                let edit = format!("Open {}", labels.name);
+                let before = volume.labels.replace(labels);
+                volume.label_history.record(edit, before);
+            }
+            LabelRole::Reference => {
+                let look = Comparison { style: ComparisonStyle::Outlines, class: None };
+                volume.reference = Some(ReferenceLabels { labels, look, measuring: None, report: None });
+            }
+        }
+        self.compare(id);
+    }
+
+    pub(super) fn compare(&mut self, id: VolumeId) {
+        let Some(volume) = self.session.volumes.iter_mut().find(|v| v.id == id) else { return };
+        let (Some(labels), Some(reference)) = (&volume.labels, &mut volume.reference) else { return };
+        reference.report = None;
+        if let Some((_, cancel)) = reference.measuring.take() {
+            cancel.cancel();
+        }
+        let work = TaskWork::Compare {
+            volume_id: id,
+            prediction: Box::new((labels.volume.clone(), labels.table.clone())),
+            reference: Box::new((reference.labels.volume.clone(), reference.labels.table.clone())),
+        };
+        match self.tasks.start(work) {
+            Ok(started) => reference.measuring = Some(started),
             Err(text) => self.session.notice(text, true),
         }
     }
@@ -183,6 +311,8 @@ impl App {
             window: Window::default_for(&loaded.stats),
             texture: loaded.texture,
             labels: loaded.labels,
+            label_history: LabelHistory::default(),
+            reference: None,
             position: None,
         };
         let place = self.session.volumes.partition_point(|v| v.id.0 < id.0);
@@ -202,6 +332,36 @@ impl App {
         }
     }
 
+    /// A task whose result says all there is to say.
+    pub(super) fn start_task(&mut self, work: TaskWork) {
+        if let Err(text) = self.tasks.start(work) {
+            self.session.notice(text, true);
+        }
+    }
+
+    fn list_runs(&mut self) {
+        let Some(root) = self.session.runs.root.clone().or_else(super::runs::default_root) else { return };
+        self.session.runs.is_loading = true;
+        self.start_task(TaskWork::ListRuns(root));
+    }
+
+    fn finetune_setup(&mut self, set: impl FnOnce(&mut FinetuneSetup, PathBuf), mut paths: Vec<PathBuf>) {
+        if let Some(setup) = &mut self.session.finetune.setup {
+            set(setup, paths.swap_remove(0));
+        }
+    }
+
+    /// The folder of the next run; if one is in it already, going on with that is what one wants.
+    fn continue_run(&mut self, folder: PathBuf) {
+        let setup = &mut self.session.training.setup;
+        if let Some(config) = voco_engine::run_config(&folder) {
+            setup.config = config;
+            setup.resume = true;
+        }
+        setup.out = Some(folder);
+        self.session.runs.is_open = false;
+    }
+
     /// Lists the folder on a task first, as it may lie on a slow network.
     fn start_training(&mut self, setup: TrainingSetup) {
         match &setup.source {
@@ -212,9 +372,7 @@ impl App {
                 self.start_training_on(setup, data, volumes);
             }
             TrainingSource::Folder(_) => {
-                if let Err(text) = self.tasks.start(TaskWork::ListTrainingFolder(Box::new(setup))) {
-                    self.session.notice(text, true);
-                }
+                self.start_task(TaskWork::ListTrainingFolder(Box::new(setup)));
             }
         }
     }
@@ -223,11 +381,12 @@ impl App {
         if data.is_empty() {
             return self.session.notice("There are no volumes in that folder (.nii, .nii.gz or .hdr).", true);
         }
-        let Some(out) = setup.out.clone().or_else(new_run_folder) else {
+        let Some(out) = setup.out.clone().or_else(super::runs::new_run_folder) else {
             return self.session.notice("Choose a folder for the run first.", true);
         };
         let (config, resume) = (setup.config.clone(), setup.resume);
-        let spec = JobSpec::Pretrain { config, data, out: out.clone(), resume, init: None };
+        let (init, cache) = (setup.init.clone(), crate::folders::sample_cache(&out));
+        let spec = JobSpec::Pretrain { config: Box::new(config), data, out: out.clone(), resume, init, cache };
         match self.engine.start_job(spec) {
             Ok((id, cancel)) => {
                 self.training_cancel = Some(cancel);
@@ -237,6 +396,8 @@ impl App {
                     let saved_at = before.saved_at.unwrap_or(0);
                     job.steps = before.steps;
                     job.steps.retain(|s| s.step <= saved_at);
+                    job.validations = before.validations;
+                    job.validations.retain(|v| v.step <= saved_at);
                 }
                 self.session.training.job = Some(job);
                 self.settings.show_grid = true;
@@ -276,16 +437,15 @@ impl App {
     }
 }
 
+fn is_weights(path: &Path) -> bool {
+    let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+    ending.is_some_and(|e| ["safetensors", "pt", "pth", "bpk"].contains(&e.as_str()))
+}
+
 fn is_whole_body(recipe: voco_volume::Recipe) -> bool {
     recipe.crop_style() == voco_volume::CropStyle::WholeBody
 }
 
 fn file_name(path: &Path) -> String {
     path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
-}
-
-/// A folder in the user's data folder that no run has used.
-fn new_run_folder() -> Option<PathBuf> {
-    let runs = directories::ProjectDirs::from("", "", "voco-workbench")?.data_dir().join("runs");
-    (1..100_000).map(|n| runs.join(format!("run-{n:03}"))).find(|p| !p.exists())
 }

@@ -6,9 +6,12 @@ use parking_lot::Mutex;
 use voco_engine_api::CancelFlag;
 use voco_io::{Control, LabelNames, OpenError, Opened};
 use voco_render::{LabelTexture, PreparedVolume, RenderContext, UploadLimits, VolumeTexture};
-use voco_ui::{OpenLabels, TrainingSetup, TrainingSource, VolumeId};
+use voco_ui::{
+    CardOf, ComparisonReport, FinetuneSetup, OpenLabels, PreflightReport, RunCurves, RunSummary, TrainingSetup,
+    TrainingSource, VolumeId,
+};
 use voco_volume::position::{Crop, PositionGrid};
-use voco_volume::{Geometry, Recipe, Stats, Volume, preprocess};
+use voco_volume::{Geometry, LabelTable, Recipe, Rescale, Stats, Volume, Voxels, preprocess};
 
 /// Most tasks at a time; more wait for a thread to be free.
 const MAX_THREADS: usize = 2;
@@ -29,21 +32,68 @@ pub(super) enum ImageSource {
     Sample,
 }
 
+/// What a label map is opened as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LabelRole {
+    /// Over the image.
+    Shown,
+    /// To compare the one over the image with.
+    Reference,
+}
+
 /// What to do.
 pub(super) enum TaskWork {
-    Image { source: ImageSource, render: RenderContext, labels: Option<ImageSource>, names: LabelNames },
-    Labels { path: PathBuf, image: Geometry, volume_id: VolumeId, render: RenderContext, names: LabelNames },
+    Image { source: ImageSource, render: RenderContext, labels: Option<ImageSource> },
+    Labels { path: PathBuf, image: Geometry, volume_id: VolumeId, role: LabelRole, render: RenderContext },
+    Compare { volume_id: VolumeId, prediction: Box<(Volume, LabelTable)>, reference: Box<(Volume, LabelTable)> },
     PositionFrame { volume_id: VolumeId, volume: Volume, recipe: Recipe, seed: u64 },
     ListTrainingFolder(Box<TrainingSetup>),
+    Preflight { setup: Box<FinetuneSetup>, names: LabelNames },
+    ReadCard(PathBuf),
+    KeepPrediction { volume_id: VolumeId, geometry: Geometry, texture: Arc<LabelTexture>, labels: Vec<u16> },
+    ListRuns(PathBuf),
+    ReadRun(PathBuf),
+    SaveNote { folder: PathBuf, note: String },
 }
 
 /// What came of a task.
 pub(super) enum TaskOutcome {
-    Image { source: ImageSource, opened: Box<LoadedImage> },
-    Labels { volume_id: VolumeId, labels: Box<OpenLabels>, note: Option<String> },
-    PositionFrame { volume_id: VolumeId, overlay: Box<voco_ui::PositionOverlay> },
-    TrainingFolder { setup: Box<TrainingSetup>, paths: Vec<PathBuf> },
+    Image {
+        source: ImageSource,
+        opened: Box<LoadedImage>,
+    },
+    Labels {
+        volume_id: VolumeId,
+        role: LabelRole,
+        labels: Box<OpenLabels>,
+        note: Option<String>,
+    },
+    Compared {
+        volume_id: VolumeId,
+        report: Arc<ComparisonReport>,
+    },
+    PositionFrame {
+        volume_id: VolumeId,
+        overlay: Box<voco_ui::PositionOverlay>,
+    },
+    TrainingFolder {
+        setup: Box<TrainingSetup>,
+        paths: Vec<PathBuf>,
+    },
+    Preflight(Box<PreflightReport>),
+    Card(Box<CardOf>),
+    Prediction {
+        volume_id: VolumeId,
+        texture: Arc<LabelTexture>,
+        volume: Box<Volume>,
+    },
+    Runs(Vec<RunSummary>),
+    RunCurves {
+        folder: PathBuf,
+        curves: Arc<RunCurves>,
+    },
     Failed(String),
+    /// Nothing to show for it: stopped, or done without a word.
     Cancelled,
 }
 
@@ -123,23 +173,30 @@ fn run(work: TaskWork, cancel: &CancelFlag, report: &dyn Fn(f32)) -> TaskOutcome
     let is_cancelled = || cancel.is_cancelled();
     let control = Control { progress: report, is_cancelled: &is_cancelled };
     match work {
-        TaskWork::Image { source, render, labels, names } => match image(&source, labels, &names, &render, control) {
+        TaskWork::Image { source, render, labels } => match image(&source, labels, &render, control) {
             Ok(loaded) if !is_cancelled() => TaskOutcome::Image { source, opened: Box::new(loaded) },
             Ok(_) | Err(None) => TaskOutcome::Cancelled,
             Err(Some(text)) => TaskOutcome::Failed(text),
         },
-        TaskWork::Labels { path, image, volume_id, render, names } => {
+        TaskWork::Labels { path, image, volume_id, role, render } => {
             match open_source(&ImageSource::File(path.clone()), false, control) {
                 Ok(opened) => {
                     let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
                     let same = opened.volume.geometry().is_same_grid(&image, 0.5);
                     let note = (!same).then(|| grid_note(&name, opened.volume.geometry(), &image));
-                    match to_labels(name, opened.volume, &names, &render) {
-                        Ok(labels) => TaskOutcome::Labels { volume_id, labels: Box::new(labels), note },
+                    match to_labels(&ImageSource::File(path), name, opened.volume, &render) {
+                        Ok(labels) => TaskOutcome::Labels { volume_id, role, labels: Box::new(labels), note },
                         Err(text) => TaskOutcome::Failed(text),
                     }
                 }
                 Err(e) => said(&e).map_or(TaskOutcome::Cancelled, TaskOutcome::Failed),
+            }
+        }
+        TaskWork::Compare { volume_id, prediction, reference } => {
+            match super::compare::compare(&prediction, &reference, &is_cancelled) {
+                Ok(report) => TaskOutcome::Compared { volume_id, report: Arc::new(report) },
+                Err(_) if is_cancelled() => TaskOutcome::Cancelled,
+                Err(text) => TaskOutcome::Failed(text),
             }
         }
         TaskWork::ListTrainingFolder(setup) => {
@@ -148,6 +205,30 @@ fn run(work: TaskWork, cancel: &CancelFlag, report: &dyn Fn(f32)) -> TaskOutcome
                 Ok(paths) => TaskOutcome::TrainingFolder { setup, paths },
                 Err(e) => TaskOutcome::Failed(format!("The folder cannot be read ({}); choose another.", e.kind())),
             }
+        }
+        TaskWork::Preflight { setup, names } => match super::preflight::look(&setup, &names, &is_cancelled, report) {
+            Ok(found) => TaskOutcome::Preflight(Box::new(found)),
+            Err(_) if is_cancelled() => TaskOutcome::Cancelled,
+            Err(text) => TaskOutcome::Failed(text),
+        },
+        TaskWork::ReadCard(path) => TaskOutcome::Card(Box::new(super::preflight::card(path))),
+        TaskWork::KeepPrediction { volume_id, geometry, texture, labels } => {
+            // Bytes where they do: half the memory.
+            let bytes: Option<Vec<u8>> = labels.iter().map(|&id| u8::try_from(id).ok()).collect();
+            let voxels = bytes.map_or_else(|| Voxels::U16(labels.into()), |b| Voxels::U8(b.into()));
+            match Volume::new(geometry, voxels, Rescale::IDENTITY) {
+                Ok(volume) => TaskOutcome::Prediction { volume_id, texture, volume: Box::new(volume) },
+                Err(e) => TaskOutcome::Failed(e.to_string()),
+            }
+        }
+        TaskWork::ListRuns(root) => TaskOutcome::Runs(super::runs::list(&root)),
+        TaskWork::ReadRun(folder) => match super::runs::curves(&folder, &is_cancelled) {
+            Ok(curves) => TaskOutcome::RunCurves { folder, curves: Arc::new(curves) },
+            Err(_) if is_cancelled() => TaskOutcome::Cancelled,
+            Err(text) => TaskOutcome::Failed(text),
+        },
+        TaskWork::SaveNote { folder, note } => {
+            super::runs::save_note(&folder, &note).map_or_else(TaskOutcome::Failed, |()| TaskOutcome::Cancelled)
         }
         TaskWork::PositionFrame { volume_id, volume, recipe, seed } => {
             position_frame(volume_id, &volume, recipe, seed, cancel)
@@ -171,7 +252,6 @@ fn open_source(source: &ImageSource, is_label: bool, control: Control<'_>) -> Re
 fn image(
     source: &ImageSource,
     labels: Option<ImageSource>,
-    names: &LabelNames,
     render: &RenderContext,
     control: Control<'_>,
 ) -> Result<LoadedImage, Option<String>> {
@@ -189,7 +269,7 @@ fn image(
         if !opened_labels.volume.geometry().is_same_grid(opened.volume.geometry(), 0.5) {
             notes.push(grid_note(&name, opened_labels.volume.geometry(), opened.volume.geometry()));
         }
-        match to_labels(name, opened_labels.volume, names, render) {
+        match to_labels(&source, name, opened_labels.volume, render) {
             Ok(labels) => open_labels = Some(labels),
             Err(text) => notes.push(text),
         }
@@ -197,10 +277,18 @@ fn image(
     Ok(LoadedImage { opened, stats, texture, labels: open_labels, notes })
 }
 
-fn to_labels(name: String, volume: Volume, names: &LabelNames, render: &RenderContext) -> Result<OpenLabels, String> {
-    let table = voco_io::label_table(&volume, names).map_err(|e| format!("{name}: {e}"))?;
+/// Names come from a file beside the map. Without one, labels have numbers until the user says whose they are.
+fn to_labels(source: &ImageSource, name: String, volume: Volume, render: &RenderContext) -> Result<OpenLabels, String> {
+    let (names, names_from) = match source {
+        ImageSource::Sample => (crate::label_presets::of_sample(), "TotalSegmentator CT"),
+        ImageSource::File(path) => match voco_io::label_names_beside(path) {
+            Some(names) => (names, "file beside it"),
+            None => (LabelNames::new(), "numbers only"),
+        },
+    };
+    let table = voco_io::label_table(&volume, &names).map_err(|e| format!("{name}: {e}"))?;
     let texture = LabelTexture::upload(render, &volume, &table).map_err(|e| format!("{name}: {e}"))?;
-    Ok(OpenLabels { name, volume, table, texture: Arc::new(texture) })
+    Ok(OpenLabels { name, volume, table, names_from: names_from.into(), texture: Arc::new(texture) })
 }
 
 /// By how much a label map's grid differs from its image's.

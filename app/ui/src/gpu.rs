@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use egui_wgpu::{CallbackResources, CallbackTrait, RenderState, ScreenDescriptor};
 use voco_render::{
-    LabelTexture, Quality, RenderContext, Renderer, SliceLook, SliceView, TransferFunction, ViewState, VolumeCamera,
-    VolumeTexture,
+    LabelTexture, Quality, RenderContext, Renderer, SliceLabels, SliceLook, SliceView, TransferFunction, ViewState,
+    VolumeCamera, VolumeTexture,
 };
 
 /// What the views' callbacks draw with; lives in egui's callback resources.
@@ -25,6 +25,7 @@ pub(crate) struct SliceCallback {
     pub index: usize,
     pub volume: Arc<VolumeTexture>,
     pub labels: Option<Arc<LabelTexture>>,
+    pub reference: Option<Arc<LabelTexture>>,
     pub view: SliceView,
     pub look: SliceLook,
 }
@@ -40,7 +41,7 @@ impl CallbackTrait for SliceCallback {
     ) -> Vec<wgpu::CommandBuffer> {
         if let Some(gpu) = resources.get_mut::<GpuViews>() {
             let state = &mut gpu.states[self.index];
-            let labels = self.labels.as_deref();
+            let labels = SliceLabels { labels: self.labels.as_deref(), reference: self.reference.as_deref() };
             gpu.renderer.prepare_slice(
                 &gpu.context,
                 encoder,

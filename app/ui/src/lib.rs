@@ -12,8 +12,11 @@ mod views;
 
 pub use boxes::{box_edges, box_section};
 pub use document::{
-    LeftDrag, Loading, Notice, OpenLabels, OpenVolume, PositionOverlay, Previews, Session, TrainedVolume, TrainingJob,
-    TrainingSetup, TrainingSource, TrainingState, ViewKind, ViewSettings, VolumeId, Window, WindowPreset,
+    CardOf, ClassAgreement, ComparisonReport, FinetuneJob, FinetuneSetup, FinetuneState, LabelHistory, LabelPreset,
+    LeftDrag, Loading, ModelRow, ModelState, ModelsState, Notice, OpenLabels, OpenVolume, PositionOverlay, Preflight,
+    PreflightReport, Previews, ReferenceLabels, RunCurves, RunSummary, RunsState, SegmentJob, SegmentState, Session,
+    TrainedVolume, TrainingJob, TrainingSetup, TrainingSource, TrainingState, ViewKind, ViewSettings, VolumeId, Window,
+    WindowPreset, Work,
 };
 pub use gpu::{GpuViews, install as install_gpu};
 pub use outbox::{Outbox, Request};

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use voco_volume::Recipe;
 
-use crate::{TrainingSetup, VolumeId};
+use crate::{FinetuneSetup, TrainingSetup, VolumeId};
 
 /// What the user asks for that a panel cannot do itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,6 +11,12 @@ pub enum Request {
     OpenDialog,
     /// Ask for a label map of the active volume.
     OpenLabelsDialog,
+    /// Ask for a label map to compare that of the active volume with.
+    OpenReferenceDialog,
+    /// Close it.
+    CloseReference(VolumeId),
+    /// Measure the agreement of label map and reference.
+    Compare(VolumeId),
     /// Open these files.
     Open(Vec<PathBuf>),
     /// Open the sample that comes with the program.
@@ -32,6 +38,53 @@ pub enum Request {
     TrainingFolderDialog,
     /// Ask for the folder of the run.
     RunFolderDialog,
+    /// Ask for the folder of volumes to fine-tune on.
+    FinetuneFolderDialog,
+    /// Ask for a list of volumes to fine-tune on.
+    FinetuneListDialog,
+    /// Ask for the weights to begin with.
+    FinetuneInitDialog,
+    /// Ask for the folder of the fine-tuning run.
+    FinetuneRunDialog,
+    /// Look at the data of a fine-tuning, without starting it.
+    Preflight(Box<FinetuneSetup>),
+    /// Begin fine-tuning.
+    StartFinetune(Box<FinetuneSetup>),
+    /// Hold it.
+    PauseFinetune,
+    /// Go on.
+    ResumeFinetune,
+    /// Save and end it.
+    StopFinetune,
+    /// Ask for the weights to segment with.
+    CheckpointDialog,
+    /// Segment with these weights or with the best of this run.
+    UseCheckpoint(PathBuf),
+    /// Segment a volume.
+    Segment(VolumeId),
+    /// Stop segmenting.
+    StopSegmenting,
+    /// Take the last edit of the active volume's labels back.
+    UndoLabels,
+    /// Do it again.
+    RedoLabels,
+    /// Read the list of runs.
+    ListRuns,
+    /// Ask for the folder that holds runs.
+    RunsRootDialog,
+    /// Read the curves of a run.
+    ReadRun(PathBuf),
+    /// Keep a note beside a run.
+    SaveRunNote {
+        /// The run's folder.
+        folder: PathBuf,
+        /// The whole note.
+        note: String,
+    },
+    /// Put a run into the training panel, to go on with it.
+    ContinueRun(PathBuf),
+    /// Begin the next run with the weights of this one.
+    StartFromRun(PathBuf),
     /// Begin pre-training.
     StartTraining(Box<TrainingSetup>),
     /// Hold it.
@@ -44,6 +97,14 @@ pub enum Request {
     SaveTraining,
     /// The volume whose crops are being predicted: show it.
     ShowTrainingVolume(usize),
+    /// Look which published models are on this machine.
+    ListModels,
+    /// Fetch the published model of this name over the network.
+    FetchModel(String),
+    /// Ask for a folder that holds this model, and take it from there.
+    ModelFolderDialog(String),
+    /// Stop fetching it.
+    CancelModel(String),
     /// End the program.
     Quit,
 }

@@ -4,7 +4,7 @@ use voco_volume::Stats;
 
 use crate::panels::{self, section};
 use crate::views::{slice_ui, volume_ui};
-use crate::{LeftDrag, Notice, Outbox, Request, Session, ViewKind, ViewSettings, Window, WindowPreset, theme};
+use crate::{LeftDrag, Notice, Outbox, Request, Session, ViewKind, ViewSettings, Window, WindowPreset, Work, theme};
 
 /// The whole window: menu, side panels, four views, status bar.
 pub struct Shell {
@@ -38,12 +38,13 @@ impl Shell {
                 section(ui, "Volumes", |ui| panels::volumes_ui(ui, session, settings, outbox));
                 section(ui, "Image", |ui| panels::image_ui(ui, session, settings));
                 section(ui, "Labels", |ui| self.labels_changed |= panels::labels_ui(ui, session, settings));
+                section(ui, "Compare", |ui| panels::compare_ui(ui, session, settings, outbox));
                 section(ui, "VoCo grid", |ui| panels::position_ui(ui, session, settings, outbox));
             });
         });
         egui::Panel::right("right").default_size(330.0).min_size(280.0).show(ui, |ui| {
             egui::ScrollArea::vertical().id_salt("right panel").auto_shrink([false, false]).show(ui, |ui| {
-                section(ui, "Pre-training", |ui| panels::training_ui(ui, session, settings, outbox));
+                work_ui(ui, session, settings, outbox);
             });
         });
         settings.hover_mm = None;
@@ -57,6 +58,8 @@ impl Shell {
                 self.tree.ui(&mut Views { session, settings }, ui);
             }
         });
+        panels::models_window(ui, session, outbox);
+        panels::runs_window(ui, session, outbox);
         help_window(ui, settings);
         drop_hint(ui);
     }
@@ -68,6 +71,14 @@ impl Shell {
         let pressed = |key| ui.input_mut(|i| i.consume_key(Modifiers::NONE, key));
         if ui.input_mut(|i| i.consume_key(Modifiers::COMMAND, Key::O)) {
             outbox.ask(Request::OpenDialog);
+        }
+        // With Shift first: the other pattern would match it, too.
+        if ui.input_mut(|i| {
+            i.consume_key(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z) || i.consume_key(Modifiers::COMMAND, Key::Y)
+        }) {
+            outbox.ask(Request::RedoLabels);
+        } else if ui.input_mut(|i| i.consume_key(Modifiers::COMMAND, Key::Z)) {
+            outbox.ask(Request::UndoLabels);
         }
         let digits =
             [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6, Key::Num7, Key::Num8, Key::Num9];
@@ -120,6 +131,26 @@ impl Shell {
     }
 }
 
+/// The right panel: what networks are wanted for.
+fn work_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
+    ui.horizontal(|ui| {
+        for (work, text, hint, is_running) in [
+            (Work::Pretrain, "Pre-train", "VoCo, on volumes without labels", session.training.is_running()),
+            (Work::Finetune, "Fine-tune", "Training with labels", session.finetune.is_running()),
+            (Work::Segment, "Segment", "Labels for the volume on show", session.segment.is_running()),
+        ] {
+            let text = if is_running { format!("{text} …") } else { text.to_owned() };
+            ui.selectable_value(&mut settings.work, work, text).on_hover_text(hint);
+        }
+    });
+    ui.separator();
+    match settings.work {
+        Work::Pretrain => panels::training_ui(ui, session, settings, outbox),
+        Work::Finetune => panels::finetune_ui(ui, session, outbox),
+        Work::Segment => panels::segment_ui(ui, session, outbox),
+    }
+}
+
 struct Views<'a> {
     session: &'a mut Session,
     settings: &'a mut ViewSettings,
@@ -151,7 +182,7 @@ fn view_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, kind
     }
 }
 
-fn menu_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
+fn menu_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
     egui::MenuBar::new().ui(ui, |ui| {
         ui.menu_button("File", |ui| {
             let mut item = |ui: &mut Ui, text: &str, request: Request| {
@@ -163,6 +194,8 @@ fn menu_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSettings, outbox: 
             item(ui, "Open…  (Ctrl+O)", Request::OpenDialog);
             item(ui, "Open sample CT", Request::OpenSample);
             ui.add_enabled_ui(session.active.is_some(), |ui| item(ui, "Open label map…", Request::OpenLabelsDialog));
+            let has_labels = session.active().is_some_and(|v| v.labels.is_some());
+            ui.add_enabled_ui(has_labels, |ui| item(ui, "Open reference labels…", Request::OpenReferenceDialog));
             ui.add_enabled_ui(!session.recent.is_empty(), |ui| {
                 ui.menu_button("Recent files", |ui| {
                     for path in &session.recent {
@@ -185,6 +218,19 @@ fn menu_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSettings, outbox: 
                 outbox.ask(Request::Quit);
             }
         });
+        ui.menu_button("Edit", |ui| {
+            let history = session.active().map(|v| &v.label_history);
+            for (verb, keys, name, request) in [
+                ("Undo", "Ctrl+Z", history.and_then(|h| h.undo_name()), Request::UndoLabels),
+                ("Redo", "Ctrl+Y", history.and_then(|h| h.redo_name()), Request::RedoLabels),
+            ] {
+                let text = name.map_or(format!("{verb}  ({keys})"), |name| format!("{verb}: {name}  ({keys})"));
+                if ui.add_enabled(name.is_some(), egui::Button::new(text)).clicked() {
+                    outbox.ask(request);
+                    ui.close();
+                }
+            }
+        });
         ui.menu_button("View", |ui| {
             for kind in ViewKind::ALL {
                 if ui.selectable_label(settings.maximized == Some(kind), kind.title()).clicked() {
@@ -201,6 +247,19 @@ fn menu_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSettings, outbox: 
             ui.checkbox(&mut settings.show_grid, "Base crops  (G)");
             if ui.button("Fit and centre  (R)").clicked() {
                 settings.reset_slices();
+                ui.close();
+            }
+        });
+        ui.menu_button("Training", |ui| {
+            if ui.button("Runs…").on_hover_text("Compare runs, read their settings, write notes").clicked() {
+                session.runs.is_open = true;
+                outbox.ask(Request::ListRuns);
+                ui.close();
+            }
+            let models = ui.button("Models…").on_hover_text("Published networks, to fine-tune and to segment with");
+            if models.clicked() {
+                session.models.is_open = true;
+                outbox.ask(Request::ListModels);
                 ui.close();
             }
         });

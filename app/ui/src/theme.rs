@@ -25,6 +25,16 @@ pub const REFERENCE: Color32 = Color32::from_rgb(150, 150, 150);
 pub const ERROR: Color32 = Color32::from_rgb(248, 113, 113);
 /// Warnings on pictures and in panels.
 pub const WARNING: Color32 = Color32::from_rgb(250, 204, 21);
+/// Curves of several runs (Okabe and Ito's colours, told apart with any colour vision).
+pub const SERIES: [Color32; 7] = [
+    Color32::from_rgb(230, 159, 0),
+    Color32::from_rgb(86, 180, 233),
+    Color32::from_rgb(0, 158, 115),
+    Color32::from_rgb(240, 228, 66),
+    Color32::from_rgb(204, 121, 167),
+    Color32::from_rgb(213, 94, 0),
+    Color32::from_rgb(150, 170, 200),
+];
 /// Selected things.
 pub const ACCENT: Color32 = Color32::from_rgb(56, 132, 214);
 

@@ -1,8 +1,9 @@
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use voco_volume::Volume;
 
-use crate::{CancelFlag, PretrainConfig};
+use crate::{CancelFlag, FinetuneConfig, OmniRunConfig, PretrainConfig, SegmentConfig, SegmentItem};
 
 /// A job's number; never used twice in a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,9 +37,54 @@ pub enum JobSpec {
     /// VoCo pre-training.
     Pretrain {
         /// Numbers and choices, as they are saved with the run.
-        config: PretrainConfig,
+        config: Box<PretrainConfig>,
         /// The volumes.
         data: Vec<DataItem>,
+        /// The run's folder.
+        out: PathBuf,
+        /// Go on from the run's last checkpoint.
+        resume: bool,
+        /// Start from these weights.
+        init: Option<PathBuf>,
+        /// Where preprocessed volumes are kept for the next time.
+        cache: PathBuf,
+    },
+    /// Training of a whole network on labels, on its own past, and by the contrast of volumes.
+    Omni {
+        /// Numbers and choices, as they are saved with the run.
+        config: Box<OmniRunConfig>,
+        /// A folder of volumes with label maps, or a JSON list.
+        labelled: PathBuf,
+        /// Names of the ids in the label maps; if empty, those that the data gives.
+        label_names: BTreeMap<u16, String>,
+        /// Volumes without labels, for the recipes that learn from them.
+        unlabelled: Vec<DataItem>,
+        /// Where preprocessed volumes are kept from one run to the next.
+        cache: PathBuf,
+        /// The run's folder.
+        out: PathBuf,
+        /// Go on from the run's last checkpoint.
+        resume: bool,
+        /// Start from these weights.
+        init: Option<PathBuf>,
+    },
+    /// Labels for volumes, by sliding window.
+    Segment {
+        /// With what, and how.
+        config: Box<SegmentConfig>,
+        /// The volumes.
+        items: Vec<SegmentItem>,
+    },
+    /// Training with labels.
+    Finetune {
+        /// Numbers and choices, as they are saved with the run.
+        config: Box<FinetuneConfig>,
+        /// A folder of volumes with label maps, or a JSON list.
+        data: PathBuf,
+        /// Names of the ids in the label maps; if empty, those that the data gives.
+        label_names: BTreeMap<u16, String>,
+        /// Where preprocessed volumes are kept from one run to the next.
+        cache: PathBuf,
         /// The run's folder.
         out: PathBuf,
         /// Go on from the run's last checkpoint.
@@ -54,6 +100,13 @@ pub enum JobSpec {
 pub enum DataItem {
     /// To be read.
     File(PathBuf),
+    /// A folder of volumes, or a list of them, to be looked through. Not to be mixed with the others.
+    Source {
+        /// A folder, an nnU-Net folder, or a JSON list.
+        path: PathBuf,
+        /// The recipe's group to which its volumes belong; none for the recipe's default.
+        group: Option<String>,
+    },
     /// Already open in the window.
     Open {
         /// As the window shows it.
@@ -67,7 +120,9 @@ impl DataItem {
     /// A short name without folders.
     pub fn name(&self) -> String {
         match self {
-            Self::File(path) => path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned()),
+            Self::File(path) | Self::Source { path, .. } => {
+                path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
+            }
             Self::Open { name, .. } => name.clone(),
         }
     }

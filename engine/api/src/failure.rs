@@ -18,6 +18,19 @@ pub enum EngineFailure {
         /// NaN or infinity.
         value: f64,
     },
+    /// A loss rose and did not come back.
+    #[error(
+        "The loss has been far above its usual {usual:.3} for a hundred steps, {value:.3} at step {step}; lower the learning rate, and \
+         resume from an earlier checkpoint"
+    )]
+    LossRose {
+        /// The last of those steps.
+        step: u64,
+        /// Its loss.
+        value: f64,
+        /// The running mean before.
+        usual: f64,
+    },
     /// No such device.
     #[error("{0}")]
     Device(String),

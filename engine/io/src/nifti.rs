@@ -104,6 +104,12 @@ pub fn read_components(
         .map_err(|problem| OpenError::new(path, problem))
 }
 
+/// The files that an image is read from: two for a .hdr/.img pair, else one.
+pub fn files_of(path: &Path) -> Vec<PathBuf> {
+    let (header, voxels) = pair_of(path);
+    if header == voxels { vec![header] } else { vec![header, voxels] }
+}
+
 struct Source<'a> {
     reader: Box<dyn Read + 'a>,
     num_bytes: u64,

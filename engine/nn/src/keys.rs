@@ -19,7 +19,7 @@ impl KeyPath {
             "gamma" => "weight".to_owned(),
             "beta" => "bias".to_owned(),
             // Shared parts that PyTorch writes without a level of their own.
-            "trunk" => String::new(),
+            "trunk" | "head" | "whole" => String::new(),
             "swin_vit" => "swinViT".to_owned(),
             "transp_conv" => "transp_conv.conv".to_owned(),
             "out" => "out.conv.conv".to_owned(),

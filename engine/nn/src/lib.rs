@@ -25,7 +25,7 @@ pub mod up_conv;
 pub mod voco;
 pub mod weights;
 
-pub use architecture::{Architecture, Network, NetworkOutput, canonical_shapes};
+pub use architecture::{Architecture, EncoderMaps, Network, NetworkOutput, canonical_shapes};
 pub use error::NnError;
 pub use optim::{AdamW, AdamWSettings, Sgd, SgdSettings};
 pub use voco::{VocoBatch, VocoModel, VocoModelConfig, VocoOutput};

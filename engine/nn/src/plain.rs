@@ -192,39 +192,55 @@ pub struct PlainUnetConfig {
     /// Channels of the logits, background included.
     pub classes: usize,
     /// Convolutions of every stage on the way up, deepest first; one entry less
-    /// than the encoder has stages.
+    /// than the encoder has stages, or as many with a stem.
     pub up_convs: Vec<usize>,
+    /// Width of one convolution on the input at full resolution, beside the
+    /// encoder, as the last skip. For encoders whose first stage has a stride:
+    /// their maps alone do not reach the full resolution.
+    pub stem: Option<usize>,
 }
 
 impl PlainUnetConfig {
     /// The published shape with two convolutions per stage on both ways; see
     /// [`PlainConfig::nnunet`].
     pub fn nnunet(features: [usize; 6], classes: usize) -> Self {
-        Self { encoder: PlainConfig::nnunet(features), classes, up_convs: vec![2; 5] }
+        Self { encoder: PlainConfig::nnunet(features), classes, up_convs: vec![2; 5], stem: None }
+    }
+
+    /// A U-Net on the encoder of `unet-tiny`, for fine-tuning without a GPU.
+    pub fn unet_tiny(classes: usize) -> Self {
+        Self { encoder: PlainConfig::unet_tiny(), classes, up_convs: vec![2, 2, 2, 2, 1], stem: Some(8) }
     }
 
     /// Builds the network with PyTorch's default initialisation.
     ///
     /// # Panics
-    /// When the lists differ in length or a stage has no convolution.
+    /// When the lists do not belong together or a stage has no convolution.
     pub fn init(&self, device: &Device) -> PlainUnet {
         let ups = self.up_convs.len();
         let PlainConfig { features, kernels, strides, .. } = &self.encoder;
-        assert!(features.len() == ups + 1, "up_convs must have one entry less than there are stages");
+        // Levels above the encoder's bottleneck, full resolution first.
+        let widths: Vec<usize> = self.stem.iter().chain(features).copied().collect();
+        let shift = usize::from(self.stem.is_some());
+        assert!(widths.len() == ups + 1, "up_convs must have one entry for each level above the deepest stage");
         assert!(self.up_convs.iter().all(|&count| count > 0), "a stage has no convolution");
         let (mut transpconvs, mut up_stages, mut seg_layers) = (Vec::new(), Vec::new(), Vec::new());
         for (up, &count) in self.up_convs.iter().enumerate() {
             let (below, level) = (ups - up, ups - up - 1);
-            let width = features[level];
-            transpconvs.push(UpConv::new([features[below], width], strides[below], true, device));
+            let width = widths[level];
+            transpconvs.push(UpConv::new([widths[below], width], strides[below - shift], true, device));
+            let kernel = kernels[level.saturating_sub(shift)];
             let convs = (0..count).map(|index| {
                 let inputs = if index == 0 { 2 * width } else { width };
-                ConvNormAct::new([inputs, width], kernels[level], [1; 3], device)
+                ConvNormAct::new([inputs, width], kernel, [1; 3], device)
             });
             up_stages.push(PlainStage { convs: convs.collect() });
             seg_layers.push(conv([width, self.classes], 1, 1, true, device));
         }
-        PlainUnet { trunk: self.encoder.init(device), up_stages, transpconvs, seg_layers }
+        let stem = self.stem.map(|width| PlainStage {
+            convs: vec![ConvNormAct::new([self.encoder.in_channels, width], kernels[0], [1; 3], device)],
+        });
+        PlainUnet { trunk: self.encoder.init(device), stem, up_stages, transpconvs, seg_layers }
     }
 }
 
@@ -232,6 +248,7 @@ impl PlainUnetConfig {
 #[derive(Module, Debug)]
 pub struct PlainUnet {
     trunk: PlainEncoder,
+    stem: Option<PlainStage>,
     up_stages: Vec<PlainStage>,
     transpconvs: Vec<UpConv>,
     seg_layers: Vec<Conv3d>,
@@ -251,7 +268,7 @@ impl PlainUnet {
     }
 
     /// Logits at every resolution, full first (deep supervision): output i has the
-    /// size of encoder stage i.
+    /// size of encoder stage i, or of the stage before it with a stem.
     pub fn forward_deep(&self, x: Tensor<5>) -> Vec<Tensor<5>> {
         let (maps, _) = self.way_up(x);
         self.seg_layers.iter().zip(maps).rev().map(|(head, map)| convolve(head, map)).collect()
@@ -264,9 +281,20 @@ impl PlainUnet {
         (self.top(maps), skips)
     }
 
+    /// Logits `[N, classes, D, H, W]` from the outputs `skips` of all encoder stages for `input`.
+    pub fn decode(&self, input: &Tensor<5>, skips: &[Tensor<5>]) -> Tensor<5> {
+        self.top(self.up_from(input, skips))
+    }
+
     /// The encoder.
     pub fn encoder(&self) -> &PlainEncoder {
         &self.trunk
+    }
+
+    /// The same network with an encoder that gets no gradients.
+    pub fn freeze_encoder(mut self) -> Self {
+        self.trunk = self.trunk.no_grad();
+        self
     }
 
     fn top(&self, maps: Vec<Tensor<5>>) -> Tensor<5> {
@@ -276,11 +304,19 @@ impl PlainUnet {
 
     /// Outputs of the stages on the way up, deepest first, and of the encoder's.
     fn way_up(&self, x: Tensor<5>) -> (Vec<Tensor<5>>, Vec<Tensor<5>>) {
+        let input = x.clone();
         let skips = self.trunk.forward(x);
+        (self.up_from(&input, &skips), skips)
+    }
+
+    /// Outputs of the stages on the way up, deepest first, from those of the encoder for `input`.
+    fn up_from(&self, input: &Tensor<5>, skips: &[Tensor<5>]) -> Vec<Tensor<5>> {
+        let stem = self.stem.as_ref().map(|stem| stem.forward(input.clone()));
         let (bottleneck, rest) = skips.split_last().expect("a network has a stage");
         let mut x = bottleneck.clone();
+        let rest: Vec<&Tensor<5>> = stem.iter().chain(rest).collect();
         let mut maps = Vec::with_capacity(rest.len());
-        for ((transpconv, stage), skip) in self.transpconvs.iter().zip(&self.up_stages).zip(rest.iter().rev()) {
+        for ((transpconv, stage), skip) in self.transpconvs.iter().zip(&self.up_stages).zip(rest.into_iter().rev()) {
             // The up-sampled map comes first, the skip second.
             let up = transpconv.forward(x);
             x = part(self.trunk.checkpointing, stage, [up, skip.clone()], |stage, [up, skip]| {
@@ -288,6 +324,6 @@ impl PlainUnet {
             });
             maps.push(x.clone());
         }
-        (maps, skips)
+        maps
     }
 }

@@ -130,6 +130,6 @@ fn plain_unet_on_the_gpu() {
         strides: vec![[1; 3], [2; 3], [2; 3], [2; 3]],
         convs: vec![2; 4],
     };
-    let config = PlainUnetConfig { encoder, classes: 5, up_convs: vec![2; 3] };
+    let config = PlainUnetConfig { encoder, classes: 5, up_convs: vec![2; 3], stem: None };
     compare_network(&Architecture::PlainUnet(config), [24, 24, 24], &[]);
 }

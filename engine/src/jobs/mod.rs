@@ -1,4 +1,7 @@
+pub(crate) mod finetune;
+pub(crate) mod omni;
 pub(crate) mod pretrain;
+pub(crate) mod segment;
 
 use voco_engine_api::{CancelFlag, EngineFailure, Phase};
 

@@ -10,11 +10,11 @@ use burn::store::pytorch_reader::{self, PickleValue, PytorchReader};
 use burn::tensor::DType;
 use parking_lot::Mutex;
 use safetensors::tensor::{Dtype, Metadata};
-use voco_engine_api::EngineFailure;
+use voco_engine_api::{EngineFailure, ModelCard};
 use voco_nn::weights::{StoredTensor, canonical_tensors};
 use voco_nn::{Architecture, canonical_shapes};
 
-use crate::checkpoint::weights_path;
+use crate::training::weights_path;
 
 /// Where files of PyTorch code keep the weights, in the order in which the published loader looks.
 const WRAPPERS: [&str; 6] = ["state_dict", "network_weights", "net", "student", "model_state_dict", "model"];
@@ -38,6 +38,22 @@ impl ModelFile {
     pub fn architecture(&self) -> Result<Architecture, EngineFailure> {
         Architecture::detect(&canonical_shapes(&self.tensors)).map_err(|e| {
             EngineFailure::BadInput(format!("{}: {e}; choose a file of weights of a known network", self.name))
+        })
+    }
+}
+
+/// Where a file of weights keeps its card.
+pub(crate) const CARD_KEY: &str = "model_card";
+
+impl ModelFile {
+    /// What the network was made for, if the file tells.
+    pub fn card(&self) -> Result<Option<ModelCard>, EngineFailure> {
+        let Some(text) = self.metadata.get(CARD_KEY) else { return Ok(None) };
+        serde_json::from_str(text).map(Some).map_err(|e| {
+            EngineFailure::BadInput(format!(
+                "{}: its model card cannot be read ({e}); save the network again",
+                self.name
+            ))
         })
     }
 }

@@ -3,24 +3,13 @@ use std::time::Instant;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::Serialize;
-use voco_engine_api::{DeviceChoice, EngineFailure};
+use voco_engine_api::{DeviceChoice, EngineFailure, PatchMerging};
 use voco_nn::infer::{Blend, SlidingWindow};
-use voco_nn::swin::MergeOrder;
-use voco_nn::weights::{ImportOptions, import_stored};
-use voco_nn::{Architecture, Network, NnError};
+use voco_nn::{Architecture, NnError};
 
+use super::load::{Loaded, load_network};
 use super::read::{file_name, read_model};
 use super::write::write_tensors;
-
-/// Order in which a `SwinUNETR` merges patches. No file tells which one its weights were trained with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum PatchMerging {
-    /// MONAI up to 1.4, and with it the published VoCo weights.
-    #[default]
-    Legacy,
-    /// MONAI 1.5 and later.
-    Fixed,
-}
 
 /// Sliding-window inference.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -71,7 +60,7 @@ pub struct RunReport {
 /// If a file cannot be read or written, weights are missing, or the input does not fit the network.
 pub fn run_model(run: &ModelRun) -> Result<RunReport, EngineFailure> {
     let (device, device_name, _) = crate::device::resolve(run.device)?;
-    let (architecture, network) = load(run, &device)?;
+    let Loaded { architecture, network, .. } = load_network(&run.checkpoint, |_| run.patch_merging, &device)?;
     let input = read_input(run, &architecture, &device)?;
     let name = file_name(&run.input);
     let [_, _, size @ ..] = input.dims();
@@ -106,32 +95,6 @@ pub fn run_model(run: &ModelRun) -> Result<RunReport, EngineFailure> {
     let outputs = results.iter().map(|(key, tensor)| (key.clone(), tensor.shape.clone())).collect();
     write_tensors(results, &run.output)?;
     Ok(RunReport { architecture: architecture.name().to_owned(), device: device_name, seconds, outputs })
-}
-
-/// The network of the checkpoint with all its weights.
-fn load(run: &ModelRun, device: &Device) -> Result<(Architecture, Network), EngineFailure> {
-    let file = read_model(&run.checkpoint)?;
-    let name = file_name(&run.checkpoint);
-    let mut architecture = file.architecture()?;
-    architecture.set_merge_order(match run.patch_merging {
-        PatchMerging::Legacy => MergeOrder::Legacy,
-        PatchMerging::Fixed => MergeOrder::Fixed,
-    });
-    let (report, _) = super::report(&architecture, &file);
-    let odd = report.missing.iter().chain(report.mismatched.iter().map(|mismatch| &mismatch.key));
-    if let Some(example) = odd.clone().next() {
-        // A network with random parts would run and tell nonsense.
-        return Err(EngineFailure::BadInput(format!(
-            "{name}: {} tensors of the {} are missing or of another shape, {example} among them; \
-             'voco model show' lists them, choose a complete file",
-            odd.count(),
-            architecture.name()
-        )));
-    }
-    let network = architecture.init(device);
-    let (network, _) = import_stored(network, file.tensors, ImportOptions::default())
-        .map_err(|e| bad(&name, &e, "download or save it again"))?;
-    Ok((architecture, network))
 }
 
 fn read_input(run: &ModelRun, architecture: &Architecture, device: &Device) -> Result<Tensor<5>, EngineFailure> {

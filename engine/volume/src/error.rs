@@ -24,6 +24,33 @@ pub enum VolumeError {
     /// Nothing remained after a crop to the foreground.
     #[error("no voxel lies inside the intensity window {0}…{1}, so there is no body to crop to")]
     EmptyForeground(f64, f64),
+    /// The same after scaling to mean 0.
+    #[error("no voxel lies above {0} after scaling, so there is no body to crop to")]
+    EmptyForegroundZScore(f32),
+    /// Preprocessing was asked for something impossible.
+    #[error("the preprocessing settings cannot be used: {0}")]
+    BadSpec(String),
+    /// Nothing to preprocess.
+    #[error("there is no image; name at least one file for each case")]
+    NoChannel,
+    /// Channels of one case that do not lie on top of one another.
+    #[error("its channels lie on different grids ({first:?} and {other:?} voxels); resample them onto one grid")]
+    ChannelGrid {
+        /// Size of the first.
+        first: [usize; 3],
+        /// Size of the one that differs.
+        other: [usize; 3],
+    },
+    /// The label map does not lie on the image.
+    #[error(
+        "its label map lies on another grid ({label:?} voxels) than the image ({image:?}); resample it onto the image"
+    )]
+    LabelGrid {
+        /// Size of the image.
+        image: [usize; 3],
+        /// Size of the label map.
+        label: [usize; 3],
+    },
     /// Resampling would fill the memory.
     #[error(
         "at this recipe's spacing it would have {0} million voxels, more than fit in memory; check the spacing in its header"

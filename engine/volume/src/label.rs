@@ -42,6 +42,13 @@ impl LabelTable {
         self.entries.binary_search_by_key(&id, |e| e.id).ok().map(|n| &self.entries[n])
     }
 
+    /// Names the labels anew; those without a name get their number.
+    pub fn rename(&mut self, name: impl Fn(u16) -> Option<String>) {
+        for entry in &mut self.entries {
+            entry.name = name(entry.id).unwrap_or_else(|| format!("Label {}", entry.id));
+        }
+    }
+
     /// Shows or hides one label.
     pub fn set_visible(&mut self, id: u16, visible: bool) {
         if let Ok(n) = self.entries.binary_search_by_key(&id, |e| e.id) {

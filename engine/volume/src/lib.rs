@@ -5,21 +5,30 @@
 
 mod error;
 mod geometry;
+mod grid;
 mod label;
 mod orientation;
 pub mod position;
 mod preprocess;
 mod resample;
+mod restore;
 mod slice;
 mod stats;
+mod view;
 mod volume;
 
 pub use error::VolumeError;
 pub use geometry::{Box3, Geometry};
+pub use grid::Grid;
 pub use label::{LabelEntry, LabelTable};
 pub use orientation::{Anatomical, axis_codes, direction_letters};
-pub use preprocess::{CropStyle, Frame, FrameWindow, Preprocessed, Recipe, Stage, preprocess};
-pub use resample::{Grid, Interpolation, reduce_by};
+pub use preprocess::{
+    CropStyle, Frame, FrameWindow, Intensity, KeepChannels, Prepared, PreparedChannels, PreprocessSpec, Preprocessed,
+    Recipe, Stage, prepare, prepare_channels, preprocess, restore_label,
+};
+pub use resample::{Interpolation, reduce_by};
+pub use restore::{Part, Restore, Run};
 pub use slice::{SliceFrame, SlicePlane};
 pub use stats::Stats;
+pub use view::PreparedView;
 pub use volume::{Rescale, Volume, VoxelType, Voxels};

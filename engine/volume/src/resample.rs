@@ -1,14 +1,8 @@
 use glam::{DAffine3, DMat3, DVec3};
 use rayon::prelude::*;
 
-use crate::{Geometry, Volume, VolumeError, orientation::axis_assignment};
-
-/// Real values on a regular grid, i fastest: what preprocessing works on.
-#[derive(Debug, Clone)]
-pub struct Grid {
-    geometry: Geometry,
-    data: Vec<f32>,
-}
+use crate::grid::zeros;
+use crate::{Geometry, Grid, VolumeError};
 
 /// How values between voxels are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,265 +13,253 @@ pub enum Interpolation {
     Nearest,
 }
 
+/// Changes of an affine below this are none, and a spacing this near is the one asked for (MONAI's `AFFINE_TOL`).
+const AFFINE_TOLERANCE: f64 = 1e-3;
+/// A corner that is not the least of all by more than this many voxels is not a corner to keep in place (numpy's `allclose`).
+const CORNER_TOLERANCE: f64 = 1e-8;
+/// Voxels by which the far end of an axis may stray before the axes count as mixed.
+const MIXED: f64 = 1e-7;
+
 impl Grid {
-    /// # Errors
-    /// If `data` has not one value per voxel of `geometry`.
-    pub fn new(geometry: Geometry, data: Vec<f32>) -> Result<Self, VolumeError> {
-        let (needed, given) = (geometry.num_voxels(), data.len());
-        if needed != given {
-            return Err(VolumeError::VoxelCount { needed, given });
-        }
-        Ok(Self { geometry, data })
-    }
-
-    /// The real values of a volume, without resampling.
-    pub fn from_volume(volume: &Volume) -> Self {
-        Self { geometry: *volume.geometry(), data: volume.to_f32() }
-    }
-
-    /// Where the values lie.
-    pub fn geometry(&self) -> &Geometry {
-        &self.geometry
-    }
-
-    /// Number of values along i, j, k.
-    pub fn dims(&self) -> [usize; 3] {
-        self.geometry.dims()
-    }
-
-    /// The values, i fastest.
-    pub fn data(&self) -> &[f32] {
-        &self.data
-    }
-
-    /// Applies `f` to every value.
-    pub fn map(mut self, f: impl Fn(f32) -> f32 + Sync) -> Self {
-        self.data.par_iter_mut().with_min_len(1 << 16).for_each(|v| *v = f(*v));
-        self
-    }
-
-    /// The same values with axes permuted and flipped so that i, j, k grow to the patient's Right, Anterior, Superior
-    /// (as nearly as an oblique grid can).
+    /// Resampled to `spacing_mm`, as MONAI's `Spacing` with the default arguments of the published recipes.
     ///
-    /// # Errors
-    /// None for a grid that exists; the geometry is checked again all the same.
-    pub fn to_ras(self) -> Result<Self, VolumeError> {
-        let assignment = axis_assignment(self.geometry.directions());
-        // source[w] = the source axis that becomes axis w.
-        let source: [usize; 3] = std::array::from_fn(|w| assignment.iter().position(|a| a.0 == w).unwrap_or(w));
-        let positive = source.map(|s| assignment[s].1);
-        if source == [0, 1, 2] && positive == [true; 3] {
-            return Ok(self);
-        }
-        let dims = self.dims();
-        let out_dims = source.map(|s| dims[s]);
-        let strides = [1, dims[0], dims[0] * dims[1]];
-        let old = self.geometry.world_from_voxel();
-        let columns = [old.matrix3.x_axis, old.matrix3.y_axis, old.matrix3.z_axis];
-        let mut origin = old.translation;
-        let mut axes = [DVec3::ZERO; 3];
-        for w in 0..3 {
-            let column = columns[source[w]];
-            axes[w] = if positive[w] { column } else { -column };
-            if !positive[w] {
-                origin += column * (out_dims[w] - 1) as f64;
-            }
-        }
-        let matrix = DMat3::from_cols(axes[0], axes[1], axes[2]);
-        let geometry = Geometry::new(out_dims, DAffine3::from_mat3_translation(matrix, origin))?;
-        let at = |w: usize, n: usize| strides[source[w]] * if positive[w] { n } else { out_dims[w] - 1 - n };
-        let mut data = vec![0.0; self.data.len()];
-        data.par_chunks_mut(out_dims[0] * out_dims[1]).enumerate().for_each(|(k, slab)| {
-            for (j, row) in slab.chunks_mut(out_dims[0]).enumerate() {
-                let base = at(2, k) + at(1, j);
-                for (i, value) in row.iter_mut().enumerate() {
-                    *value = self.data[base + at(0, i)];
-                }
-            }
-        });
-        Self::new(geometry, data)
-    }
-
-    /// Resampled to `spacing_mm` with voxel 0 kept in place, as MONAI's `Spacing`: n' = round((n−1)·old/new + 1).
+    /// The directions stay, shear goes (the new matrix is Q · diag(spacing), where M = Q · U and U is upper triangular). The size is round(extent between the outer voxel centres + 1), halves to even. The first voxel stays in place, unless
+    /// no corner of the old grid is the least along all new axes to within 1e-8 voxels, as happens to oblique grids whose
+    /// affine was rounded to 32 bits: then the middles of both grids are laid on one another. A grid that would change by less
+    /// than 1e-3 is returned as it is.
     ///
     /// # Errors
     /// If the result would have no sensible size.
     pub fn to_spacing(self, spacing_mm: [f64; 3], interpolation: Interpolation) -> Result<Self, VolumeError> {
-        let (dims, old) = (self.dims(), self.geometry.spacing_mm());
-        let ratio = DVec3::from_array(spacing_mm) / old;
-        if (ratio - DVec3::ONE).abs().max_element() < 1e-9 {
-            return Ok(self);
+        match resampling(self.geometry(), spacing_mm)? {
+            Some((geometry, source_from_out)) => self.sampled(geometry, source_from_out, interpolation),
+            None => Ok(self),
         }
-        let out_dims: [usize; 3] = std::array::from_fn(|a| {
-            let exact = (dims[a] - 1) as f64 / ratio[a] + 1.0;
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "saturates; checked by Geometry::new"
-            )]
-            let rounded = exact.round_ties_even().max(1.0) as usize;
-            rounded
-        });
-        self.sampled(out_dims, ratio, interpolation)
     }
 
     /// Resized to `out_dims` with the first and last voxels kept in place (`align_corners`).
     ///
     /// # Errors
     /// If `out_dims` has a zero.
-    pub fn resized(&self, out_dims: [usize; 3], interpolation: Interpolation) -> Result<Self, VolumeError> {
+    pub fn resized(self, out_dims: [usize; 3], interpolation: Interpolation) -> Result<Self, VolumeError> {
         let dims = self.dims();
+        if dims == out_dims {
+            return Ok(self);
+        }
         let step = DVec3::from_array(std::array::from_fn(|a| {
             // A single voxel has no extent to stretch over; it keeps its own spacing.
             if out_dims[a] > 1 && dims[a] > 1 { (dims[a] - 1) as f64 / (out_dims[a] - 1) as f64 } else { 1.0 }
         }));
-        self.sampled(out_dims, step, interpolation)
+        let old = self.geometry().world_from_voxel();
+        let affine = DAffine3::from_mat3_translation(old.matrix3 * DMat3::from_diagonal(step), old.translation);
+        self.sampled(Geometry::new(out_dims, affine)?, DAffine3::from_scale(step), interpolation)
     }
 
-    /// Value j of the result is the source at j · `step`, clamped to the border.
-    fn sampled(&self, out_dims: [usize; 3], step: DVec3, interpolation: Interpolation) -> Result<Self, VolumeError> {
-        let old = self.geometry.world_from_voxel();
-        let matrix = old.matrix3 * DMat3::from_diagonal(step);
-        let geometry = Geometry::new(out_dims, DAffine3::from_mat3_translation(matrix, old.translation))?;
+    /// The nearest value at each place of `file`, as the inverse of a crop out of the grid `uncropped`: places beyond that grid
+    /// take its border, places outside the crop are 0.
+    pub(crate) fn restored(&self, uncropped: &Geometry, file: &Geometry) -> Result<Self, VolumeError> {
+        let full_from_file = uncropped.voxel_from_world() * file.world_from_voxel();
+        let full_last = DVec3::from_array(uncropped.dims().map(|d| (d - 1) as f64));
+        let crop_from_full = self.geometry().voxel_from_world() * uncropped.world_from_voxel();
+        let [nx, ny, _] = file.dims();
         let dims = self.dims();
-        let taps = |a: usize| -> Vec<(usize, usize, f32)> {
-            (0..out_dims[a]).map(|n| tap(n as f64 * step[a], dims[a], interpolation)).collect()
-        };
-        let (tx, ty, tz) = (taps(0), taps(1), taps(2));
-        let (row, slab) = (dims[0], dims[0] * dims[1]);
-        let src = &self.data;
-        let mut data = zeros(&geometry)?;
-        data.par_chunks_mut(out_dims[0] * out_dims[1]).zip(&tz).for_each(|(out_slab, &(z0, z1, wz))| {
-            // Blend the two source rows of each pair of slabs once, then interpolate along the row.
-            let mut blended = vec![0.0_f32; row];
-            for (out_row, &(y0, y1, wy)) in out_slab.chunks_mut(out_dims[0]).zip(&ty) {
-                let at = |z: usize, y: usize| &src[z * slab + y * row..][..row];
-                let (a, b, c, d) = (at(z0, y0), at(z0, y1), at(z1, y0), at(z1, y1));
-                for (n, v) in blended.iter_mut().enumerate() {
-                    let lower = a[n] + (b[n] - a[n]) * wy;
-                    let upper = c[n] + (d[n] - c[n]) * wy;
-                    *v = lower + (upper - lower) * wz;
-                }
-                for (v, &(x0, x1, wx)) in out_row.iter_mut().zip(&tx) {
-                    *v = blended[x0] + (blended[x1] - blended[x0]) * wx;
+        let mut data = zeros(file)?;
+        data.par_chunks_mut(nx * ny).enumerate().for_each(|(k, slab)| {
+            for (n, value) in slab.iter_mut().enumerate() {
+                let place = DVec3::new((n % nx) as f64, (n / nx) as f64, k as f64);
+                let full = full_from_file.transform_point3(place).clamp(DVec3::ZERO, full_last);
+                let full = DVec3::from_array(full.to_array().map(f64::round_ties_even));
+                let at = crop_from_full.transform_point3(full).round();
+                if (0..3).all(|a| at[a] >= 0.0 && at[a] < dims[a] as f64) {
+                    let [i, j, k] = at.to_array().map(|v| v as usize);
+                    *value = self.data()[i + dims[0] * (j + dims[1] * k)];
                 }
             }
         });
-        Self::new(geometry, data)
+        Self::new(*file, data)
     }
 
-    /// The part from `start`, `size` voxels long; it must lie inside.
-    ///
-    /// # Errors
-    /// If it does not.
-    pub fn cropped(&self, start: [usize; 3], size: [usize; 3]) -> Result<Self, VolumeError> {
-        self.window(start.map(|s| s as isize), size)
-    }
-
-    /// Padded with zeros to at least `least`, the smaller half before (MONAI's symmetric `SpatialPad`).
-    ///
-    /// # Errors
-    /// If the result is too large to index.
-    pub fn padded(self, least: [usize; 3]) -> Result<Self, VolumeError> {
-        let dims = self.dims();
-        let out: [usize; 3] = std::array::from_fn(|a| dims[a].max(least[a]));
-        let start = std::array::from_fn(|a| -(((out[a] - dims[a]) / 2) as isize));
-        if out == dims { Ok(self) } else { self.window(start, out) }
-    }
-
-    /// The box of values above `threshold` as (start, size); `None` if there is none.
-    pub fn foreground_box(&self, threshold: f32) -> Option<([usize; 3], [usize; 3])> {
-        let [nx, ny, _] = self.dims();
-        let (mut low, mut high) = ([usize::MAX; 3], [0_usize; 3]);
-        for (n, row) in self.data.chunks(nx).enumerate() {
-            let Some(first) = row.iter().position(|&v| v > threshold) else { continue };
-            let last = row.iter().rposition(|&v| v > threshold).unwrap_or(first);
-            let at = [(first, last), (n % ny, n % ny), (n / ny, n / ny)];
-            for a in 0..3 {
-                low[a] = low[a].min(at[a].0);
-                high[a] = high[a].max(at[a].1);
-            }
-        }
-        (low[0] != usize::MAX).then(|| (low, std::array::from_fn(|a| high[a] + 1 - low[a])))
-    }
-
-    /// Copies the box at `start`, `size` long, to `out` with z fastest, the layout of a tensor [X, Y, Z].
-    ///
-    /// # Panics
-    /// If the box does not lie inside or `out` has another length.
-    pub fn copy_crop(&self, start: [usize; 3], size: [usize; 3], out: &mut [f32]) {
-        let [nx, ny, nz] = self.dims();
-        assert!(
-            start[0] + size[0] <= nx && start[1] + size[1] <= ny && start[2] + size[2] <= nz,
-            "the crop lies inside"
-        );
-        assert_eq!(out.len(), size.iter().product::<usize>(), "one place for each value");
-        for k in 0..size[2] {
-            for j in 0..size[1] {
-                let from = start[0] + nx * (start[1] + j + ny * (start[2] + k));
-                for (i, &value) in self.data[from..from + size[0]].iter().enumerate() {
-                    out[(i * size[1] + j) * size[2] + k] = value;
-                }
-            }
-        }
-    }
-
-    /// A box that may reach outside, where it is zero.
-    fn window(&self, start: [isize; 3], size: [usize; 3]) -> Result<Self, VolumeError> {
-        let old = self.geometry.world_from_voxel();
-        let shift = DVec3::from_array(start.map(|s| s as f64));
-        let affine = DAffine3::from_mat3_translation(old.matrix3, old.transform_point3(shift));
-        let geometry = Geometry::new(size, affine)?;
-        let dims = self.dims();
+    /// The value of place p of the new grid is that of this one at `source_from_out` · p, clamped to the border.
+    fn sampled(
+        &self,
+        geometry: Geometry,
+        source_from_out: DAffine3,
+        interpolation: Interpolation,
+    ) -> Result<Self, VolumeError> {
         let mut data = zeros(&geometry)?;
-        // Where source and result overlap along x, in result and source indices.
-        let from = start[0].max(0) as usize;
-        let to = (start[0] + size[0] as isize).clamp(0, dims[0] as isize) as usize;
-        if from < to {
-            let out_x = (from as isize - start[0]) as usize;
-            for k in 0..size[2] {
-                for j in 0..size[1] {
-                    let (y, z) = (start[1] + j as isize, start[2] + k as isize);
-                    if y < 0 || z < 0 || y >= dims[1] as isize || z >= dims[2] as isize {
-                        continue;
-                    }
-                    let src = dims[0] * (y as usize + dims[1] * z as usize);
-                    let dst = out_x + size[0] * (j + size[1] * k);
-                    data[dst..dst + to - from].copy_from_slice(&self.data[src + from..src + to]);
-                }
-            }
+        if let Some((step, offset)) = step_along_axes(source_from_out, geometry.dims()) {
+            self.sample_along_axes(geometry.dims(), step, offset, interpolation, &mut data);
+        } else {
+            self.sample_anywhere(geometry.dims(), source_from_out, interpolation, &mut data);
         }
         Self::new(geometry, data)
     }
-}
 
-/// Most values of a grid: 8 GB of them. A header that claims metres per voxel asks for far more.
-const MAX_VALUES: usize = 2_000_000_000;
-
-/// One zero for each voxel, if they fit.
-fn zeros(geometry: &Geometry) -> Result<Vec<f32>, VolumeError> {
-    let count = geometry.num_voxels();
-    let mut data = Vec::new();
-    if count > MAX_VALUES || data.try_reserve_exact(count).is_err() {
-        return Err(VolumeError::TooLarge(count / 1_000_000));
+    /// Source axes run along the new ones: each axis has its own table of neighbours and weights.
+    fn sample_along_axes(
+        &self,
+        out_dims: [usize; 3],
+        step: DVec3,
+        offset: DVec3,
+        interpolation: Interpolation,
+        data: &mut [f32],
+    ) {
+        let dims = self.dims();
+        let taps = |a: usize| -> Vec<Tap> {
+            (0..out_dims[a]).map(|n| Tap::at(n as f64 * step[a] + offset[a], dims[a], interpolation)).collect()
+        };
+        let (tx, ty, tz) = (taps(0), taps(1), taps(2));
+        let (row, slab) = (dims[0], dims[0] * dims[1]);
+        let src = self.data();
+        data.par_chunks_mut(out_dims[0] * out_dims[1]).zip(&tz).for_each(|(out_slab, z)| {
+            // Blend the two source rows of each pair of slabs once, then interpolate along the row. 64-bit like MONAI.
+            let mut blended = vec![0.0_f64; row];
+            for (out_row, y) in out_slab.chunks_mut(out_dims[0]).zip(&ty) {
+                let at = |z: usize, y: usize| &src[z * slab + y * row..][..row];
+                let (a, b, c, d) = (at(z.low, y.low), at(z.low, y.high), at(z.high, y.low), at(z.high, y.high));
+                for (n, v) in blended.iter_mut().enumerate() {
+                    let lower = mix(a[n].into(), b[n].into(), y.weight);
+                    let upper = mix(c[n].into(), d[n].into(), y.weight);
+                    *v = mix(lower, upper, z.weight);
+                }
+                for (v, x) in out_row.iter_mut().zip(&tx) {
+                    *v = mix(blended[x.low], blended[x.high], x.weight) as f32;
+                }
+            }
+        });
     }
-    data.resize(count, 0.0);
-    Ok(data)
+
+    /// Source axes are turned or sheared against the new ones.
+    fn sample_anywhere(
+        &self,
+        out_dims: [usize; 3],
+        source_from_out: DAffine3,
+        interpolation: Interpolation,
+        data: &mut [f32],
+    ) {
+        let dims = self.dims();
+        let src = self.data();
+        data.par_chunks_mut(out_dims[0] * out_dims[1]).enumerate().for_each(|(k, slab)| {
+            for (n, value) in slab.iter_mut().enumerate() {
+                let place = DVec3::new((n % out_dims[0]) as f64, (n / out_dims[0]) as f64, k as f64);
+                let at = source_from_out.transform_point3(place);
+                let [x, y, z] = std::array::from_fn(|a| Tap::at(at[a], dims[a], interpolation));
+                let get = |x: usize, y: usize, z: usize| f64::from(src[x + dims[0] * (y + dims[1] * z)]);
+                let line = |y: usize, z: usize| mix(get(x.low, y, z), get(x.high, y, z), x.weight);
+                let plane = |z: usize| mix(line(y.low, z), line(y.high, z), y.weight);
+                *value = mix(plane(z.low), plane(z.high), z.weight) as f32;
+            }
+        });
+    }
 }
 
-/// The two neighbours and the weight of the second at source position `x` on an axis of `n` voxels.
-fn tap(x: f64, n: usize, interpolation: Interpolation) -> (usize, usize, f32) {
-    let last = n - 1;
-    let x = x.clamp(0.0, last as f64);
-    match interpolation {
-        Interpolation::Nearest => {
-            let nearest = x.round_ties_even() as usize;
-            (nearest, nearest, 0.0)
+/// The grid of `spacing_mm` and the way from it to the old one, as [`Grid::to_spacing`] takes it; `None` if nothing would change.
+pub(crate) fn resampling(
+    geometry: &Geometry,
+    spacing_mm: [f64; 3],
+) -> Result<Option<(Geometry, DAffine3)>, VolumeError> {
+    let old = geometry.world_from_voxel();
+    let Target { dims, affine } = spaced(geometry, spacing_mm);
+    let source_from_out = old.inverse() * affine;
+    let is_close = |a: DAffine3, b: DAffine3| {
+        let mut pairs = a.to_cols_array().into_iter().zip(b.to_cols_array());
+        pairs.all(|(a, b)| (a - b).abs() <= AFFINE_TOLERANCE + 1e-5 * b.abs())
+    };
+    if geometry.dims() == dims && (is_close(old, affine) || is_close(source_from_out, DAffine3::IDENTITY)) {
+        return Ok(None);
+    }
+    Ok(Some((Geometry::new(dims, affine)?, source_from_out)))
+}
+
+/// Step and offset along each source axis, if the axes of both grids run alike over `dims` voxels.
+pub(crate) fn step_along_axes(source_from_out: DAffine3, dims: [usize; 3]) -> Option<(DVec3, DVec3)> {
+    let matrix = source_from_out.matrix3;
+    let last = DVec3::from_array(dims.map(|d| (d - 1) as f64));
+    let diagonal = DVec3::new(matrix.x_axis.x, matrix.y_axis.y, matrix.z_axis.z);
+    let mixed =
+        (matrix - DMat3::from_diagonal(diagonal)).to_cols_array().into_iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+    (mixed * last.max_element() < MIXED).then_some((diagonal, source_from_out.translation))
+}
+
+/// A grid to resample to.
+struct Target {
+    dims: [usize; 3],
+    affine: DAffine3,
+}
+
+/// The grid of `spacing_mm` along the directions of `geometry`.
+fn spaced(geometry: &Geometry, spacing_mm: [f64; 3]) -> Target {
+    let dims = geometry.dims();
+    let (old, old_spacing) = (geometry.world_from_voxel(), geometry.spacing_mm());
+    let spacing = DVec3::from_array(std::array::from_fn(|a| {
+        if (old_spacing[a] - spacing_mm[a]).abs() <= AFFINE_TOLERANCE { old_spacing[a] } else { spacing_mm[a] }
+    }));
+    let matrix = without_shear(old.matrix3) * DMat3::from_diagonal(spacing);
+    let new_from_old = matrix.inverse() * old.matrix3;
+    let last = DVec3::from_array(dims.map(|d| (d - 1) as f64));
+    // x slowest, as MONAI goes through them.
+    let corners: [DVec3; 8] = std::array::from_fn(|n| {
+        let pick = |axis: usize| if n >> (2 - axis) & 1 == 1 { last[axis] } else { 0.0 };
+        DVec3::new(pick(0), pick(1), pick(2))
+    });
+    // In new voxels. The common translation matters to the rounding of the differences, as it does in MONAI.
+    let shift = matrix.inverse() * old.translation;
+    let placed = corners.map(|c| new_from_old * c + shift);
+    let low = placed.into_iter().reduce(DVec3::min).unwrap_or(shift);
+    let high = placed.into_iter().reduce(DVec3::max).unwrap_or(shift);
+    let exact = high - low + DVec3::ONE;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates; checked by Geometry::new")]
+    let out_dims = exact.to_array().map(|n| n.round_ties_even().max(1.0) as usize);
+    let kept = (0..8).find(|&n| (low - placed[n]).abs().max_element() <= CORNER_TOLERANCE);
+    let origin = if let Some(n) = kept {
+        old.transform_point3(corners[n])
+    } else {
+        let half = |dims: [usize; 3]| DVec3::from_array(dims.map(|d| d as f64 / 2.0));
+        old.transform_point3(half(dims)) - matrix * half(out_dims)
+    };
+    Target { dims: out_dims, affine: DAffine3::from_mat3_translation(matrix, origin) }
+}
+
+/// Q of M = Q · U with U upper triangular and its diagonal above 0: the first axis keeps its direction, the second its plane.
+fn without_shear(m: DMat3) -> DMat3 {
+    let x = m.x_axis.normalize();
+    let y = (m.y_axis - x * x.dot(m.y_axis)).normalize();
+    let z = m.z_axis - x * x.dot(m.z_axis);
+    DMat3::from_cols(x, y, (z - y * y.dot(z)).normalize())
+}
+
+pub(crate) fn mix(a: f64, b: f64, weight: f64) -> f64 {
+    a + (b - a) * weight
+}
+
+/// The two neighbours of a place on an axis, and the weight of the second.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tap {
+    pub low: usize,
+    pub high: usize,
+    pub weight: f64,
+}
+
+impl Tap {
+    /// At `x` on an axis of `n` voxels, clamped to it.
+    pub fn at(x: f64, n: usize, interpolation: Interpolation) -> Self {
+        let last = n - 1;
+        let x = x.clamp(0.0, last as f64);
+        match interpolation {
+            Interpolation::Nearest => {
+                let nearest = x.round_ties_even() as usize;
+                Self { low: nearest, high: nearest, weight: 0.0 }
+            }
+            Interpolation::Linear => {
+                let low = (x.floor() as usize).min(last);
+                Self { low, high: (low + 1).min(last), weight: x - low as f64 }
+            }
         }
-        Interpolation::Linear => {
-            let low = (x.floor() as usize).min(last);
-            (low, (low + 1).min(last), (x - low as f64) as f32)
-        }
+    }
+
+    /// The same, counted from `first`.
+    pub fn minus(self, first: usize) -> Self {
+        Self { low: self.low - first, high: self.high - first, ..self }
     }
 }
 
@@ -292,7 +274,7 @@ pub fn reduce_by(grid: &Grid, factor: [usize; 3]) -> Result<Grid, VolumeError> {
     let dims = grid.dims();
     let out_dims: [usize; 3] = std::array::from_fn(|a| dims[a].div_ceil(factor[a]));
     let f = DVec3::from_array(factor.map(|f| f as f64));
-    let old = grid.geometry.world_from_voxel();
+    let old = grid.geometry().world_from_voxel();
     let origin = old.transform_point3((f - DVec3::ONE) / 2.0);
     let affine = DAffine3::from_mat3_translation(old.matrix3 * DMat3::from_diagonal(f), origin);
     let geometry = Geometry::new(out_dims, affine)?;
@@ -306,7 +288,7 @@ pub fn reduce_by(grid: &Grid, factor: [usize; 3]) -> Result<Grid, VolumeError> {
                 for y in range(1, j) {
                     let row = dims[0] * (y + dims[1] * z);
                     for x in range(0, i) {
-                        sum += grid.data[row + x];
+                        sum += grid.data()[row + x];
                         count += 1.0;
                     }
                 }

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use glam::DVec3;
+use rayon::prelude::*;
 
 use crate::{Geometry, VolumeError};
 
@@ -151,6 +152,26 @@ macro_rules! voxel_types {
             /// The real values as f32.
             pub fn to_f32(&self, rescale: Rescale) -> Vec<f32> {
                 match self { $(Self::$variant(v) => v.iter().map(|&x| rescale.apply(x as f64) as f32).collect(),)* }
+            }
+
+            /// The real values at the crossings of three lists of offsets (an index is the sum of one of each), x fastest.
+            ///
+            /// # Panics
+            /// If a sum is beyond the end.
+            pub(crate) fn gather(&self, rescale: Rescale, offsets: [&[usize]; 3], out: &mut [f32]) {
+                let [xs, ys, zs] = offsets;
+                match self {
+                    $(Self::$variant(v) => {
+                        let planes = out.par_chunks_mut((xs.len() * ys.len()).max(1)).zip(zs);
+                        planes.for_each(|(plane, z)| {
+                            for (row, y) in plane.chunks_mut(xs.len().max(1)).zip(ys) {
+                                for (value, x) in row.iter_mut().zip(xs) {
+                                    *value = rescale.apply(v[x + y + z] as f64) as f32;
+                                }
+                            }
+                        });
+                    })*
+                }
             }
 
             /// The bytes in this machine's order.

@@ -3,7 +3,10 @@ use voco_shaders::cpu::nearest_label;
 use voco_volume::{Geometry, LabelTable, Rescale, SlicePlane, Volume, Voxels};
 
 use super::{Gpu, LOOK, Noise, oblique, pixels, view_of, volume_of};
-use crate::{LabelTexture, Quality, RenderError, SliceLook, TransferFunction, VolumeCamera};
+use crate::{
+    Comparison, ComparisonColors, ComparisonStyle, LabelTexture, Quality, RenderError, SliceLabels, SliceLook,
+    TransferFunction, VolumeCamera,
+};
 
 const SIZE: [u32; 2] = [64, 50];
 
@@ -28,7 +31,15 @@ fn overlays_show_exactly_the_voxel_that_holds_the_pixel() {
             let view = view_of(volume.geometry(), plane, SIZE);
             let rgba = gpu
                 .renderer
-                .render_slice_to_rgba(&gpu.ctx, &mut gpu.state, None, Some(&texture), &view, &LOOK, &[])
+                .render_slice_to_rgba(
+                    &gpu.ctx,
+                    &mut gpu.state,
+                    None,
+                    SliceLabels::of(Some(&texture)),
+                    &view,
+                    &LOOK,
+                    &[],
+                )
                 .unwrap();
             for (n, at) in pixels(SIZE) {
                 let pos = volume.geometry().voxel_from_world().transform_point3(view.world_from_pixel(at));
@@ -53,8 +64,10 @@ fn outlines_are_a_pixel_wide_and_leave_the_inside_free() {
     let mut view = view_of(&geometry, SlicePlane::Axial, [80, 80]);
     view.center_mm_on_picture = glam::DVec2::ZERO;
     let look = SliceLook { label_outline: true, ..LOOK };
-    let rgba =
-        gpu.renderer.render_slice_to_rgba(&gpu.ctx, &mut gpu.state, None, Some(&texture), &view, &look, &[]).unwrap();
+    let rgba = gpu
+        .renderer
+        .render_slice_to_rgba(&gpu.ctx, &mut gpu.state, None, SliceLabels::of(Some(&texture)), &view, &look, &[])
+        .unwrap();
     let drawn = rgba.chunks(4).filter(|p| p[..3] != [0; 3]).count();
     assert_eq!(drawn, 4 * 39, "the rim of a square of 40 pixels");
 }
@@ -116,4 +129,72 @@ fn labels_in_3d_show_in_their_colour_where_the_image_is_clear() {
     table.set_visible(3, false);
     labels.set_colors(&gpu.ctx, &table);
     assert!(draw(&mut gpu).chunks(4).all(|p| p == [0, 0, 0, 255]));
+}
+
+#[test]
+fn a_comparison_colours_agreement_and_each_kind_of_difference() {
+    let Some(mut gpu) = Gpu::new() else { return };
+    let (volume, ids) = label_volume(5);
+    let other: Vec<u16> = ids.iter().rev().copied().collect();
+    let reference = Volume::new(*volume.geometry(), Voxels::U16(other.clone().into()), Rescale::IDENTITY).unwrap();
+    let table = LabelTable::from_ids(1..=5, |_| None);
+    let [texture, reference] = [&volume, &reference].map(|v| LabelTexture::upload(&gpu.ctx, v, &table).unwrap());
+    let maps = SliceLabels { labels: Some(&texture), reference: Some(&reference) };
+    let view = view_of(volume.geometry(), SlicePlane::Coronal, SIZE);
+    for class in [None, Some(3)] {
+        let comparison = Comparison { style: ComparisonStyle::Differences, class };
+        let look = SliceLook { comparison, ..LOOK };
+        let rgba = gpu.renderer.render_slice_to_rgba(&gpu.ctx, &mut gpu.state, None, maps, &view, &look, &[]).unwrap();
+        let mut seen = std::collections::BTreeSet::new();
+        for (n, at) in pixels(SIZE) {
+            let pos = volume.geometry().voxel_from_world().transform_point3(view.world_from_pixel(at));
+            if ((pos + 0.5) - (pos + 0.5).round()).abs().min_element() < 1e-3 {
+                continue;
+            }
+            let id = |ids: &[u16]| Some(nearest_label(ids, volume.dims(), pos.as_vec3()));
+            let [a, b] = [id(&ids), id(&other)].map(|id| id.filter(|&id| class.is_none_or(|c| c == id)).unwrap_or(0));
+            let expected = match (a, b) {
+                (0, 0) => [0; 3],
+                // Areas of agreement are kept faint.
+                (a, b) if a == b => ComparisonColors::AGREEMENT.map(|c| (f32::from(c) * 0.6).round() as u8),
+                (_, 0) => ComparisonColors::PREDICTION,
+                (0, _) => ComparisonColors::REFERENCE,
+                _ => ComparisonColors::OTHER_CLASS,
+            };
+            seen.insert(expected);
+            for (got, want) in rgba[n..n + 3].iter().zip(expected) {
+                assert!(got.abs_diff(want) <= 1, "{a} and {b} at {at}: {:?}, not {expected:?}", &rgba[n..n + 3]);
+            }
+        }
+        assert_eq!(seen.len(), if class.is_none() { 5 } else { 4 }, "every case was there");
+    }
+}
+
+#[test]
+fn a_map_written_in_parts_is_the_map_uploaded_at_once() {
+    let Some(mut gpu) = Gpu::new() else { return };
+    // 5 fits R8Uint, 60000 needs R16Uint.
+    for greatest in [5, 60_000] {
+        let (volume, ids) = label_volume(greatest);
+        let table = LabelTable::from_ids(ids.iter().copied(), |_| None);
+        let whole = LabelTexture::upload(&gpu.ctx, &volume, &table).unwrap();
+        let parts = LabelTexture::empty(&gpu.ctx, volume.geometry(), &table).unwrap();
+        let [x, y, z] = volume.dims();
+        for (from, to) in [(0, 2), (2, 3), (3, z)] {
+            let part = &ids[x * y * from..x * y * to];
+            parts.write(&gpu.ctx, [0, 0, from], [x, y, to - from], part);
+        }
+        // One voxel, and one that lies outside.
+        parts.write(&gpu.ctx, [3, 2, 1], [1, 1, 1], &[ids[3 + x * (2 + y)]]);
+        parts.write(&gpu.ctx, [x, 0, 0], [1, 1, 1], &[1]);
+        assert_eq!(parts.visible_bricks(), whole.visible_bricks());
+        for plane in SlicePlane::ALL {
+            let view = view_of(volume.geometry(), plane, SIZE);
+            let [a, b] = [&whole, &parts].map(|texture| {
+                let labels = SliceLabels::of(Some(texture));
+                gpu.renderer.render_slice_to_rgba(&gpu.ctx, &mut gpu.state, None, labels, &view, &LOOK, &[]).unwrap()
+            });
+            assert_eq!(a, b, "{plane:?} with ids up to {greatest}");
+        }
+    }
 }

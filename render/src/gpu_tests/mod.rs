@@ -8,7 +8,10 @@ mod slice;
 use glam::{DAffine3, DMat3, DQuat, DVec2, DVec3};
 use voco_volume::{Geometry, Rescale, SliceFrame, SlicePlane, Volume, Voxels};
 
-use crate::{PreparedVolume, RenderContext, Renderer, SliceLook, SliceView, UploadLimits, ViewState, VolumeTexture};
+use crate::{
+    Comparison, ComparisonStyle, PreparedVolume, RenderContext, Renderer, SliceLook, SliceView, UploadLimits,
+    ViewState, VolumeTexture,
+};
 
 struct Gpu {
     ctx: RenderContext,
@@ -83,7 +86,13 @@ fn view_of(geometry: &Geometry, plane: SlicePlane, size_px: [u32; 2]) -> SliceVi
     view
 }
 
-const LOOK: SliceLook = SliceLook { window_width: 2000.0, window_level: 0.0, label_opacity: 1.0, label_outline: false };
+const LOOK: SliceLook = SliceLook {
+    window_width: 2000.0,
+    window_level: 0.0,
+    label_opacity: 1.0,
+    label_outline: false,
+    comparison: Comparison { style: ComparisonStyle::Off, class: None },
+};
 
 /// Every pixel with the middle of it.
 fn pixels(size: [u32; 2]) -> impl Iterator<Item = (usize, DVec2)> {

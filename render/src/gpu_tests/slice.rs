@@ -3,7 +3,7 @@ use voco_shaders::cpu::{Texels, window_level};
 use voco_volume::{Geometry, SlicePlane, Volume};
 
 use super::{Gpu, LOOK, Noise, is_at_border, oblique, pixels, view_of, volume_of};
-use crate::{Line, RenderContext, RenderError, Renderer, SliceView, UploadLimits, ViewState};
+use crate::{Line, RenderContext, RenderError, Renderer, SliceLabels, SliceView, UploadLimits, ViewState};
 
 const SIZE: [u32; 2] = [61, 47];
 
@@ -41,7 +41,7 @@ fn slices_are_those_of_the_twin_on_an_oblique_grid() {
         let view = view_of(volume.geometry(), plane, SIZE);
         let rgba = gpu
             .renderer
-            .render_slice_to_rgba(&gpu.ctx, &mut gpu.state, Some(&texture), None, &view, &LOOK, &[])
+            .render_slice_to_rgba(&gpu.ctx, &mut gpu.state, Some(&texture), SliceLabels::NONE, &view, &LOOK, &[])
             .unwrap();
         let box_max = volume.geometry().voxel_box().max;
         let difference = difference(&rgba, &view, texels, volume.geometry().voxel_from_world(), box_max);
@@ -64,8 +64,10 @@ fn a_reduced_volume_lies_where_the_full_one_does() {
     let mut view = view_of(&geometry, SlicePlane::Axial, SIZE);
     view.center_mm_on_picture = DVec2::ZERO;
     view.mm_per_pixel *= 0.7;
-    let rgba =
-        gpu.renderer.render_slice_to_rgba(&gpu.ctx, &mut gpu.state, Some(&texture), None, &view, &LOOK, &[]).unwrap();
+    let rgba = gpu
+        .renderer
+        .render_slice_to_rgba(&gpu.ctx, &mut gpu.state, Some(&texture), SliceLabels::NONE, &view, &LOOK, &[])
+        .unwrap();
     let data = volume.to_f32();
     let texels = Texels { data: &data, dims: volume.dims() };
     let difference = difference(&rgba, &view, texels, geometry.voxel_from_world(), geometry.voxel_box().max);
@@ -86,15 +88,16 @@ fn targets_that_encode_by_themselves_get_the_same_picture() {
     };
     let plain = gpu
         .renderer
-        .render_slice_to_rgba(&gpu.ctx, &mut gpu.state, Some(&texture), None, &view, &LOOK, &[line])
+        .render_slice_to_rgba(&gpu.ctx, &mut gpu.state, Some(&texture), SliceLabels::NONE, &view, &LOOK, &[line])
         .unwrap();
     let middle = (20 * SIZE[0] as usize + 30) * 4;
     assert_eq!(plain[middle..middle + 4], [250, 120, 30, 255]);
     for format in [wgpu::TextureFormat::Rgba8UnormSrgb, wgpu::TextureFormat::Bgra8Unorm] {
         let renderer = Renderer::new(&gpu.ctx, format);
         let mut state = ViewState::new(&gpu.ctx, &renderer);
-        let other =
-            renderer.render_slice_to_rgba(&gpu.ctx, &mut state, Some(&texture), None, &view, &LOOK, &[line]).unwrap();
+        let other = renderer
+            .render_slice_to_rgba(&gpu.ctx, &mut state, Some(&texture), SliceLabels::NONE, &view, &LOOK, &[line])
+            .unwrap();
         let differences = plain.iter().zip(&other).filter(|(a, b)| a.abs_diff(**b) > 1).count();
         // Half-covered line edges are blended in another space.
         assert!(differences <= SIZE[0] as usize * 4 * 3, "{format:?}: {differences}");
@@ -113,7 +116,10 @@ fn lines_have_their_width_and_colour() {
         width_px: 2.0,
     };
     let lines = [line(DVec2::new(5.0, 20.0), DVec2::new(35.0, 20.0))];
-    let rgba = gpu.renderer.render_slice_to_rgba(&gpu.ctx, &mut gpu.state, None, None, &view, &LOOK, &lines).unwrap();
+    let rgba = gpu
+        .renderer
+        .render_slice_to_rgba(&gpu.ctx, &mut gpu.state, None, SliceLabels::NONE, &view, &LOOK, &lines)
+        .unwrap();
     let column: u32 = (0..40).map(|y| u32::from(rgba[(y * 40 + 20) * 4])).sum();
     assert!(column.abs_diff(2 * 255) <= 4, "{column}");
     assert_eq!(rgba[(20 * 40 + 1) * 4], 0);
@@ -125,12 +131,13 @@ fn pictures_of_no_size_or_too_large_are_refused_in_one_sentence() {
     let geometry = Geometry::new([4, 4, 4], DAffine3::IDENTITY).unwrap();
     for size in [[0, 10], [10, 1 << 20]] {
         let view = view_of(&geometry, SlicePlane::Axial, size);
-        let refused = gpu.renderer.render_slice_to_rgba(&gpu.ctx, &mut gpu.state, None, None, &view, &LOOK, &[]);
+        let refused =
+            gpu.renderer.render_slice_to_rgba(&gpu.ctx, &mut gpu.state, None, SliceLabels::NONE, &view, &LOOK, &[]);
         assert!(matches!(refused, Err(RenderError::PictureSize { .. })), "{size:?}");
     }
     let renderer = Renderer::new(&gpu.ctx, wgpu::TextureFormat::Rgba16Float);
     let view = view_of(&geometry, SlicePlane::Axial, [8, 8]);
-    let refused = renderer.render_slice_to_rgba(&gpu.ctx, &mut gpu.state, None, None, &view, &LOOK, &[]);
+    let refused = renderer.render_slice_to_rgba(&gpu.ctx, &mut gpu.state, None, SliceLabels::NONE, &view, &LOOK, &[]);
     assert_eq!(refused, Err(RenderError::UnreadableTarget("Rgba16Float".into())));
     assert_eq!(RenderContext::OFFSCREEN_FORMAT, wgpu::TextureFormat::Rgba8Unorm);
 }

@@ -3,9 +3,9 @@ use wgpu::BindingResource::TextureView;
 
 use super::Renderer;
 use crate::{
-    LabelTexture, RenderContext, SliceLook, SliceView, VolumeTexture,
+    ComparisonStyle, LabelTexture, RenderContext, SliceLabels, SliceLook, SliceView, VolumeTexture,
     gpu_data::SliceUniforms,
-    view_state::{SlicePart, bind_group, texture_ids},
+    view_state::{SlicePart, bind_group},
 };
 
 impl Renderer {
@@ -14,19 +14,21 @@ impl Renderer {
         ctx: &RenderContext,
         part: &mut SlicePart,
         volume: Option<&VolumeTexture>,
-        labels: Option<&LabelTexture>,
+        maps: SliceLabels<'_>,
         view: &SliceView,
         look: &SliceLook,
     ) {
-        let uniforms = uniforms(volume, labels, view, look);
+        let uniforms = uniforms(volume, maps, view, look);
         ctx.queue.write_buffer(&part.uniforms, 0, bytemuck::bytes_of(&uniforms));
-        let ids = texture_ids(volume, labels);
+        let SliceLabels { labels, reference } = maps;
+        let ids = [volume.map(|v| v.id), labels.map(|l| l.id), reference.map(|r| r.id)];
         if part.group.as_ref().is_none_or(|(held, _)| *held != ids) {
             let resources = [
                 part.uniforms.as_entire_binding(),
                 TextureView(volume.map_or(&self.no_volume, |v| &v.view)),
                 TextureView(labels.map_or(&self.no_labels, |l| &l.view)),
                 TextureView(labels.map_or(&self.no_colors, |l| &l.colors_view)),
+                TextureView(reference.map_or(&self.no_labels, |r| &r.view)),
             ];
             part.group = Some((ids, bind_group(ctx, "slice", &self.pipelines.slice_layout, &resources)));
         }
@@ -36,7 +38,7 @@ impl Renderer {
 #[expect(clippy::cast_possible_truncation, reason = "differences are taken in f64; what is left fits f32")]
 fn uniforms(
     volume: Option<&VolumeTexture>,
-    labels: Option<&LabelTexture>,
+    SliceLabels { labels, reference }: SliceLabels<'_>,
     view: &SliceView,
     look: &SliceLook,
 ) -> SliceUniforms {
@@ -49,7 +51,15 @@ fn uniforms(
         vectors.map(|v| v.as_vec3().to_array())
     };
     let [origin_texel, right_texel, down_texel] = volume.map_or([[0.0; 3]; 3], |v| place(v.grid.texel_from_world()));
-    let [label_origin, label_right, label_down] = labels.map_or([[0.0; 3]; 3], |l| place(l.grid.texel_from_world()));
+    let place_of = |map: Option<&LabelTexture>| map.map_or([[0.0; 3]; 3], |m| place(m.grid.texel_from_world()));
+    let [label_origin, label_right, label_down] = place_of(labels);
+    let [reference_origin, reference_right, reference_down] = place_of(reference);
+    let comparison = match look.comparison.style {
+        _ if reference.is_none() => 0,
+        ComparisonStyle::Off => 0,
+        ComparisonStyle::Outlines => 1,
+        ComparisonStyle::Differences => 2,
+    };
     let coding = volume.map_or((1.0, 0.0), |v| (v.coding.scale, v.coding.offset));
     let window_width = look.window_width.abs().max(1e-9);
     SliceUniforms {
@@ -68,5 +78,11 @@ fn uniforms(
         pixel_v: (1.0 / height) as f32,
         label_down,
         has_labels: labels.is_some().into(),
+        reference_origin,
+        comparison,
+        reference_right,
+        compared_class: look.comparison.class.unwrap_or(0).into(),
+        reference_down,
+        padding: 0,
     }
 }

@@ -36,7 +36,7 @@ impl Renderer {
         let textures = texture_ids(Some(scene.volume), scene.labels);
         let shown = Shown {
             textures,
-            color_version: scene.labels.map_or(0, LabelTexture::color_version),
+            label_version: scene.labels.map_or(0, LabelTexture::label_version),
             camera: scene.camera.clone(),
             size_px: scene.size_px,
             transfer: scene.transfer.clone(),
@@ -49,7 +49,7 @@ impl Renderer {
         }
         let table = scene.transfer.table(scene.step_mm());
         write_table(ctx, &part.transfer, &table);
-        let key = BrickKey { textures, color_version: shown.color_version, transfer: scene.transfer.clone() };
+        let key = BrickKey { textures, label_version: shown.label_version, transfer: scene.transfer.clone() };
         if part.bricks.as_ref().is_none_or(|b| b.made_for.as_ref() != Some(&key))
             && !write_bricks(ctx, part, scene, &table, key)
         {

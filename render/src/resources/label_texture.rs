@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use glam::DVec3;
+use parking_lot::RwLock;
 use voco_volume::{Box3, Geometry, LabelTable, Volume};
 
 use super::{Reduction, TexelGrid, UploadLimits, next_id, prepared, texture_2d, texture_3d};
@@ -13,22 +14,24 @@ pub struct LabelTexture {
     pub(crate) grid: TexelGrid,
     pub(crate) view: wgpu::TextureView,
     pub(crate) colors_view: wgpu::TextureView,
+    texture: wgpu::Texture,
     colors: wgpu::Texture,
-    bricks: BrickLabels,
+    /// Written while views hold the texture: a prediction comes in parts.
+    bricks: RwLock<BrickLabels>,
     /// One bit per id; atomic, as colours change while views hold the texture.
     visible: Box<[AtomicU64]>,
-    color_version: AtomicU64,
+    label_version: AtomicU64,
 }
 
 /// Which ids occur in each brick of 8³ label voxels.
 #[derive(Debug)]
 struct BrickLabels {
     dims: [usize; 3],
-    starts: Vec<usize>,
-    ids: Vec<u16>,
+    sets: Vec<Vec<u16>>,
 }
 
 const COLORS_SIDE: u32 = 256;
+const WHAT: &str = "the label map";
 
 impl LabelTexture {
     /// Copies a label map to the device; from any thread.
@@ -41,26 +44,104 @@ impl LabelTexture {
         let grid = TexelGrid::within(labels.geometry(), max_side, limits.max_bytes, 1);
         let ids = ids(labels, &grid)?;
         let bricks = BrickLabels::of(&ids, grid.dims);
-        let what = "the label map";
         let texture = if let Some(bytes) = as_bytes(&ids) {
-            texture_3d(ctx, what, wgpu::TextureFormat::R8Uint, grid.dims, &bytes)?
+            texture_3d(ctx, WHAT, wgpu::TextureFormat::R8Uint, grid.dims, &bytes)?
         } else {
-            texture_3d(ctx, what, wgpu::TextureFormat::R16Uint, grid.dims, bytemuck::cast_slice(&ids))?
+            texture_3d(ctx, WHAT, wgpu::TextureFormat::R16Uint, grid.dims, bytemuck::cast_slice(&ids))?
         };
+        Ok(Self::new(ctx, &grid, texture, bricks, table))
+    }
+
+    /// A map of background on a grid, to be written to. It holds ids up to the greatest of `table`.
+    ///
+    /// # Errors
+    /// If the device has no memory for it.
+    pub fn empty(ctx: &RenderContext, geometry: &Geometry, table: &LabelTable) -> Result<Self, RenderError> {
+        let limits = UploadLimits::of(ctx);
+        let max_side = usize::try_from(limits.max_side).unwrap_or(usize::MAX);
+        let grid = TexelGrid::within(geometry, max_side, limits.max_bytes, 1);
+        let wide = table.entries().iter().any(|e| e.id > 255);
+        let format = if wide { wgpu::TextureFormat::R16Uint } else { wgpu::TextureFormat::R8Uint };
+        // Nothing is written: wgpu hands out textures full of zeros.
+        let texture = texture_3d(ctx, WHAT, format, grid.dims, &[])?;
+        let bricks = BrickLabels::empty(grid.dims);
+        Ok(Self::new(ctx, &grid, texture, bricks, table))
+    }
+
+    fn new(
+        ctx: &RenderContext,
+        grid: &TexelGrid,
+        texture: wgpu::Texture,
+        bricks: BrickLabels,
+        table: &LabelTable,
+    ) -> Self {
         let usage = wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST;
         let colors = texture_2d(ctx, "label colours", wgpu::TextureFormat::Rgba8Unorm, [COLORS_SIDE; 2], usage);
         let made = Self {
             id: next_id(),
-            grid,
+            grid: *grid,
             view: texture.create_view(&wgpu::TextureViewDescriptor::default()),
             colors_view: colors.create_view(&wgpu::TextureViewDescriptor::default()),
+            texture,
             colors,
-            bricks,
+            bricks: RwLock::new(bricks),
             visible: (0..1024).map(|_| AtomicU64::new(0)).collect(),
-            color_version: AtomicU64::new(0),
+            label_version: AtomicU64::new(0),
         };
         made.set_colors(ctx, table);
-        Ok(made)
+        made
+    }
+
+    /// Replaces the ids of a box of label voxels (`labels` has i fastest). What lies outside the map, and ids too large for it,
+    /// is left out. Pictures that are drawn later show it.
+    pub fn write(&self, ctx: &RenderContext, start: [usize; 3], size: [usize; 3], labels: &[u16]) {
+        let full = self.grid.geometry.dims();
+        let factor = self.grid.factor;
+        if labels.len() != size.iter().product::<usize>() {
+            return;
+        }
+        // The texels whose middle voxel lies in the box.
+        let middle = |axis: usize, texel: usize| (texel * factor[axis] + factor[axis] / 2).min(full[axis] - 1);
+        let range = |axis: usize| {
+            let inside = |&t: &usize| (start[axis]..start[axis] + size[axis]).contains(&middle(axis, t));
+            let first = (start[axis] / factor[axis]).saturating_sub(1);
+            let last = ((start[axis] + size[axis]) / factor[axis] + 1).min(self.grid.dims[axis]);
+            let mut texels = (first..last).filter(inside);
+            let from = texels.next();
+            from.map(|from| from..texels.next_back().unwrap_or(from) + 1)
+        };
+        let (Some(xs), Some(ys), Some(zs)) = (range(0), range(1), range(2)) else { return };
+        let at = |axis: usize, texel: usize| middle(axis, texel) - start[axis];
+        let mut ids = Vec::with_capacity(xs.len() * ys.len() * zs.len());
+        for z in zs.clone() {
+            for y in ys.clone() {
+                let row = size[0] * (at(1, y) + size[1] * at(2, z));
+                ids.extend(xs.clone().map(|x| labels[row + at(0, x)]));
+            }
+        }
+        let wide = self.texture.format() == wgpu::TextureFormat::R16Uint;
+        let narrow: Vec<u8> =
+            if wide { Vec::new() } else { ids.iter().map(|&id| u8::try_from(id).unwrap_or(0)).collect() };
+        let bytes: &[u8] = if wide { bytemuck::cast_slice(&ids) } else { &narrow };
+        let [x, y, z] = [xs.start, ys.start, zs.start].map(|v| v as u32);
+        let [width, height, depth_or_array_layers] = [xs.len(), ys.len(), zs.len()].map(|v| v as u32);
+        ctx.queue.write_texture(
+            wgpu::TexelCopyTextureInfo {
+                texture: &self.texture,
+                mip_level: 0,
+                origin: wgpu::Origin3d { x, y, z },
+                aspect: wgpu::TextureAspect::All,
+            },
+            bytes,
+            wgpu::TexelCopyBufferLayout {
+                offset: 0,
+                bytes_per_row: Some(width * if wide { 2 } else { 1 }),
+                rows_per_image: Some(height),
+            },
+            wgpu::Extent3d { width, height, depth_or_array_layers },
+        );
+        self.bricks.write().add(&ids, [xs, ys, zs]);
+        self.label_version.fetch_add(1, Ordering::Release);
     }
 
     /// Takes colours and visibility from `table`; ids it does not have are hidden.
@@ -75,7 +156,7 @@ impl LabelTexture {
         for (word, bits) in self.visible.iter().zip(visible) {
             word.store(bits, Ordering::Relaxed);
         }
-        self.color_version.fetch_add(1, Ordering::Release);
+        self.label_version.fetch_add(1, Ordering::Release);
         let layout =
             wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(COLORS_SIDE * 4), rows_per_image: None };
         ctx.queue.write_texture(self.colors.as_image_copy(), bytemuck::cast_slice(&rgba), layout, self.colors.size());
@@ -91,47 +172,48 @@ impl LabelTexture {
         &self.grid.geometry
     }
 
-    /// Changes with every [`Self::set_colors`].
-    pub(crate) fn color_version(&self) -> u64 {
-        self.color_version.load(Ordering::Acquire)
+    /// Changes with every [`Self::set_colors`] and [`Self::write`].
+    pub(crate) fn label_version(&self) -> u64 {
+        self.label_version.load(Ordering::Acquire)
     }
 
     /// The bricks that hold a visible label, as boxes in label texels.
-    pub(crate) fn visible_bricks(&self) -> impl Iterator<Item = Box3> {
+    pub(crate) fn visible_bricks(&self) -> Vec<Box3> {
         let is_visible = |id: u16| self.visible[usize::from(id / 64)].load(Ordering::Relaxed) >> (id % 64) & 1 == 1;
-        let [bx, by, _] = self.bricks.dims;
-        self.bricks.starts.windows(2).enumerate().filter_map(move |(n, range)| {
-            let shows = self.bricks.ids[range[0]..range[1]].iter().any(|&id| is_visible(id));
-            let min = [n % bx, n / bx % by, n / bx / by].map(|c| (c * BRICK) as f64 - 0.5);
-            let min = DVec3::from_array(min);
-            shows.then(|| Box3 { min, max: min + BRICK as f64 })
-        })
+        let bricks = self.bricks.read();
+        let [bx, by, _] = bricks.dims;
+        let shown = bricks.sets.iter().enumerate().filter(|(_, set)| set.iter().any(|&id| is_visible(id)));
+        let corner = |n: usize| DVec3::from_array([n % bx, n / bx % by, n / bx / by].map(|c| (c * BRICK) as f64 - 0.5));
+        shown.map(|(n, _)| Box3 { min: corner(n), max: corner(n) + BRICK as f64 }).collect()
     }
 }
 
 impl BrickLabels {
+    fn empty(dims: [usize; 3]) -> Self {
+        let dims = dims.map(|d| (d - 1) / BRICK + 1);
+        Self { dims, sets: vec![Vec::new(); dims.iter().product()] }
+    }
+
     fn of(ids: &[u16], dims: [usize; 3]) -> Self {
-        let brick_dims = dims.map(|d| (d - 1) / BRICK + 1);
-        let mut sets: Vec<Vec<u16>> = vec![Vec::new(); brick_dims.iter().product()];
-        for (row, values) in ids.chunks_exact(dims[0]).enumerate() {
-            let (y, z) = (row % dims[1], row / dims[1]);
-            let sets = &mut sets[brick_dims[0] * (y / BRICK + brick_dims[1] * (z / BRICK))..];
-            for (set, values) in sets.iter_mut().zip(values.chunks(BRICK)) {
-                let mut last = 0;
-                for &id in values.iter().filter(|&&id| id != 0) {
-                    if id != last && !set.contains(&id) {
-                        set.push(id);
-                    }
-                    last = id;
+        let mut made = Self::empty(dims);
+        made.add(ids, dims.map(|d| 0..d));
+        made
+    }
+
+    /// Takes up the ids of a box of texels. Those that were there before stay: too many bricks cost time, too few a picture.
+    fn add(&mut self, ids: &[u16], [xs, ys, zs]: [std::ops::Range<usize>; 3]) {
+        for (row, values) in ids.chunks_exact(xs.len()).enumerate() {
+            let (y, z) = (ys.start + row % ys.len(), zs.start + row / ys.len());
+            let first = self.dims[0] * (y / BRICK + self.dims[1] * (z / BRICK));
+            let mut last = (usize::MAX, 0);
+            for (x, &id) in xs.clone().zip(values).filter(|(_, id)| **id != 0) {
+                let brick = first + x / BRICK;
+                if last != (brick, id) && !self.sets[brick].contains(&id) {
+                    self.sets[brick].push(id);
                 }
+                last = (brick, id);
             }
         }
-        let mut starts = vec![0];
-        starts.extend(sets.iter().scan(0, |sum, set| {
-            *sum += set.len();
-            Some(*sum)
-        }));
-        Self { dims: brick_dims, starts, ids: sets.concat() }
     }
 }
 

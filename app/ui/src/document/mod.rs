@@ -1,7 +1,23 @@
+mod comparison;
+mod finetune;
+mod label_history;
+mod models;
+mod preflight;
+mod runs;
+mod segment;
 mod session;
 mod training;
 mod view_settings;
 
-pub use session::{Loading, Notice, OpenLabels, OpenVolume, PositionOverlay, Session, VolumeId, Window, WindowPreset};
+pub use comparison::{ClassAgreement, ComparisonReport, ReferenceLabels};
+pub use finetune::{FinetuneJob, FinetuneSetup, FinetuneState};
+pub use label_history::LabelHistory;
+pub use models::{ModelRow, ModelState, ModelsState};
+pub use preflight::{Preflight, PreflightReport};
+pub use runs::{RunCurves, RunSummary, RunsState};
+pub use segment::{CardOf, SegmentJob, SegmentState};
+pub use session::{
+    LabelPreset, Loading, Notice, OpenLabels, OpenVolume, PositionOverlay, Session, VolumeId, Window, WindowPreset,
+};
 pub use training::{Previews, TrainedVolume, TrainingJob, TrainingSetup, TrainingSource, TrainingState};
-pub use view_settings::{LeftDrag, ViewKind, ViewSettings};
+pub use view_settings::{LeftDrag, ViewKind, ViewSettings, Work};

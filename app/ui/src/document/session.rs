@@ -1,13 +1,16 @@
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use glam::DVec3;
-use voco_engine_api::CancelFlag;
+use voco_engine_api::{CancelFlag, Task};
 use voco_render::{LabelTexture, VolumeTexture};
 use voco_volume::position::{Crop, PositionGrid};
 use voco_volume::{Geometry, LabelTable, Recipe, Stats, Volume};
 
-use super::TrainingState;
+use super::{
+    FinetuneState, LabelHistory, ModelsState, Preflight, ReferenceLabels, RunsState, SegmentState, TrainingState,
+};
 
 /// What is open and what is going on.
 #[derive(Default)]
@@ -26,6 +29,20 @@ pub struct Session {
     pub position_asked: Option<(VolumeId, Recipe, u64)>,
     /// Pre-training.
     pub training: TrainingState,
+    /// Segmentation tasks that can be trained or asked for.
+    pub tasks: Vec<Task>,
+    /// Fine-tuning.
+    pub finetune: FinetuneState,
+    /// What a look at the data found.
+    pub preflight: Preflight,
+    /// Segmentation.
+    pub segment: SegmentState,
+    /// Published models.
+    pub models: ModelsState,
+    /// Runs on disk.
+    pub runs: RunsState,
+    /// What label ids may mean.
+    pub label_presets: Vec<LabelPreset>,
     /// The graphics adapter, for the status bar.
     pub adapter_name: String,
 }
@@ -54,11 +71,16 @@ pub struct OpenVolume {
     pub texture: Arc<VolumeTexture>,
     /// Label map over it.
     pub labels: Option<OpenLabels>,
+    /// What was done to it.
+    pub label_history: LabelHistory,
+    /// What the label map is compared with.
+    pub reference: Option<ReferenceLabels>,
     /// Where the base crops lie, once asked for.
     pub position: Option<PositionOverlay>,
 }
 
 /// A label map over a volume.
+#[derive(Clone)]
 pub struct OpenLabels {
     /// Name of the file.
     pub name: String,
@@ -66,8 +88,19 @@ pub struct OpenLabels {
     pub volume: Volume,
     /// Names and colours.
     pub table: LabelTable,
+    /// Where the names come from, for people.
+    pub names_from: String,
     /// Its texture.
     pub texture: Arc<LabelTexture>,
+}
+
+/// The names of a data set's label ids.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LabelPreset {
+    /// The data set.
+    pub title: String,
+    /// By id.
+    pub names: BTreeMap<u16, String>,
 }
 
 /// The position task of one volume.

@@ -3,7 +3,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{OpenVolume, VolumeId};
-use voco_engine_api::{EngineEvent, JobId, Model, Outcome, Phase, PositionPreview, PretrainConfig, StepReport};
+use voco_engine_api::{
+    EngineEvent, JobId, Model, Outcome, Phase, PositionPreview, PositionReport, PretrainConfig, RunEstimate, StepReport,
+};
 
 /// What a run is to be, as the panel edits it.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +18,8 @@ pub struct TrainingSetup {
     pub out: Option<PathBuf>,
     /// Go on from the checkpoint in it.
     pub resume: bool,
+    /// Begin with the weights of this checkpoint or run.
+    pub init: Option<PathBuf>,
 }
 
 /// Where the volumes come from.
@@ -34,6 +38,7 @@ impl Default for TrainingSetup {
             config: PretrainConfig::preset(Model::UnetTiny, 300),
             out: None,
             resume: false,
+            init: None,
         }
     }
 }
@@ -70,10 +75,14 @@ pub struct TrainingJob {
     pub phase: Option<Phase>,
     /// Of the present phase: done and total.
     pub progress: Option<(u64, u64)>,
+    /// What it will need, by a trial before the first step.
+    pub estimate: Option<RunEstimate>,
     /// The device it runs on.
     pub device: String,
     /// All steps so far.
     pub steps: Vec<StepReport>,
+    /// What was found on held-out people so far.
+    pub validations: Vec<PositionReport>,
     /// The latest predictions of each volume.
     pub previews: Previews,
     /// Step of the last checkpoint.
@@ -122,8 +131,10 @@ impl TrainingJob {
             volumes,
             phase: Some(Phase::Preparing),
             progress: None,
+            estimate: None,
             device: String::new(),
             steps: Vec::new(),
+            validations: Vec::new(),
             previews: Previews::default(),
             saved_at: None,
             ended: None,
@@ -158,6 +169,8 @@ impl TrainingState {
             }
             EngineEvent::Progress { job: id, done, total } if *id == job.id => job.progress = Some((*done, *total)),
             EngineEvent::Step { job: id, report } if *id == job.id => job.steps.push(*report),
+            EngineEvent::Estimate { job: id, estimate } if *id == job.id => job.estimate = Some(*estimate),
+            EngineEvent::PositionValidation { job: id, report } if *id == job.id => job.validations.push(*report),
             EngineEvent::CheckpointSaved { job: id, step, .. } if *id == job.id => job.saved_at = Some(*step),
             EngineEvent::Warning { job: id, text } if *id == job.id => job.warnings.push(text.clone()),
             EngineEvent::Ended { job: id, outcome } if *id == job.id => {

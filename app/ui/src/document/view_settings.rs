@@ -51,6 +51,17 @@ pub enum LeftDrag {
     Window,
 }
 
+/// What the right panel is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// VoCo pre-training.
+    Pretrain,
+    /// Training with labels.
+    Finetune,
+    /// Labels for the volume on show.
+    Segment,
+}
+
 /// How things are looked at. Not part of what is saved or undone; panels change it directly.
 pub struct ViewSettings {
     /// The crosshair, RAS+ mm.
@@ -61,6 +72,8 @@ pub struct ViewSettings {
     pub pan_mm: [DVec2; 3],
     /// The view that fills the window, if one does.
     pub maximized: Option<ViewKind>,
+    /// What the right panel shows.
+    pub work: Work,
     /// Mouse.
     pub left_drag: LeftDrag,
     /// 3D camera.
@@ -106,6 +119,7 @@ impl Default for ViewSettings {
             mm_per_point: [None; 3],
             pan_mm: [DVec2::ZERO; 3],
             maximized: None,
+            work: Work::Pretrain,
             left_drag: LeftDrag::Crosshair,
             camera: VolumeCamera::default(),
             camera_moved_at: f64::NEG_INFINITY,

@@ -1,10 +1,17 @@
+use std::collections::BTreeMap;
+
 use egui::{Slider, Ui};
 
-use crate::{Session, ViewSettings, theme};
+use crate::{LabelPreset, OpenLabels, Session, ViewSettings, theme};
 
 /// The label map over the volume on show: opacity, and a switch for each label. Returns true if a colour changed.
 pub(crate) fn labels_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings) -> bool {
     let cursor_mm = settings.cursor_mm;
+    let presets = std::mem::take(&mut session.label_presets);
+    if let Some(labels) = session.active_mut().and_then(|v| v.labels.as_mut()) {
+        names_ui(ui, labels, &presets);
+    }
+    session.label_presets = presets;
     let Some(labels) = session.active_mut().and_then(|v| v.labels.as_mut()) else {
         ui.weak("No label map is open.");
         return false;
@@ -48,4 +55,27 @@ pub(crate) fn labels_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewS
         labels.table.set_visible(id, visible);
     }
     true
+}
+
+/// Which data set's names the ids have. A file with its own names keeps them until another choice is made.
+fn names_ui(ui: &mut Ui, labels: &mut OpenLabels, presets: &[LabelPreset]) {
+    let mut chosen = None;
+    ui.horizontal(|ui| {
+        let label = ui.label("Names").id;
+        let list = egui::ComboBox::from_id_salt("label names").selected_text(&labels.names_from).show_ui(ui, |ui| {
+            if ui.selectable_label(false, "numbers only").clicked() {
+                chosen = Some(LabelPreset { title: "numbers only".into(), names: BTreeMap::new() });
+            }
+            for preset in presets {
+                if ui.selectable_label(labels.names_from == preset.title, &preset.title).clicked() {
+                    chosen = Some(preset.clone());
+                }
+            }
+        });
+        list.response.labelled_by(label).on_hover_text("The same number is another organ in each data set");
+    });
+    if let Some(preset) = chosen {
+        labels.table.rename(|id| preset.names.get(&id).cloned());
+        labels.names_from = preset.title;
+    }
 }

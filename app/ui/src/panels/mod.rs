@@ -1,19 +1,66 @@
+mod card;
+mod compare;
+mod finetune;
 mod help;
 mod image;
 mod labels;
+mod models;
 mod position;
+mod preflight;
+mod runs;
+mod segment;
 mod training;
 mod volumes;
 
+use egui::Ui;
+
+pub(crate) use card::card_ui;
+pub(crate) use compare::compare_ui;
+pub(crate) use finetune::finetune_ui;
 pub(crate) use help::help_ui;
 pub(crate) use image::{decimals, image_ui};
 pub(crate) use labels::labels_ui;
+pub(crate) use models::models_window;
 pub(crate) use position::position_ui;
+pub(crate) use preflight::preflight_ui;
+pub(crate) use runs::runs_window;
+pub(crate) use segment::segment_ui;
 pub(crate) use training::training_ui;
 pub(crate) use volumes::volumes_ui;
 
+/// A drop-down list, named by the label before it.
+fn choice<T: Copy + PartialEq>(ui: &mut Ui, name: egui::Id, value: &mut T, all: &[T], text: impl Fn(&T) -> String) {
+    let list = egui::ComboBox::from_id_salt(name).selected_text(text(value)).show_ui(ui, |ui| {
+        for one in all {
+            ui.selectable_value(value, *one, text(one));
+        }
+    });
+    list.response.labelled_by(name);
+}
+
+/// The key of a plot stands above it: inside, it would hide the curves of a narrow panel.
+fn key(ui: &mut Ui, title: &str, names: &[(&str, egui::Color32)]) {
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing.x = 6.0;
+        ui.label(egui::RichText::new(title).small().strong());
+        for (name, color) in names {
+            ui.label(egui::RichText::new(*name).small().color(*color));
+        }
+    });
+}
+
+fn human_seconds(seconds: f64) -> String {
+    if seconds < 90.0 {
+        format!("{seconds:.0} s")
+    } else if seconds < 5400.0 {
+        format!("{:.0} min", seconds / 60.0)
+    } else {
+        format!("{:.1} h", seconds / 3600.0)
+    }
+}
+
 /// A titled part of a side panel.
-pub(crate) fn section(ui: &mut egui::Ui, title: &str, add: impl FnOnce(&mut egui::Ui)) {
+pub(crate) fn section(ui: &mut Ui, title: &str, add: impl FnOnce(&mut Ui)) {
     egui::CollapsingHeader::new(egui::RichText::new(title).strong()).default_open(true).show_unindented(ui, add);
     ui.add_space(2.0);
 }

@@ -1,9 +1,9 @@
 use egui::{Button, ComboBox, DragValue, ProgressBar, RichText, Ui};
 use egui_plot::{HLine, Line, Plot, PlotPoints};
-use voco_engine_api::{DeviceChoice, Model, Phase, PretrainConfig, StepReport};
-use voco_volume::Recipe;
+use voco_engine_api::{DeviceChoice, Model, Phase, PretrainConfig, PretrainRecipe, StepReport};
 
 use super::position::prediction_ui;
+use super::{choice, human_seconds, key};
 use crate::{Outbox, Request, Session, TrainingJob, TrainingSetup, TrainingSource, ViewSettings, theme};
 
 /// Pre-training: set up, follow, pause, stop.
@@ -79,20 +79,26 @@ fn setup_ui(ui: &mut Ui, setup: &mut TrainingSetup, num_open: usize, outbox: &mu
         let config = &mut setup.config;
         let mut model = config.model;
         let name = ui.label("Network").id;
-        choice(ui, name, &mut model, &Model::ALL, |m| model_text(m).to_owned());
+        choice(ui, name, &mut model, &Model::ALL, |&m| model_text(m).to_owned());
         ui.end_row();
         let name = ui.label("Recipe").id;
-        choice(ui, name, &mut config.recipe, &Recipe::ALL, |r| r.name().to_owned());
+        let mut recipe = config.recipe.name.clone();
+        let list = ComboBox::from_id_salt(name).selected_text(&recipe).show_ui(ui, |ui| {
+            for known in PretrainRecipe::names() {
+                ui.selectable_value(&mut recipe, known.to_owned(), known);
+            }
+        });
+        list.response.labelled_by(name).on_hover_text(&config.recipe.about);
         ui.end_row();
         let name = ui.label("Steps").id;
         let mut steps = config.steps;
         ui.add(DragValue::new(&mut steps).range(1..=2_000_000).speed(10)).labelled_by(name);
         ui.end_row();
-        if (model, steps) != (config.model, config.steps) {
-            // Rates and warm-up follow the model and the length; what the user chose otherwise stays.
-            let kept = config.clone();
-            let preset = PretrainConfig::preset(model, steps);
-            *config = PretrainConfig { recipe: kept.recipe, seed: kept.seed, device: kept.device, ..preset };
+        if (model, steps) != (config.model, config.steps) || recipe != config.recipe.name {
+            // Rates and warm-up follow recipe, model and length; what the user chose otherwise stays.
+            let recipe = PretrainRecipe::built_in(&recipe).unwrap_or_else(|| config.recipe.clone());
+            let preset = PretrainConfig::new(recipe, model, Some(steps));
+            *config = PretrainConfig { seed: config.seed, device: config.device, ..preset };
         }
         let name = ui.label("Learning rate").id;
         let rate = DragValue::new(&mut config.learning_rate).speed(1e-5).range(1e-7..=1.0).max_decimals(7);
@@ -103,8 +109,20 @@ fn setup_ui(ui: &mut Ui, setup: &mut TrainingSetup, num_open: usize, outbox: &mu
         ui.end_row();
         let name = ui.label("Device").id;
         let devices = [DeviceChoice::Auto, DeviceChoice::Cpu, DeviceChoice::Gpu(0)];
-        choice(ui, name, &mut config.device, &devices, |d| d.to_string());
+        choice(ui, name, &mut config.device, &devices, ToString::to_string);
         ui.end_row();
+        if let Some(init) = &setup.init {
+            ui.label("Start from");
+            let name = init.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+            if ui
+                .add(Button::new(format!("{name}  ×")).truncate())
+                .on_hover_text("Start from random weights instead")
+                .clicked()
+            {
+                setup.init = None;
+            }
+            ui.end_row();
+        }
         ui.label("Run folder");
         let name = setup.out.as_ref().map_or("New, in the data folder".into(), |p| {
             p.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
@@ -125,16 +143,6 @@ fn setup_ui(ui: &mut Ui, setup: &mut TrainingSetup, num_open: usize, outbox: &mu
     if start.on_disabled_hover_text(problem.unwrap_or_default()).clicked() {
         outbox.ask(Request::StartTraining(Box::new(setup.clone())));
     }
-}
-
-/// A drop-down list, named by the label before it.
-fn choice<T: Copy + PartialEq>(ui: &mut Ui, name: egui::Id, value: &mut T, all: &[T], text: impl Fn(T) -> String) {
-    let list = ComboBox::from_id_salt(name).selected_text(text(*value)).show_ui(ui, |ui| {
-        for &one in all {
-            ui.selectable_value(value, one, text(one));
-        }
-    });
-    list.response.labelled_by(name);
 }
 
 fn model_text(model: Model) -> &'static str {
@@ -191,7 +199,7 @@ fn ended_ui(ui: &mut Ui, job: &TrainingJob, source: &TrainingSource, outbox: &mu
     let can_go_on = job.saved_at.is_some_and(|step| step < job.config.steps);
     if can_go_on && ui.button("Go on").on_hover_text("Continue this run from its last checkpoint").clicked() {
         let (source, config) = (source.clone(), job.config.clone());
-        let setup = TrainingSetup { source, config, out: Some(job.out.clone()), resume: true };
+        let setup = TrainingSetup { source, config, out: Some(job.out.clone()), resume: true, init: None };
         outbox.ask(Request::StartTraining(Box::new(setup)));
     }
 }
@@ -216,9 +224,26 @@ fn numbers_ui(ui: &mut Ui, job: &TrainingJob) {
             format!("Share of the last 100 crops; always naming one base crop reaches {:.0} %", chance * 100.0),
         );
         ui.end_row();
+        if let Some(last) = job.validations.last() {
+            ui.label("Held-out people");
+            let text = format!("{:.0} %, {:.0} mm off", last.top1_accuracy * 100.0, last.error_mm);
+            ui.label(RichText::new(text).color(verdict(last.top1_accuracy > last.chance_top1))).on_hover_text(format!(
+                "Top-1 accuracy and mean distance on {} crops of {} volumes that the run does not learn from; \
+                 always naming the middle is {:.0} mm off",
+                last.crops, last.volumes, last.blind_error_mm
+            ));
+            ui.end_row();
+        }
         ui.label("Step");
         ui.label(format!("{:.2} s", mean(|r| r.seconds)));
         ui.end_row();
+        if let Some(estimate) = job.estimate {
+            let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+            let free = estimate.free_bytes.map_or(String::new(), |b| format!(" of {:.1} free", gigabytes(b)));
+            ui.label("Memory");
+            ui.label(format!("about {:.1} GB{free}", gigabytes(estimate.memory_bytes)));
+            ui.end_row();
+        }
     });
 }
 
@@ -238,16 +263,6 @@ fn curves_ui(ui: &mut Ui, job: &TrainingJob) {
             .allow_drag(false)
             .include_y(0.0)
     };
-    // The key stands above: inside, it would hide the curves of a narrow panel.
-    let key = |ui: &mut Ui, title: &str, names: &[(&str, egui::Color32)]| {
-        ui.horizontal_wrapped(|ui| {
-            ui.spacing_mut().item_spacing.x = 6.0;
-            ui.label(RichText::new(title).small().strong());
-            for (name, color) in names {
-                ui.label(RichText::new(*name).small().color(*color));
-            }
-        });
-    };
     let mut names =
         vec![("total", theme::LOSS), ("position", theme::PREDICTION), ("inter", theme::GRID), ("reg.", theme::ERROR)];
     let constant_text = constant.map(|c| format!("constant {c}"));
@@ -263,10 +278,17 @@ fn curves_ui(ui: &mut Ui, job: &TrainingJob) {
         plot.line(Line::new("regularisation", curve(|r| r.reg)).color(theme::ERROR));
     });
     let chance_text = format!("chance {chance:.0} %");
-    key(ui, "Top-1 accuracy, %", &[("accuracy", theme::TRUTH), (&chance_text, theme::REFERENCE)]);
+    let mut names = vec![("of the run", theme::TRUTH), (chance_text.as_str(), theme::REFERENCE)];
+    if !job.validations.is_empty() {
+        names.insert(1, ("held-out people", theme::PREDICTION));
+    }
+    key(ui, "Top-1 accuracy, %", &names);
     plot("accuracy").include_y(100.0).show(ui, |plot| {
         plot.hline(HLine::new("chance", chance).color(theme::REFERENCE));
         plot.line(Line::new("accuracy", curve(|r| r.top1_accuracy * 100.0)).color(theme::TRUTH).width(2.0));
+        let held_out = job.validations.iter().map(|v| [v.step as f64, v.top1_accuracy * 100.0]);
+        let held_out: PlotPoints<'_> = held_out.collect::<Vec<[f64; 2]>>().into();
+        plot.line(Line::new("held out", held_out).color(theme::PREDICTION).width(2.0));
     });
 }
 
@@ -291,14 +313,4 @@ fn seconds_left(job: &TrainingJob) -> Option<f64> {
     let last = recent.last()?;
     let mean = recent.iter().map(|r| r.seconds).sum::<f64>() / recent.len() as f64;
     Some(mean * job.config.steps.saturating_sub(last.step) as f64)
-}
-
-fn human_seconds(seconds: f64) -> String {
-    if seconds < 90.0 {
-        format!("{seconds:.0} s")
-    } else if seconds < 5400.0 {
-        format!("{:.0} min", seconds / 60.0)
-    } else {
-        format!("{:.1} h", seconds / 3600.0)
-    }
 }

@@ -3,7 +3,7 @@ use egui::{
     WidgetInfo,
 };
 use glam::{DVec2, DVec3};
-use voco_render::{SliceLook, SliceView};
+use voco_render::{Comparison, SliceLook, SliceView};
 use voco_volume::{SliceFrame, SlicePlane};
 
 use super::{overlay, position};
@@ -80,9 +80,11 @@ pub(crate) fn slice_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSe
             window_level: volume.window.level,
             label_opacity: settings.label_opacity,
             label_outline: settings.label_outline,
+            comparison: volume.reference.as_ref().map_or(Comparison::default(), |r| r.look),
         };
         let labels = volume.labels.as_ref().map(|l| l.texture.clone());
-        let callback = SliceCallback { index, volume: volume.texture.clone(), labels, view, look };
+        let reference = volume.reference.as_ref().map(|r| r.labels.texture.clone());
+        let callback = SliceCallback { index, volume: volume.texture.clone(), labels, reference, view, look };
         ui.painter().add(egui_wgpu::Callback::new_paint_callback(rect, callback));
     }
     let painter = ui.painter().with_clip_rect(rect);

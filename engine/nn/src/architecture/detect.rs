@@ -140,11 +140,12 @@ fn plain(shapes: &Shapes, has_decoder: bool) -> Result<PlainConfig, NnError> {
     }
     // Strides show in the shapes on the way up only.
     let tiny = PlainConfig::unet_tiny();
+    let has_stem = shapes.contains_key("stem.convs.0.conv.weight");
     for stage in 0..stages {
         let kernel = shapes.get(&format!("decoder.transpconvs.{}.weight", stages - 1 - stage));
         let stride = match kernel.map(Vec::as_slice) {
             _ if !has_decoder && config.features == tiny.features => [2; 3],
-            _ if stage == 0 => [1; 3],
+            _ if stage == 0 && !has_stem => [1; 3],
             Some(&[_, _, d, h, w]) if [d, h, w].iter().all(|edge| (1..=MOST_STEPS).contains(edge)) => [d, h, w],
             Some(_) => return Err(unknown(format!("the stride of encoder stage {stage} is not readable"))),
             None => [2; 3],
@@ -155,7 +156,9 @@ fn plain(shapes: &Shapes, has_decoder: bool) -> Result<PlainConfig, NnError> {
 }
 
 fn plain_unet(shapes: &Shapes, encoder: PlainConfig) -> Result<PlainUnetConfig, NnError> {
-    let ups = encoder.features.len() - 1;
+    let stem = shapes.get("stem.convs.0.conv.weight").and_then(|shape| shape.first().copied());
+    let stem = stem.map(|width| within(width, MOST_CHANNELS, "stem features")).transpose()?;
+    let ups = encoder.features.len() - usize::from(stem.is_none());
     let mut up_convs = Vec::with_capacity(ups);
     for stage in 0..ups {
         let missing =
@@ -167,7 +170,7 @@ fn plain_unet(shapes: &Shapes, encoder: PlainConfig) -> Result<PlainUnetConfig, 
     }
     let head = (0..ups).find_map(|stage| shapes.get(&format!("decoder.seg_layers.{stage}.bias"))?.first());
     let classes = within(head.copied().unwrap_or(1), MOST_CHANNELS, "classes")?;
-    Ok(PlainUnetConfig { encoder, classes, up_convs })
+    Ok(PlainUnetConfig { encoder, classes, up_convs, stem })
 }
 
 fn odd(edge: usize) -> Result<usize, NnError> {

@@ -1,6 +1,9 @@
 //! Which network the weights of a file belong to, and that network.
 
 mod detect;
+mod halves;
+
+pub use halves::EncoderMaps;
 
 use std::collections::BTreeMap;
 
@@ -11,7 +14,7 @@ use crate::error::NnError;
 use crate::ops::global_average;
 use crate::plain::{PlainConfig, PlainEncoder, PlainUnet, PlainUnetConfig};
 use crate::swin::{MergeOrder, SwinConfig, SwinEncoder, SwinFeatures, SwinUnetr, SwinUnetrConfig};
-use crate::voco::{EmbeddingNorm, Encoder, EncoderConfig, Recipe, VocoModel, VocoModelConfig};
+use crate::voco::{EmbeddingNorm, Encoder, EncoderConfig, Materialize, Recipe, VocoModel, VocoModelConfig};
 use crate::weights::{NamedTensor, StoredTensor, canonical_tensors};
 
 /// A network that [`Architecture::detect`] knows, with its shape.
@@ -41,6 +44,7 @@ impl Architecture {
     pub fn name(&self) -> &'static str {
         match self {
             Self::SwinUnetr(_) => "SwinUNETR",
+            Self::PlainUnet(config) if config.stem.is_some() => "unet-tiny U-Net",
             Self::PlainUnet(_) => "PlainConvUNet",
             Self::Encoder(config) => encoder_name(config),
             Self::Voco(_) => "VoCo head",
@@ -51,6 +55,7 @@ impl Architecture {
     pub fn backbone(&self) -> &'static str {
         match self {
             Self::SwinUnetr(_) => "SwinUNETR encoder",
+            Self::PlainUnet(config) if config.stem.is_some() => "unet-tiny",
             Self::PlainUnet(_) => "PlainConvUNet encoder",
             Self::Encoder(config) => encoder_name(config),
             Self::Voco(config) => encoder_name(&config.encoder),
@@ -147,6 +152,26 @@ impl Architecture {
         }
     }
 
+    /// Builds the network with weights that depend on `seed` alone, the same on the
+    /// same kind of device. Use an autodiff device for training.
+    pub fn init_seeded(&self, device: &Device, seed: u64) -> Network {
+        let network = self.init(device);
+        // burn draws a weight when it is first read.
+        device.seed(seed);
+        network.visit(&mut Materialize);
+        network
+    }
+
+    /// The encoder with the projectors that a file of tensors of these shapes (canonical
+    /// keys) holds besides a whole network, as the omni-supervised training leaves them.
+    pub fn with_projectors(&self, shapes: &BTreeMap<String, Vec<usize>>) -> Option<Self> {
+        let width = |name: &str, layer: usize| {
+            shapes.get(&format!("{name}.layer{layer}.0.weight")).and_then(|shape| shape.first().copied())
+        };
+        let (hidden, output) = (width("student", 1)?, width("student", 3)?);
+        (width("teacher", 3)? == output).then(|| Self::Voco(voco_config(self.encoder(), hidden, output)))
+    }
+
     fn encoder(&self) -> EncoderConfig {
         match self {
             Self::SwinUnetr(config) => EncoderConfig::Swin(config.encoder.clone()),
@@ -230,6 +255,27 @@ impl Network {
                 Encoder::Swin(encoder) => from_swin(&encoder.forward(x)),
                 Encoder::Plain(encoder) => from_plain(encoder.forward(x)),
             },
+        }
+    }
+}
+
+impl Network {
+    /// Logits at every resolution there is, full first; nothing from networks without
+    /// logits. See [`PlainUnet::forward_deep`].
+    pub fn forward_deep(&self, x: Tensor<5>) -> Vec<Tensor<5>> {
+        match self {
+            Self::SwinUnetr(model) => vec![model.forward(x).logits],
+            Self::PlainUnet(model) => model.forward_deep(x),
+            Self::SwinEncoder(_) | Self::PlainEncoder(_) | Self::Voco(_) => Vec::new(),
+        }
+    }
+
+    /// The same network with an encoder that gets no gradients, and so stays as it is.
+    pub fn freeze_encoder(self) -> Self {
+        match self {
+            Self::SwinUnetr(model) => Self::SwinUnetr(model.freeze_encoder()),
+            Self::PlainUnet(model) => Self::PlainUnet(model.freeze_encoder()),
+            other => other,
         }
     }
 }

@@ -5,4 +5,6 @@ mod registration;
 mod segmentation;
 
 pub use registration::{gradient_l2, local_ncc};
-pub use segmentation::{DiceCeSettings, DiceSettings, cross_entropy, dice, dice_ce, dice_values, one_hot};
+pub use segmentation::{
+    DiceCeSettings, DiceSettings, cross_entropy, dice, dice_and_cross_entropy, dice_ce, dice_values, one_hot,
+};

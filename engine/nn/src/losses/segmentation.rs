@@ -65,10 +65,19 @@ impl Default for DiceCeSettings {
 /// `include_background` concerns the Dice part only: the cross-entropy always
 /// covers all classes.
 pub fn dice_ce(settings: &DiceCeSettings, logits: Tensor<5>, labels: Tensor<5, Int>) -> Tensor<1> {
+    let (overlap, entropy) = dice_and_cross_entropy(&settings.dice, logits, labels);
+    overlap * settings.lambda_dice + entropy * settings.lambda_ce
+}
+
+/// The two parts of [`dice_ce`], each `[1]` and without its factor.
+pub fn dice_and_cross_entropy(
+    settings: &DiceSettings,
+    logits: Tensor<5>,
+    labels: Tensor<5, Int>,
+) -> (Tensor<1>, Tensor<1>) {
     let (log, target) = log_softmax(logits, labels);
     let entropy = mean_cross_entropy(log.clone(), target.clone());
-    let overlap = overlap_loss(&settings.dice, log.exp(), target).mean();
-    overlap * settings.lambda_dice + entropy * settings.lambda_ce
+    (overlap_loss(settings, log.exp(), target).mean(), entropy)
 }
 
 /// `DiceLoss` `[1]` of logits `[N, C, D, H, W]` and labels `[N, 1, D, H, W]`: the

@@ -12,7 +12,7 @@ use burn::optim::{AdamWConfig, AdamWState, AdaptiveMomentumState, GradientsParam
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
-use super::{Rule, step_module};
+use super::{Rule, step_layers, step_module};
 use crate::error::NnError;
 use crate::weights::{f32_bytes, f32_values};
 
@@ -65,6 +65,12 @@ impl AdamW {
     #[must_use]
     pub fn step<M: Module>(&mut self, lr: f64, module: M, gradients: GradientsParams) -> M {
         step_module(self, lr, module, gradients)
+    }
+
+    /// As [`AdamW::step`], with a learning rate for each parameter by its PyTorch key.
+    #[must_use]
+    pub fn step_layers<M: Module>(&mut self, lr: impl Fn(&str) -> f64, module: M, gradients: GradientsParams) -> M {
+        step_layers(self, &lr, module, gradients)
     }
 
     /// The moments as safetensors: per parameter `exp_avg`, `exp_avg_sq`,

@@ -38,9 +38,8 @@ pub fn gradient_norm<M: Module>(module: &M, gradients: &GradientsParams) -> f64 
     squares.iter::<f64>().sum::<f64>().sqrt()
 }
 
-/// Scales all gradients so that their common norm is at most `max_norm`, and
-/// returns the norm before (`torch.nn.utils.clip_grad_norm_`).
-pub fn clip_gradient_norm<M: Module>(module: &M, gradients: &mut GradientsParams, max_norm: f64) -> f64 {
+/// Multiplies all gradients by `factor`.
+pub fn scale_gradients<M: Module>(module: &M, gradients: &mut GradientsParams, factor: f64) {
     struct Scale<'a> {
         gradients: &'a mut GradientsParams,
         factor: f64,
@@ -52,10 +51,16 @@ pub fn clip_gradient_norm<M: Module>(module: &M, gradients: &mut GradientsParams
             }
         }
     }
+    module.visit(&mut Scale { gradients, factor });
+}
+
+/// Scales all gradients so that their common norm is at most `max_norm`, and
+/// returns the norm before (`torch.nn.utils.clip_grad_norm_`).
+pub fn clip_gradient_norm<M: Module>(module: &M, gradients: &mut GradientsParams, max_norm: f64) -> f64 {
     let norm = gradient_norm(module, gradients);
     let factor = max_norm / (norm + 1e-6);
     if factor < 1.0 {
-        module.visit(&mut Scale { gradients, factor });
+        scale_gradients(module, gradients, factor);
     }
     norm
 }
@@ -69,6 +74,11 @@ trait Rule {
 /// One step of `rule` on every parameter that has a gradient; the others stay as
 /// they are.
 fn step_module<M: Module>(rule: &mut impl Rule, lr: f64, module: M, gradients: GradientsParams) -> M {
+    step_layers(rule, &|_| lr, module, gradients)
+}
+
+/// The same with a learning rate for each parameter, by its PyTorch key.
+fn step_layers<M: Module>(rule: &mut impl Rule, lr: &dyn Fn(&str) -> f64, module: M, gradients: GradientsParams) -> M {
     let mut step = Step { rule, gradients, lr, path: KeyPath::default() };
     module.map(&mut step)
 }
@@ -76,7 +86,7 @@ fn step_module<M: Module>(rule: &mut impl Rule, lr: f64, module: M, gradients: G
 struct Step<'a, R> {
     rule: &'a mut R,
     gradients: GradientsParams,
-    lr: f64,
+    lr: &'a dyn Fn(&str) -> f64,
     path: KeyPath,
 }
 
@@ -99,7 +109,8 @@ impl<R: Rule> ModuleMapper for Step<'_, R> {
         let strategy = value.gradient_checkpointing_strategy();
         let shape = value.shape();
         let gradient = gradient.without_autodiff().reshape([-1]);
-        let updated = self.rule.update(key, self.lr, value.without_autodiff().reshape([-1]), gradient);
+        let lr = (self.lr)(&key);
+        let updated = self.rule.update(key, lr, value.without_autodiff().reshape([-1]), gradient);
         let updated = updated.reshape(shape);
         let updated = match strategy {
             Some(strategy) => {

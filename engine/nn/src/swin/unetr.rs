@@ -78,6 +78,11 @@ impl SwinUnetr {
     /// [`SwinConfig::check_crop`] for the sizes it takes.
     pub fn forward(&self, x: Tensor<5>) -> SwinUnetrOutput {
         let features = self.trunk.forward(x);
+        SwinUnetrOutput { logits: self.decode(&features), features }
+    }
+
+    /// Logits `[N, classes, D, H, W]` from the encoder's features.
+    pub fn decode(&self, features: &SwinFeatures) -> Tensor<5> {
         let [enc0, enc1, enc2, enc3, deepest] = features.encoders.clone();
         // Hidden state 3 is the first skip as it is, without an encoder block.
         let block = |block: &UpBlock, below, skip| {
@@ -88,12 +93,18 @@ impl SwinUnetr {
         let up = block(&self.decoder3, up, enc2);
         let up = block(&self.decoder2, up, enc1);
         let up = block(&self.decoder1, up, enc0);
-        SwinUnetrOutput { logits: convolve(&self.out, up), features }
+        convolve(&self.out, up)
     }
 
     /// The encoder half.
     pub fn encoder(&self) -> &SwinEncoder {
         &self.trunk
+    }
+
+    /// The same network with an encoder that gets no gradients.
+    pub fn freeze_encoder(mut self) -> Self {
+        self.trunk = self.trunk.no_grad();
+        self
     }
 }
 

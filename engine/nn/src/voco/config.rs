@@ -3,7 +3,7 @@
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 
-use super::{EmbeddingNorm, Encoder, ProjectorConfig, Recipe, VocoModel};
+use super::{EmbeddingNorm, Encoder, ProjectorConfig, Recipe, VocoHead, VocoModel};
 use crate::plain::PlainConfig;
 use crate::swin::SwinConfig;
 
@@ -66,13 +66,20 @@ impl VocoModelConfig {
 
     /// The model with weights that are drawn when they are first read.
     pub(crate) fn build(&self, device: &Device) -> VocoModel {
-        let projector =
-            ProjectorConfig { input: self.encoder.embedding_len(), hidden: self.hidden, output: self.output };
         VocoModel {
             backbone: match &self.encoder {
                 EncoderConfig::Swin(config) => Encoder::Swin(config.init(device)),
                 EncoderConfig::Plain(config) => Encoder::Plain(config.init(device)),
             },
+            head: self.build_head(device),
+        }
+    }
+
+    /// The projectors alone, for an encoder that is part of another network.
+    pub(crate) fn build_head(&self, device: &Device) -> VocoHead {
+        let projector =
+            ProjectorConfig { input: self.encoder.embedding_len(), hidden: self.hidden, output: self.output };
+        VocoHead {
             student: projector.init(device),
             // Its own random start, as in the reference; forgotten in ~50 steps.
             teacher: projector.init(device).no_grad(),
@@ -80,6 +87,11 @@ impl VocoModelConfig {
             recipe: self.recipe,
             embedding_norm: self.embedding_norm,
         }
+    }
+
+    /// A model whose weights nobody has drawn, to ask for its shapes.
+    pub fn build_lazy(&self) -> VocoModel {
+        self.build(&Device::flex())
     }
 
     /// Builds a model with random weights on `device`, the same for the same
@@ -94,7 +106,8 @@ impl VocoModelConfig {
     }
 }
 
-struct Materialize;
+/// Reads every parameter once, in module order.
+pub(crate) struct Materialize;
 
 impl ModuleVisitor for Materialize {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {

@@ -1,10 +1,105 @@
-//! The projector between backbone and contrast.
+//! What stands between backbone and losses: two projectors.
 
 use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig};
+use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor, activation};
 
+use super::losses::{self, Projections, Recipe};
+use super::{VocoBatch, VocoOutput};
 use crate::ops::standardize;
+
+/// Student and teacher projector with what they learn by. The teacher never requires a
+/// gradient.
+#[derive(Module, Debug)]
+pub struct VocoHead {
+    pub(super) student: Projector,
+    pub(super) teacher: Projector,
+    /// Share of the old teacher in the moving average, 0.9 as published.
+    pub(super) momentum: f64,
+    #[module(skip)]
+    pub(super) recipe: Recipe,
+    #[module(skip)]
+    pub(super) embedding_norm: EmbeddingNorm,
+}
+
+impl VocoHead {
+    /// Moves the teacher towards the student.
+    pub fn move_teacher(&mut self) {
+        self.teacher = self.teacher.clone().follow(&self.student, self.momentum);
+    }
+
+    /// Projections and losses of embeddings `[N, E]` (queries first) with labels `[B, S, K]`.
+    pub fn contrast(&self, embeddings: Tensor<2>, labels: Tensor<3>, row_scale: Option<Tensor<1>>) -> VocoOutput {
+        let [volumes, queries, _] = labels.dims();
+        let embeddings = self.embedding_norm.apply(embeddings, volumes, queries);
+        let dropped = match row_scale {
+            Some(scale) => embeddings.clone() * scale.unsqueeze_dim::<2>(1),
+            None => embeddings.clone(),
+        };
+        let student = self.student.forward(dropped);
+        // The teacher sees clean rows.
+        let teacher = self.teacher.forward(embeddings.clone().detach()).detach();
+        let pair = Projections::split(student.clone(), teacher.clone(), volumes, queries);
+        let (losses, predictions) = losses::total(self.recipe, &pair, labels);
+        VocoOutput {
+            losses,
+            predictions: predictions.detach(),
+            embeddings: embeddings.detach(),
+            student: student.detach(),
+            teacher,
+        }
+    }
+
+    /// Both projections of raw embeddings; see [`super::VocoModel::project`].
+    pub fn project(&self, embeddings: Tensor<2>, volumes: usize, queries: usize) -> Projections {
+        let embeddings = self.embedding_norm.apply(embeddings, volumes, queries);
+        let (student, teacher) = (self.student.valid(), self.teacher.valid());
+        Projections::split(student.forward(embeddings.clone()), teacher.forward(embeddings), volumes, queries)
+    }
+}
+
+/// Losses and gradients of a batch for a `module` that holds `head` and an encoder, with at
+/// most `chunk` crops in the graph at a time; see [`super::VocoModel::step_chunked`].
+///
+/// `plain` embeds crops without a graph, `graph` with one.
+pub(super) fn contrast_chunked<M: Module>(
+    module: &M,
+    head: &VocoHead,
+    plain: &dyn Fn(Tensor<5>) -> Tensor<2>,
+    graph: &dyn Fn(Tensor<5>) -> Tensor<2>,
+    (batch, row_scale, chunk): (&VocoBatch, Option<Tensor<1>>, usize),
+    mut between: impl FnMut() -> bool,
+) -> Option<(VocoOutput, GradientsParams)> {
+    let crops = Tensor::cat(vec![batch.queries.clone(), batch.bases.clone()], 0);
+    if chunk == 0 || chunk >= batch.rows() {
+        let output = head.contrast(graph(crops), batch.labels.clone(), row_scale);
+        let gradients = GradientsParams::from_grads(output.losses.total.backward(), module);
+        return Some((output, gradients));
+    }
+    let chunks = crops.split(chunk, 0);
+    let mut rows = Vec::with_capacity(chunks.len());
+    for part in &chunks {
+        rows.push(plain(part.clone().without_autodiff()));
+        if !between() {
+            return None;
+        }
+    }
+    let embeddings = Tensor::from_inner(Tensor::cat(rows, 0)).require_grad();
+    let output = head.contrast(embeddings.clone(), batch.labels.clone(), row_scale);
+    let mut gradients = output.losses.total.backward();
+    let upstream = embeddings.grad_remove(&mut gradients).expect("the losses depend on the embeddings");
+    let mut sum = GradientsAccumulator::new();
+    sum.accumulate(module, GradientsParams::from_grads(gradients, module));
+    for (part, rows) in chunks.into_iter().zip(upstream.split(chunk, 0)) {
+        let product = (graph(part) * Tensor::from_inner(rows)).sum();
+        sum.accumulate(module, GradientsParams::from_grads(product.backward(), module));
+        if !between() {
+            return None;
+        }
+    }
+    Some((output, sum.grads()))
+}
 
 /// What happens to the embeddings of a step before the projectors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

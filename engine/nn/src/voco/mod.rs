@@ -3,13 +3,16 @@
 mod config;
 mod head;
 pub mod losses;
+mod omni;
 
+pub(crate) use config::Materialize;
 pub use config::{EncoderConfig, VocoModelConfig};
-pub use head::{EmbeddingNorm, Projector, ProjectorConfig};
+pub use head::{EmbeddingNorm, Projector, ProjectorConfig, VocoHead};
 pub use losses::{LossTerms, LossValues, Projections, Recipe};
+pub use omni::{OmniConfig, OmniModel, pseudo_labels};
 
 use burn::module::Module;
-use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use crate::plain::PlainEncoder;
@@ -22,14 +25,7 @@ use crate::swin::SwinEncoder;
 #[derive(Module, Debug)]
 pub struct VocoModel {
     backbone: Encoder,
-    student: Projector,
-    teacher: Projector,
-    /// Share of the old teacher in the moving average, 0.9 as published.
-    momentum: f64,
-    #[module(skip)]
-    recipe: Recipe,
-    #[module(skip)]
-    embedding_norm: EmbeddingNorm,
+    head: VocoHead,
 }
 
 /// The backbone of a [`VocoModel`].
@@ -140,25 +136,20 @@ impl VocoModel {
     /// (queries first) and labels `[B, S, K]`: teacher update, projections,
     /// losses.
     pub fn head_step(&mut self, embeddings: Tensor<2>, labels: Tensor<3>, row_scale: Option<Tensor<1>>) -> VocoOutput {
-        let [volumes, queries, _] = labels.dims();
-        let embeddings = self.embedding_norm.apply(embeddings, volumes, queries);
-        let dropped = match row_scale {
-            Some(scale) => embeddings.clone() * scale.unsqueeze_dim::<2>(1),
-            None => embeddings.clone(),
-        };
-        let student = self.student.forward(dropped);
-        // The teacher moves before it is used, and sees clean rows.
-        self.teacher = self.teacher.clone().follow(&self.student, self.momentum);
-        let teacher = self.teacher.forward(embeddings.clone().detach()).detach();
-        let pair = Projections::split(student.clone(), teacher.clone(), volumes, queries);
-        let (losses, predictions) = losses::total(self.recipe, &pair, labels);
-        VocoOutput {
-            losses,
-            predictions: predictions.detach(),
-            embeddings: embeddings.detach(),
-            student: student.detach(),
-            teacher,
-        }
+        self.head.move_teacher();
+        self.head.contrast(embeddings, labels, row_scale)
+    }
+
+    /// Moves the teacher towards the student, once per optimiser step: several batches
+    /// of one step see the same teacher, as the ranks of the published training do.
+    pub fn move_teacher(&mut self) {
+        self.head.move_teacher();
+    }
+
+    /// The model with another teacher, for a step that is taken back.
+    #[must_use]
+    pub fn with_teacher(self, teacher: Projector) -> Self {
+        Self { head: VocoHead { teacher, ..self.head }, ..self }
     }
 
     /// A full step with bounded memory: loss values and gradients of all
@@ -171,7 +162,7 @@ impl VocoModel {
     /// one chunk. A chunk of 0 or at least all crops takes the direct way.
     ///
     /// `between` runs after every chunk and ends the step early by returning
-    /// false; the result is then `None`, and the teacher may have moved already.
+    /// false; the result is then `None`, and the model is as it was.
     ///
     /// # Panics
     /// When the model is not on an autodiff device.
@@ -182,40 +173,29 @@ impl VocoModel {
         chunk: usize,
         mut between: impl FnMut() -> bool,
     ) -> Option<(VocoOutput, GradientsParams)> {
-        if chunk == 0 || chunk >= batch.rows() {
-            let output = self.step(batch, row_scale);
-            let gradients = GradientsParams::from_grads(output.losses.total.backward(), self);
-            return Some((output, gradients));
+        let before = self.head.teacher.clone();
+        self.move_teacher();
+        let result = self.contrast_chunked(batch, row_scale, chunk, &mut between);
+        if result.is_none() {
+            self.head.teacher = before;
         }
-        let crops = Tensor::cat(vec![batch.queries.clone(), batch.bases.clone()], 0);
-        let chunks = crops.split(chunk, 0);
+        result
+    }
 
+    /// [`VocoModel::step_chunked`] without moving the teacher.
+    ///
+    /// # Panics
+    /// When the model is not on an autodiff device.
+    pub fn contrast_chunked(
+        &self,
+        batch: &VocoBatch,
+        row_scale: Option<Tensor<1>>,
+        chunk: usize,
+        between: impl FnMut() -> bool,
+    ) -> Option<(VocoOutput, GradientsParams)> {
         let frozen = self.backbone.valid();
-        let mut rows = Vec::with_capacity(chunks.len());
-        for part in &chunks {
-            rows.push(frozen.embed(part.clone().without_autodiff()));
-            if !between() {
-                return None;
-            }
-        }
-        let embeddings = Tensor::from_inner(Tensor::cat(rows, 0)).require_grad();
-        let teacher_before = self.teacher.clone();
-        let output = self.head_step(embeddings.clone(), batch.labels.clone(), row_scale);
-        let mut gradients = output.losses.total.backward();
-        let upstream = embeddings.grad_remove(&mut gradients).expect("the losses depend on the embeddings");
-        let mut sum = GradientsAccumulator::new();
-        sum.accumulate(self, GradientsParams::from_grads(gradients, self));
-
-        for (part, rows) in chunks.into_iter().zip(upstream.split(chunk, 0)) {
-            let product = (self.backbone.embed(part) * Tensor::from_inner(rows)).sum();
-            let gradients = GradientsParams::from_grads(product.backward(), self);
-            sum.accumulate(self, gradients);
-            if !between() {
-                self.teacher = teacher_before;
-                return None;
-            }
-        }
-        Some((output, sum.grads()))
+        let (plain, graph) = (|crops| frozen.embed(crops), |crops| self.backbone.embed(crops));
+        head::contrast_chunked(self, &self.head, &plain, &graph, (batch, row_scale, chunk), between)
     }
 
     /// Predicted position labels `[B, S, K]` without dropout and without moving
@@ -224,18 +204,17 @@ impl VocoModel {
     /// The projectors use the statistics of exactly these crops, so the numbers
     /// depend on how many there are (facts 9.11).
     pub fn predict(&self, batch: &VocoBatch, chunk: usize) -> Tensor<3> {
-        let model = self.valid();
         let crops = Tensor::cat(vec![batch.queries.clone(), batch.bases.clone()], 0);
-        let embeddings = model.backbone.embed_chunked(crops.without_autodiff(), chunk);
+        let embeddings = self.backbone.valid().embed_chunked(crops.without_autodiff(), chunk);
         let [volumes, queries, _] = batch.labels.dims();
-        let embeddings = self.embedding_norm.apply(embeddings, volumes, queries);
-        let pair = Projections::split(
-            model.student.forward(embeddings.clone()),
-            model.teacher.forward(embeddings),
-            volumes,
-            queries,
-        );
-        losses::predictions(self.recipe, &pair)
+        losses::predictions(self.recipe(), &self.project(embeddings, volumes, queries))
+    }
+
+    /// Both projections of raw embeddings `[B·S + B·K, E]` (queries first, volume-major)
+    /// of `volumes` B with `queries` S, without graph and without dropout. The rows share
+    /// the statistics of exactly these crops.
+    pub fn project(&self, embeddings: Tensor<2>, volumes: usize, queries: usize) -> Projections {
+        self.head.project(embeddings, volumes, queries)
     }
 
     /// The backbone.
@@ -245,16 +224,16 @@ impl VocoModel {
 
     /// The trained projector.
     pub fn student(&self) -> &Projector {
-        &self.student
+        &self.head.student
     }
 
     /// The projector that follows by moving average.
     pub fn teacher(&self) -> &Projector {
-        &self.teacher
+        &self.head.teacher
     }
 
     /// Which losses the model computes.
     pub fn recipe(&self) -> Recipe {
-        self.recipe
+        self.head.recipe
     }
 }

@@ -1,9 +1,10 @@
 //! From the tensors of a file to the parameters of a module.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData};
 
 use super::{ImportReport, NamedTensor, ShapeMismatch, StoredTensor};
 use crate::error::NnError;
@@ -108,6 +109,20 @@ pub fn import_stored<M: Module>(
         Some(error) => Err(error),
         None => Ok((module, report)),
     }
+}
+
+/// A tensor of an input layer as [`ImportOptions::adapt_input`] fits it to the
+/// shape `want` when it is read; one that cannot be fitted comes back as it is.
+pub fn adapted(key: &str, tensor: StoredTensor, want: &[usize]) -> StoredTensor {
+    if !can_adapt(key, want, tensor.shape()) {
+        return tensor;
+    }
+    let (key, shape) = (key.to_owned(), want.to_vec());
+    let read = move || {
+        let tensor = tensor.load(&key).map_err(io::Error::other)?;
+        Ok(adapt(&tensor, &shape).values.into_iter().flat_map(f32::to_ne_bytes).collect())
+    };
+    StoredTensor::new(want.to_vec(), DType::F32, read)
 }
 
 /// The floating point tensors under their canonical keys. Where a tensor has

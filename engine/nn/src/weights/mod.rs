@@ -4,18 +4,18 @@ mod import;
 mod pytorch;
 mod stored;
 
-pub use import::{ImportOptions, canonical_tensors, compare, expected_shapes, import_stored};
+pub use import::{ImportOptions, adapted, canonical_tensors, compare, expected_shapes, import_stored};
 pub use pytorch::{SecondName, second_names, window_index};
 pub use stored::StoredTensor;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use crate::error::NnError;
-use crate::keys::KeyPath;
+use crate::keys::{KeyPath, canonical};
 
 /// What an import did, key by key (PyTorch names without `module.` and `backbone.`,
 /// sorted).
@@ -61,7 +61,16 @@ pub fn named_tensors<M: Module>(module: &M) -> BTreeMap<String, NamedTensor> {
     export.tensors
 }
 
-/// All parameters of a module as a safetensors file, with free `metadata`.
+/// Some parameters of a module, by canonical key. Of a network that was only
+/// described, no other weights are drawn.
+pub fn some_tensors<M: Module>(module: &M, keys: BTreeSet<String>) -> BTreeMap<String, NamedTensor> {
+    let mut export = Export { only: Some(keys), ..Export::default() };
+    module.visit(&mut export);
+    export.tensors
+}
+
+/// All parameters of a module as a safetensors file, with free `metadata`; with at most
+/// one entry of it the bytes are the same each time.
 ///
 /// # Errors
 /// When the container cannot be written.
@@ -136,6 +145,7 @@ pub(crate) fn f32_bytes(data: &TensorData) -> Vec<u8> {
 #[derive(Default)]
 struct Export {
     path: KeyPath,
+    only: Option<BTreeSet<String>>,
     tensors: BTreeMap<String, NamedTensor>,
 }
 
@@ -149,12 +159,19 @@ impl ModuleVisitor for Export {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let mut key = self.path.key();
+        if let Some(only) = &self.only {
+            key = canonical(&key).unwrap_or(key);
+            if !only.contains(&key) {
+                return;
+            }
+        }
         let mut value = param.val().without_autodiff();
         if self.path.is_linear_matrix() {
             value = value.swap_dims(0, 1);
         }
         let shape = value.dims().to_vec();
         let values = value.into_data().iter::<f32>().collect();
-        self.tensors.insert(self.path.key(), NamedTensor { shape, values });
+        self.tensors.insert(key, NamedTensor { shape, values });
     }
 }

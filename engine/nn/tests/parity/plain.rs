@@ -3,8 +3,9 @@
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
+use voco_nn::Architecture;
 use voco_nn::plain::{PlainConfig, PlainUnet, PlainUnetConfig};
-use voco_nn::weights::import_tensors;
+use voco_nn::weights::{import_tensors, named_tensors};
 
 use crate::fixture::{Fixture, json, rel_l2, vec, within};
 use crate::model::named_gradients;
@@ -82,8 +83,24 @@ fn flat_kernels_and_uneven_strides_come_back_to_size() {
     assert!(encoder.check_crop([2, 4, 4]).is_err(), "one voxel at the bottom");
     assert!(encoder.check_crop([4, 6, 8]).is_err(), "6 is no multiple of 4");
     encoder.check_crop([4, 8, 12]).unwrap();
-    let model = PlainUnetConfig { encoder, classes: 3, up_convs: vec![2, 1] }.init(&Device::flex());
+    let model = PlainUnetConfig { encoder, classes: 3, up_convs: vec![2, 1], stem: None }.init(&Device::flex());
     let deep = model.forward_deep(Tensor::ones([1, 2, 4, 8, 12], &Device::flex()));
     let sizes: Vec<[usize; 5]> = deep.iter().map(Tensor::dims).collect();
     assert_eq!(sizes, [[1, 3, 4, 8, 12], [1, 3, 4, 4, 6]]);
+}
+
+#[test]
+fn a_unet_on_a_strided_encoder_reaches_full_resolution_and_is_found_again() {
+    let device = Device::flex();
+    let config = PlainUnetConfig::unet_tiny(4);
+    let model = config.init(&device);
+    let input = Tensor::<5>::zeros([1, 1, 64, 32, 32], &device);
+    assert_eq!(model.forward(input.clone()).dims(), [1, 4, 64, 32, 32]);
+    let sizes: Vec<usize> = model.forward_deep(input).iter().map(|map| map.dims()[2]).collect();
+    assert_eq!(sizes, [64, 32, 16, 8, 4], "full resolution first");
+    let tensors = named_tensors(&model);
+    let encoder = named_tensors(&config.encoder.init(&device));
+    assert!(encoder.keys().all(|key| tensors.contains_key(key)), "the encoder keeps its names");
+    let shapes = tensors.into_iter().map(|(key, tensor)| (key, tensor.shape)).collect();
+    assert_eq!(Architecture::detect(&shapes).unwrap(), Architecture::PlainUnet(config));
 }

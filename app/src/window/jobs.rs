@@ -1,0 +1,259 @@
+//! Fine-tuning and segmentation as the window starts and follows them.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use voco_engine_api::{
+    CancelFlag, DataItem, EngineCommand, EngineEvent, JobId, JobSpec, LabelPatch, SegmentItem, WithoutCard,
+};
+use voco_render::{LabelTexture, RenderContext};
+use voco_ui::{CardOf, FinetuneJob, FinetuneSetup, OpenLabels, Preflight, SegmentJob, VolumeId, Work};
+use voco_volume::{Geometry, LabelTable, Rescale, Volume, Voxels};
+
+use super::app::App;
+use super::tasks::TaskWork;
+
+/// Label voxels taken over in one frame: a millisecond or so.
+const VOXELS_PER_FRAME: usize = 1 << 20;
+
+/// What the window keeps of the jobs that it follows, besides what it shows.
+#[derive(Default)]
+pub(super) struct JobLinks {
+    pub finetune_cancel: Option<CancelFlag>,
+    pub segment: Option<Segmenting>,
+}
+
+/// A segmentation whose label map is being filled.
+pub(super) struct Segmenting {
+    job: JobId,
+    volume: VolumeId,
+    cancel: CancelFlag,
+    began: Instant,
+    geometry: Geometry,
+    /// The map's texture, by which it is also known: it may be undone meanwhile.
+    texture: Arc<LabelTexture>,
+    /// All voxels so far, i fastest.
+    labels: Vec<u16>,
+    /// Parts that have come, and how many slices of the first one are in the map.
+    waiting: VecDeque<LabelPatch>,
+    slices_taken: usize,
+    has_ended: bool,
+}
+
+impl App {
+    pub(super) fn start_finetune(&mut self, setup: FinetuneSetup) {
+        let Some(data) = setup.data.clone() else { return };
+        let Some(out) = setup.out.clone().or_else(super::runs::new_run_folder) else {
+            return self.session.notice("Choose a folder for the run first.", true);
+        };
+        let preset =
+            setup.names.as_ref().and_then(|title| self.session.label_presets.iter().find(|p| &p.title == title));
+        let spec = JobSpec::Finetune {
+            config: Box::new(setup.config.clone()),
+            data,
+            label_names: preset.map(|p| p.names.clone()).unwrap_or_default(),
+            cache: crate::folders::sample_cache(&out),
+            out: out.clone(),
+            resume: setup.resume,
+            init: setup.init.clone(),
+        };
+        match self.engine.start_job(spec) {
+            Ok((id, cancel)) => {
+                self.jobs.finetune_cancel = Some(cancel);
+                let mut job = FinetuneJob::new(id, setup.config, out);
+                if let Some(before) = self.session.finetune.job.take().filter(|b| setup.resume && b.out == job.out) {
+                    // The same run goes on: its curves up to the checkpoint stay.
+                    let saved_at = before.saved_at.unwrap_or(0);
+                    job.steps = before.steps;
+                    job.steps.retain(|s| s.step <= saved_at);
+                    job.validations = before.validations;
+                    job.validations.retain(|v| v.step <= saved_at);
+                }
+                self.session.finetune.job = Some(job);
+            }
+            Err(text) => self.session.notice(text, true),
+        }
+    }
+
+    pub(super) fn tell_finetune(&mut self, command: fn(JobId) -> EngineCommand) {
+        let Some(job) = self.session.finetune.job.as_ref().filter(|j| j.is_running()) else { return };
+        if let Err(text) = self.engine.send(command(job.id)) {
+            self.session.notice(text, true);
+        }
+    }
+
+    pub(super) fn start_preflight(&mut self, setup: FinetuneSetup) {
+        let Some(data) = setup.data.clone() else { return };
+        if let Preflight::Running(_, _, _, cancel) = &self.session.preflight {
+            cancel.cancel();
+        }
+        let preset =
+            setup.names.as_ref().and_then(|title| self.session.label_presets.iter().find(|p| &p.title == title));
+        let names = preset.map(|p| p.names.clone()).unwrap_or_default();
+        match self.tasks.start(TaskWork::Preflight { setup: Box::new(setup), names }) {
+            Ok((task, cancel)) => self.session.preflight = Preflight::Running(data, 0.0, task, cancel),
+            Err(text) => self.session.notice(text, true),
+        }
+    }
+
+    /// Takes weights, or a run's folder, for segmentation, and asks what they are.
+    pub(super) fn use_checkpoint(&mut self, path: PathBuf) {
+        self.settings.work = Work::Segment;
+        self.session.runs.is_open = false;
+        self.session.segment.config.checkpoints = vec![path.clone()];
+        self.session.segment.card = None;
+        self.start_task(TaskWork::ReadCard(path));
+    }
+
+    pub(super) fn take_card(&mut self, card: CardOf) {
+        // Another file may have been chosen meanwhile.
+        if self.session.segment.config.checkpoints.first() == Some(&card.path) {
+            self.session.segment.card = Some(card);
+        }
+    }
+
+    /// Begins to segment an open volume. Its label map becomes an empty one, which fills while windows finish; the old one can be had
+    /// back by undoing.
+    pub(super) fn start_segment(&mut self, id: VolumeId) {
+        let Some(volume) = self.session.volumes.iter_mut().find(|v| v.id == id) else { return };
+        let state = &mut self.session.segment;
+        let classes: Vec<(u16, String)> = match state.card.as_ref().map(|c| &c.card) {
+            Some(Ok(card)) => card.classes.iter().map(|c| (c.id, c.name.clone())).collect(),
+            _ => match &state.config.without_card {
+                Some(WithoutCard::Task(task)) => (1..).zip(task.classes.iter().map(|c| c.name.clone())).collect(),
+                _ => return,
+            },
+        };
+        let name = |id: u16| classes.iter().find(|(i, _)| *i == id).map(|(_, name)| name.clone());
+        let table = LabelTable::from_ids(classes.iter().map(|(id, _)| *id), name);
+        let geometry = *volume.volume.geometry();
+        let texture = match LabelTexture::empty(&self.render, &geometry, &table) {
+            Ok(texture) => Arc::new(texture),
+            Err(e) => return self.session.notice(e.to_string(), true),
+        };
+        let item = SegmentItem {
+            input: DataItem::Open { name: volume.name.clone(), volume: volume.volume.clone() },
+            // On the disk, too: a prediction may have taken an hour.
+            output: super::runs::new_prediction_file(),
+        };
+        let spec = JobSpec::Segment { config: Box::new(state.config.clone()), items: vec![item] };
+        let (job, cancel) = match self.engine.start_job(spec) {
+            Ok(started) => started,
+            Err(text) => return self.session.notice(text, true),
+        };
+        // A stand-in of one voxel, until all are known.
+        let stand_in = Geometry::new([1; 3], geometry.world_from_voxel())
+            .and_then(|g| Volume::new(g, Voxels::U8([0].into()), Rescale::IDENTITY));
+        let Ok(stand_in) = stand_in else { return };
+        let checkpoint = state.config.checkpoints.first().and_then(|p| p.file_stem());
+        let title = checkpoint.map_or("Prediction".into(), |n| format!("Prediction ({})", n.to_string_lossy()));
+        let names_from = "the checkpoint".to_owned();
+        let shown =
+            OpenLabels { name: title.clone(), volume: stand_in, table, names_from, texture: Arc::clone(&texture) };
+        let before = volume.labels.replace(shown);
+        volume.label_history.record(title, before);
+        if let Some(reference) = &mut volume.reference {
+            reference.report = None;
+        }
+        state.job = Some(SegmentJob::new(job, id, volume.name.clone()));
+        self.jobs.segment = Some(Segmenting {
+            job,
+            volume: id,
+            cancel,
+            began: Instant::now(),
+            geometry,
+            texture,
+            labels: vec![0; geometry.num_voxels()],
+            waiting: VecDeque::new(),
+            slices_taken: 0,
+            has_ended: false,
+        });
+    }
+
+    pub(super) fn stop_segment(&self) {
+        if let Some(segmenting) = &self.jobs.segment {
+            segmenting.cancel.cancel();
+        }
+    }
+
+    /// What an engine event means for fine-tuning and segmentation.
+    pub(super) fn follow(&mut self, event: &EngineEvent) {
+        self.session.finetune.apply(event);
+        let Some(segmenting) = &mut self.jobs.segment else { return };
+        self.session.segment.apply(event, segmenting.began.elapsed());
+        match event {
+            EngineEvent::LabelPatch { job, patch } if *job == segmenting.job => {
+                segmenting.waiting.push_back(patch.clone());
+            }
+            EngineEvent::Ended { job, .. } if *job == segmenting.job => segmenting.has_ended = true,
+            _ => {}
+        }
+    }
+
+    /// Puts what has come into the label map, as much as a frame has time for. True if there is more.
+    pub(super) fn take_patches(&mut self) -> bool {
+        let Some(segmenting) = &mut self.jobs.segment else { return false };
+        segmenting.put_some(&self.render);
+        if !segmenting.waiting.is_empty() {
+            return true;
+        }
+        if segmenting.has_ended
+            && let Some(done) = self.jobs.segment.take()
+        {
+            let Segmenting { volume, geometry, texture, labels, .. } = done;
+            self.start_task(TaskWork::KeepPrediction { volume_id: volume, geometry, texture, labels });
+        }
+        false
+    }
+
+    /// The voxels of a finished prediction become those of its label map, on show or undone.
+    pub(super) fn keep_prediction(&mut self, id: VolumeId, texture: &Arc<LabelTexture>, found: &Volume) {
+        let Some(volume) = self.session.volumes.iter_mut().find(|v| v.id == id) else { return };
+        let maps = volume.labels.iter_mut().chain(volume.label_history.maps_mut());
+        for labels in maps.filter(|l| Arc::ptr_eq(&l.texture, texture)) {
+            labels.volume = found.clone();
+        }
+        self.compare(id);
+    }
+
+    pub(super) fn step_labels(&mut self, redo: bool) {
+        let Some(volume) = self.session.active_mut() else { return };
+        let history = &mut volume.label_history;
+        let moved = if redo { history.redo(&mut volume.labels) } else { history.undo(&mut volume.labels) };
+        let id = volume.id;
+        if moved {
+            self.compare(id);
+        }
+    }
+}
+
+impl Segmenting {
+    fn put_some(&mut self, render: &RenderContext) {
+        let dims = self.geometry.dims();
+        let mut room = VOXELS_PER_FRAME;
+        while let Some(patch) = self.waiting.front().filter(|_| room > 0) {
+            let [width, height, depth] = patch.size;
+            let slice = width * height;
+            let fits = (0..3).all(|a| patch.start[a] + patch.size[a] <= dims[a]) && slice > 0;
+            if !fits || self.slices_taken >= depth || patch.labels.len() != slice * depth {
+                self.waiting.pop_front();
+                self.slices_taken = 0;
+                continue;
+            }
+            let count = (room / slice).clamp(1, depth - self.slices_taken);
+            room = room.saturating_sub(count * slice);
+            let first = patch.start[2] + self.slices_taken;
+            let part = &patch.labels[self.slices_taken * slice..][..count * slice];
+            self.slices_taken += count;
+            for (row, values) in part.chunks(width).enumerate() {
+                let (j, k) = (patch.start[1] + row % height, first + row / height);
+                let at = patch.start[0] + dims[0] * (j + dims[1] * k);
+                self.labels[at..at + width].copy_from_slice(values);
+            }
+            let start = [patch.start[0], patch.start[1], first];
+            self.texture.write(render, start, [width, height, count], part);
+        }
+    }
+}

@@ -1,0 +1,59 @@
+use super::OpenLabels;
+
+/// Label maps that can be had back. A version shares its voxels with the map on show as long as it is on show.
+const MAX_VERSIONS: usize = 8;
+
+/// What was done to the label map of a volume, to undo and redo it.
+#[derive(Default)]
+pub struct LabelHistory {
+    past: Vec<LabelVersion>,
+    future: Vec<LabelVersion>,
+}
+
+/// A label map before or after an edit.
+struct LabelVersion {
+    /// What the edit is called.
+    edit: String,
+    labels: Option<OpenLabels>,
+}
+
+impl LabelHistory {
+    /// Keeps the map before an edit. What was undone before can no longer be redone.
+    pub fn record(&mut self, edit: impl Into<String>, before: Option<OpenLabels>) {
+        self.future.clear();
+        self.past.push(LabelVersion { edit: edit.into(), labels: before });
+        let surplus = self.past.len().saturating_sub(MAX_VERSIONS);
+        self.past.drain(..surplus);
+    }
+
+    /// Takes the last edit back; false if there is none.
+    pub fn undo(&mut self, labels: &mut Option<OpenLabels>) -> bool {
+        Self::step(&mut self.past, &mut self.future, labels)
+    }
+
+    /// Does the edit taken back last again; false if there is none.
+    pub fn redo(&mut self, labels: &mut Option<OpenLabels>) -> bool {
+        Self::step(&mut self.future, &mut self.past, labels)
+    }
+
+    /// All maps that can be had back.
+    pub fn maps_mut(&mut self) -> impl Iterator<Item = &mut OpenLabels> {
+        self.past.iter_mut().chain(&mut self.future).filter_map(|v| v.labels.as_mut())
+    }
+
+    /// Name of the edit that [`Self::undo`] would take back.
+    pub fn undo_name(&self) -> Option<&str> {
+        self.past.last().map(|v| v.edit.as_str())
+    }
+
+    /// Name of the edit that [`Self::redo`] would do again.
+    pub fn redo_name(&self) -> Option<&str> {
+        self.future.last().map(|v| v.edit.as_str())
+    }
+
+    fn step(from: &mut Vec<LabelVersion>, to: &mut Vec<LabelVersion>, labels: &mut Option<OpenLabels>) -> bool {
+        let Some(version) = from.pop() else { return false };
+        to.push(LabelVersion { edit: version.edit, labels: std::mem::replace(labels, version.labels) });
+        true
+    }
+}

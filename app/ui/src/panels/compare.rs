@@ -1,0 +1,132 @@
+use egui::{RichText, Ui};
+use voco_render::{ComparisonColors, ComparisonStyle};
+
+use crate::{ClassAgreement, ComparisonReport, Outbox, ReferenceLabels, Request, Session, ViewSettings, theme};
+
+/// The label map on show against a reference: two outlines or colours of difference, the agreement of each class, and the
+/// way to the slice where they differ most.
+pub(crate) fn compare_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
+    let Some(volume) = session.active_mut() else {
+        ui.weak("Open a volume first.");
+        return;
+    };
+    let Some(labels) = &volume.labels else {
+        ui.weak("Open or predict a label map first; then compare it with a reference.");
+        return;
+    };
+    let Some(reference) = volume.reference.as_mut() else {
+        ui.horizontal(|ui| {
+            if ui.button("Reference…").on_hover_text("Open the label map to compare with").clicked() {
+                outbox.ask(Request::OpenReferenceDialog);
+            }
+            ui.weak("none is open");
+        });
+        return;
+    };
+    ui.horizontal(|ui| {
+        if ui.small_button("×").on_hover_text("Close the reference").clicked() {
+            outbox.ask(Request::CloseReference(volume.id));
+        }
+        key(ui, ComparisonColors::PREDICTION, &labels.name);
+        ui.weak("against");
+        key(ui, ComparisonColors::REFERENCE, &reference.labels.name);
+    });
+    ui.horizontal(|ui| {
+        for (style, text, hint) in [
+            (ComparisonStyle::Off, "Labels", "The label map alone"),
+            (ComparisonStyle::Outlines, "Outlines", "Both outlines; white where they coincide"),
+            (ComparisonStyle::Differences, "Differences", "Areas of agreement and of difference"),
+        ] {
+            ui.selectable_value(&mut reference.look.style, style, text).on_hover_text(hint);
+        }
+    });
+    if reference.look.style == ComparisonStyle::Differences {
+        ui.horizontal_wrapped(|ui| {
+            key(ui, ComparisonColors::AGREEMENT, "agree");
+            key(ui, ComparisonColors::PREDICTION, "only this map");
+            key(ui, ComparisonColors::REFERENCE, "only the reference");
+            key(ui, ComparisonColors::OTHER_CLASS, "another class");
+        });
+    }
+    match (reference.report.clone(), &reference.measuring) {
+        (Some(report), _) => table_ui(ui, reference, &report, settings),
+        (None, Some(_)) => {
+            ui.horizontal(|ui| {
+                ui.spinner();
+                ui.weak("Measuring the agreement…");
+            });
+        }
+        (None, None) => {
+            if ui.button("Measure again").clicked() {
+                outbox.ask(Request::Compare(volume.id));
+            }
+        }
+    }
+}
+
+fn table_ui(ui: &mut Ui, reference: &mut ReferenceLabels, report: &ComparisonReport, settings: &mut ViewSettings) {
+    ui.horizontal(|ui| {
+        let all = ui.selectable_label(reference.look.class.is_none(), "All classes");
+        if all.on_hover_text("Draw every class").clicked() {
+            reference.look.class = None;
+        }
+        if let Some(mean) = report.mean_dice() {
+            ui.label(format!("mean Dice {mean:.3}"));
+        }
+        let worst = report.classes.iter().filter(|c| c.worst_mm.is_some()).min_by(|a, b| {
+            let dice = |c: &ClassAgreement| c.dice.unwrap_or(1.0);
+            dice(a).total_cmp(&dice(b))
+        });
+        if let Some(class) = worst
+            && ui.small_button("Worst").on_hover_text("To where the worst class differs most").clicked()
+        {
+            reference.look.class = Some(class.id);
+            settings.cursor_mm = class.worst_mm.unwrap_or(settings.cursor_mm);
+        }
+    });
+    let height = ui.text_style_height(&egui::TextStyle::Body).max(ui.spacing().interact_size.y);
+    let widths = [ui.available_width() - 165.0, 42.0, 48.0];
+    let cell = |ui: &mut Ui, width: f32, text: RichText| {
+        ui.add_sized([width, height], egui::Label::new(text).truncate());
+    };
+    ui.horizontal(|ui| {
+        for (width, text) in widths.into_iter().zip(["Class", "Dice", "HD95"]) {
+            cell(ui, width, RichText::new(text).small().weak());
+        }
+    });
+    let scroll = egui::ScrollArea::vertical().id_salt("compared classes").max_height(200.0).auto_shrink([false, true]);
+    scroll.show_rows(ui, height, report.classes.len(), |ui, range| {
+        for class in &report.classes[range] {
+            ui.horizontal(|ui| {
+                let button = egui::Button::selectable(reference.look.class == Some(class.id), &class.name).truncate();
+                let name = ui.add_sized([widths[0], height], button);
+                if name.on_hover_text(details(class)).clicked() {
+                    reference.look.class = Some(class.id);
+                }
+                let number =
+                    |value: Option<f64>, digits: usize| value.map_or("–".into(), |v| format!("{v:.digits$}"));
+                let dice = RichText::new(number(class.dice, 3)).monospace();
+                let dice = if class.dice.is_some_and(|d| d < 0.7) { dice.color(theme::WARNING) } else { dice };
+                cell(ui, widths[1], dice);
+                cell(ui, widths[2], RichText::new(number(class.hd95_mm, 1)).monospace());
+                let worst = ui.add_enabled(class.worst_mm.is_some(), egui::Button::new("Go").small());
+                if worst.on_hover_text("To the slice where this class differs most").clicked() {
+                    reference.look.class = Some(class.id);
+                    settings.cursor_mm = class.worst_mm.unwrap_or(settings.cursor_mm);
+                }
+            });
+        }
+    });
+}
+
+fn details(class: &ClassAgreement) -> String {
+    let assd = class.assd_mm.map_or(String::new(), |d| format!(", mean surface distance {d:.2} mm"));
+    format!("{}: {:.1} mL against {:.1} mL{assd}", class.name, class.volume_ml, class.reference_ml)
+}
+
+/// A name behind its colour.
+fn key(ui: &mut Ui, color: [u8; 3], text: &str) {
+    let (rect, _) = ui.allocate_exact_size(egui::vec2(10.0, 10.0), egui::Sense::hover());
+    ui.painter().rect_filled(rect, 2, theme::label_color(color));
+    ui.add(egui::Label::new(RichText::new(text).small()).truncate());
+}

@@ -1,0 +1,311 @@
+use std::collections::BTreeMap;
+
+use egui::{Button, Checkbox, ComboBox, DragValue, ProgressBar, RichText, Ui};
+use egui_plot::{Line, Plot, PlotPoints};
+use voco_engine_api::{DeviceChoice, FinetuneConfig, FinetuneReport, HoldoutChoice, Phase, SegmentationModel, Task};
+
+use super::{choice, human_seconds, key};
+use crate::{FinetuneJob, FinetuneSetup, LabelPreset, Outbox, Request, Session, theme};
+
+/// Fine-tuning: set up, look at the data, follow, stop.
+pub(crate) fn finetune_ui(ui: &mut Ui, session: &mut Session, outbox: &mut Outbox) {
+    if session.finetune.setup.is_none() {
+        session.finetune.setup = session.tasks.first().cloned().map(FinetuneSetup::new);
+    }
+    if session.finetune.is_running() {
+        if let Some(job) = &session.finetune.job {
+            running_ui(ui, job, outbox);
+        }
+    } else if let Some(setup) = &mut session.finetune.setup {
+        setup_ui(ui, setup, &session.tasks, &session.label_presets, outbox);
+        if super::preflight_ui(ui, &session.preflight, setup.data.as_deref()) {
+            outbox.ask(Request::Preflight(Box::new(setup.clone())));
+        }
+        start_ui(ui, setup, outbox);
+        if let Some((text, is_error)) = session.finetune.job.as_ref().and_then(|j| j.ended.as_ref()) {
+            ui.label(RichText::new(text).color(if *is_error { theme::ERROR } else { theme::TRUTH }));
+        }
+    } else {
+        ui.weak("There are no tasks.");
+    }
+    let Some(job) = &session.finetune.job else { return };
+    for warning in &job.warnings {
+        ui.label(RichText::new(warning).small().color(theme::WARNING));
+    }
+    if !job.is_running() && job.saved_at.is_some() {
+        ui.horizontal(|ui| {
+            let go_on = ui.button("Go on").on_hover_text("Continue this run from its last checkpoint");
+            if go_on.clicked()
+                && let Some(setup) = &session.finetune.setup
+            {
+                let config = job.config.clone();
+                let setup =
+                    FinetuneSetup { config, out: Some(job.out.clone()), resume: true, init: None, ..setup.clone() };
+                outbox.ask(Request::StartFinetune(Box::new(setup)));
+            }
+            if ui.button("Segment with it").on_hover_text("Choose its best checkpoint for segmentation").clicked() {
+                outbox.ask(Request::UseCheckpoint(job.out.clone()));
+            }
+        });
+    }
+    if !job.steps.is_empty() {
+        curves_ui(ui, job);
+    }
+}
+
+fn setup_ui(ui: &mut Ui, setup: &mut FinetuneSetup, tasks: &[Task], presets: &[LabelPreset], outbox: &mut Outbox) {
+    egui::Grid::new("finetune setup").num_columns(2).spacing([8.0, 5.0]).show(ui, |ui| {
+        ui.label("Data");
+        let name = setup.data.as_ref().and_then(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned());
+        ui.horizontal(|ui| {
+            let button = Button::new(name.unwrap_or_else(|| "Folder…".into())).truncate();
+            if ui.add(button).on_hover_text("A folder of volumes with label maps (NAME_label.nii.gz)").clicked() {
+                outbox.ask(Request::FinetuneFolderDialog);
+            }
+            if ui.button("List…").on_hover_text("A JSON list, as the Medical Segmentation Decathlon has them").clicked()
+            {
+                outbox.ask(Request::FinetuneListDialog);
+            }
+        });
+        ui.end_row();
+        let label = ui.label("Label names").id;
+        let shown = setup.names.clone().unwrap_or_else(|| "as in the data".into());
+        let list = ComboBox::from_id_salt("finetune names").selected_text(shown).show_ui(ui, |ui| {
+            ui.selectable_value(&mut setup.names, None, "as in the data");
+            for preset in presets {
+                ui.selectable_value(&mut setup.names, Some(preset.title.clone()), &preset.title);
+            }
+        });
+        list.response.labelled_by(label).on_hover_text("What the ids mean where the data does not say");
+        ui.end_row();
+        task_ui(ui, setup, tasks);
+        let config = &mut setup.config;
+        let label = ui.label("Network").id;
+        let mut model = config.model;
+        choice(ui, label, &mut model, &SegmentationModel::ALL, |&m| model_text(m).to_owned());
+        if model != config.model {
+            // Rates follow the network; what the user chose otherwise stays.
+            let preset = FinetuneConfig::preset(config.task.clone(), model);
+            let kept = config.clone();
+            *config = FinetuneConfig {
+                steps: kept.steps,
+                holdout: kept.holdout,
+                seed: kept.seed,
+                device: kept.device,
+                ..preset
+            };
+        }
+        ui.end_row();
+        ui.label("Start from");
+        let name = setup.init.as_ref().and_then(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned());
+        ui.horizontal(|ui| {
+            let button = Button::new(name.clone().unwrap_or_else(|| "random weights".into())).truncate();
+            if ui.add(button).on_hover_text("A pre-training run, or a file of weights").clicked() {
+                outbox.ask(Request::FinetuneInitDialog);
+            }
+            if name.is_some() && ui.small_button("×").on_hover_text("Random weights").clicked() {
+                setup.init = None;
+            }
+        });
+        ui.end_row();
+        numbers_ui(ui, config);
+        ui.label("Run folder");
+        let name = setup.out.as_ref().and_then(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned());
+        let button = Button::new(name.unwrap_or_else(|| "New, in the data folder".into())).truncate();
+        if ui.add(button).on_hover_text("Where log and checkpoints are kept").clicked() {
+            outbox.ask(Request::FinetuneRunDialog);
+        }
+        ui.end_row();
+    });
+    if setup.init.is_some() {
+        ui.checkbox(&mut setup.config.freeze_encoder, "Keep the encoder as it is")
+            .on_hover_text("Only the decoder learns: faster, and safer with few cases");
+    }
+    ui.add_enabled(setup.out.is_some(), Checkbox::new(&mut setup.resume, "Go on from its last checkpoint"))
+        .on_disabled_hover_text("Choose the run's folder first");
+}
+
+fn task_ui(ui: &mut Ui, setup: &mut FinetuneSetup, tasks: &[Task]) {
+    let label = ui.label("Task").id;
+    let list = ComboBox::from_id_salt("task").selected_text(&setup.config.task.title).width(190.0).show_ui(ui, |ui| {
+        for task in tasks {
+            let hover = task.classes.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
+            let chosen = setup.config.task.name == task.name;
+            if ui.selectable_label(chosen, &task.title).on_hover_text(hover).clicked() && !chosen {
+                let kept = setup.config.clone();
+                let preset = FinetuneConfig::preset(task.clone(), kept.model);
+                setup.config = FinetuneConfig {
+                    steps: kept.steps,
+                    holdout: kept.holdout,
+                    seed: kept.seed,
+                    device: kept.device,
+                    ..preset
+                };
+            }
+        }
+    });
+    list.response.labelled_by(label);
+    ui.end_row();
+}
+
+fn numbers_ui(ui: &mut Ui, config: &mut FinetuneConfig) {
+    let label = ui.label("Steps").id;
+    let mut steps = config.steps.unwrap_or(300);
+    if ui.add(DragValue::new(&mut steps).range(1..=10_000_000).speed(10)).labelled_by(label).changed() {
+        config.steps = Some(steps);
+    }
+    ui.end_row();
+    let label = ui.label("Learning rate").id;
+    let rate = DragValue::new(&mut config.learning_rate).speed(1e-5).range(1e-7..=1.0).max_decimals(7);
+    ui.add(rate).labelled_by(label);
+    ui.end_row();
+    ui.label("Held out");
+    ui.horizontal(|ui| {
+        let mut pick = |ui: &mut Ui, value: HoldoutChoice, text: &str, hint: &str| {
+            ui.selectable_value(&mut config.holdout, value, text).on_hover_text(hint);
+        };
+        pick(ui, HoldoutChoice::Listed, "as listed", "The validation part of the list");
+        pick(ui, HoldoutChoice::Share(0.2), "20 %", "A fifth of the persons");
+        pick(ui, HoldoutChoice::Nobody, "nobody", "No validation");
+    });
+    ui.end_row();
+    let label = ui.label("Seed").id;
+    ui.add(DragValue::new(&mut config.seed)).labelled_by(label);
+    ui.end_row();
+    let label = ui.label("Device").id;
+    choice(ui, label, &mut config.device, &[DeviceChoice::Auto, DeviceChoice::Cpu, DeviceChoice::Gpu(0)], |d| {
+        d.to_string()
+    });
+    ui.end_row();
+}
+
+fn start_ui(ui: &mut Ui, setup: &FinetuneSetup, outbox: &mut Outbox) {
+    let problem = if setup.data.is_none() {
+        Some("Choose a folder of volumes with label maps, or a list.".into())
+    } else {
+        setup.config.problem()
+    };
+    let start = ui.add_enabled(problem.is_none(), Button::new(RichText::new("Start fine-tuning").strong()));
+    if start.on_disabled_hover_text(problem.unwrap_or_default()).clicked() {
+        outbox.ask(Request::StartFinetune(Box::new(setup.clone())));
+    }
+}
+
+fn model_text(model: SegmentationModel) -> &'static str {
+    match model {
+        SegmentationModel::UnetTiny => "unet-tiny (for a CPU)",
+        SegmentationModel::Unet => "unet (nnU-Net's)",
+        SegmentationModel::Tiny => "tiny (SwinUNETR 12)",
+        SegmentationModel::B => "B (SwinUNETR 48)",
+        SegmentationModel::L => "L (SwinUNETR 96)",
+        SegmentationModel::H => "H (SwinUNETR 192)",
+    }
+}
+
+fn running_ui(ui: &mut Ui, job: &FinetuneJob, outbox: &mut Outbox) {
+    let phase = match job.phase {
+        Some(Phase::Preparing) => "preparing volumes",
+        Some(Phase::Validating) => "validating",
+        Some(Phase::Paused) => "paused",
+        Some(Phase::Saving) => "saving",
+        _ => "training",
+    };
+    ui.label(format!(
+        "{}, {phase} on {}",
+        job.config.model.name(),
+        if job.device.is_empty() { "…" } else { &job.device }
+    ));
+    let step = job.steps.last().map_or(0, |s| s.step);
+    let (done, total) = match (job.phase, job.progress) {
+        (Some(Phase::Preparing | Phase::Validating), Some(progress)) => progress,
+        _ => (step, job.config.steps.unwrap_or(step.max(1))),
+    };
+    let recent = &job.steps[job.steps.len().saturating_sub(20)..];
+    let pace = recent.iter().map(|r| r.seconds).sum::<f64>() / recent.len().max(1) as f64;
+    let left = if job.phase == Some(Phase::Training) && !recent.is_empty() {
+        format!(", {} left", human_seconds(pace * total.saturating_sub(done) as f64))
+    } else {
+        String::new()
+    };
+    ui.add(ProgressBar::new(done as f32 / total.max(1) as f32).text(format!("{done} of {total}{left}")));
+    ui.horizontal(|ui| {
+        if job.phase == Some(Phase::Paused) {
+            if ui.button("Resume").clicked() {
+                outbox.ask(Request::ResumeFinetune);
+            }
+        } else if ui.button("Pause").on_hover_text("After the present step").clicked() {
+            outbox.ask(Request::PauseFinetune);
+        }
+        if ui.button("Stop").on_hover_text("Save and end the run").clicked() {
+            outbox.ask(Request::StopFinetune);
+        }
+        if let Some(step) = job.saved_at {
+            ui.label(RichText::new(format!("saved at {step}")).small().weak());
+        }
+    });
+}
+
+fn curves_ui(ui: &mut Ui, job: &FinetuneJob) {
+    let plot = |id: &str| {
+        Plot::new(id.to_owned())
+            .height(115.0)
+            .y_axis_min_width(28.0)
+            .allow_scroll(false)
+            .allow_zoom(false)
+            .allow_drag(false)
+            .include_y(0.0)
+    };
+    let stride = (job.steps.len() / 500).max(1);
+    let curve = |f: fn(&FinetuneReport) -> f64| -> PlotPoints<'static> {
+        job.steps.iter().step_by(stride).map(|r| [r.step as f64, f(r)]).collect::<Vec<[f64; 2]>>().into()
+    };
+    let seconds = job.steps.last().map_or(0.0, |r| r.seconds);
+    key(ui, "Losses", &[("total", theme::LOSS), ("Dice", theme::PREDICTION), ("cross-entropy", theme::GRID)]);
+    plot("finetune losses").show(ui, |plot| {
+        plot.line(Line::new("total", curve(|r| r.loss)).color(theme::LOSS));
+        plot.line(Line::new("Dice", curve(|r| r.dice_loss)).color(theme::PREDICTION));
+        plot.line(Line::new("cross-entropy", curve(|r| r.cross_entropy)).color(theme::GRID));
+    });
+    ui.label(
+        RichText::new(format!(
+            "{seconds:.2} s a step, {:.1} crops a second",
+            job.config.crops as f64 / seconds.max(1e-9)
+        ))
+        .small()
+        .weak(),
+    );
+    let Some(last) = job.validations.last() else { return };
+    let mut classes: BTreeMap<&str, Vec<[f64; 2]>> = BTreeMap::new();
+    for validation in &job.validations {
+        for (name, dice) in &validation.dice {
+            if let Some(dice) = dice {
+                classes.entry(name).or_default().push([validation.step as f64, *dice]);
+            }
+        }
+    }
+    ui.label(RichText::new("Dice on held-out persons").small().strong());
+    plot("validation dice").include_y(1.0).show(ui, |plot| {
+        for (name, points) in classes {
+            let place = last.dice.keys().position(|n| n == name).unwrap_or(0);
+            let color = theme::SERIES[place % theme::SERIES.len()];
+            plot.line(Line::new(name.to_owned(), PlotPoints::from(points)).color(color));
+        }
+        let mean = job.validations.iter().filter_map(|v| Some([v.step as f64, v.mean_dice?])).collect::<Vec<_>>();
+        plot.line(Line::new("mean", PlotPoints::from(mean)).color(theme::ON_PICTURE).width(2.0));
+    });
+    egui::Grid::new("dice per class").num_columns(2).spacing([10.0, 2.0]).show(ui, |ui| {
+        for (n, (name, dice)) in last.dice.iter().enumerate() {
+            ui.label(RichText::new(name).small().color(theme::SERIES[n % theme::SERIES.len()]));
+            ui.label(RichText::new(dice.map_or("–".into(), |d| format!("{d:.3}"))).small().monospace());
+            ui.end_row();
+        }
+        ui.label(RichText::new("mean").small().strong());
+        let best = job.best_dice().map_or(String::new(), |d| format!("  best {d:.3}"));
+        ui.label(
+            RichText::new(format!("{}{best}", last.mean_dice.map_or("–".into(), |d| format!("{d:.3}"))))
+                .small()
+                .monospace(),
+        );
+        ui.end_row();
+    });
+}

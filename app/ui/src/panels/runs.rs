@@ -1,0 +1,209 @@
+use egui::{Color32, ComboBox, RichText, TextEdit, Ui};
+use egui_plot::{Line, Plot, PlotPoints};
+
+use crate::{Outbox, Request, RunSummary, RunsState, Session, theme};
+
+/// The window with all runs on disk: their curves in one plot, settings, numbers and notes.
+pub(crate) fn runs_window(ui: &Ui, session: &mut Session, outbox: &mut Outbox) {
+    let mut open = session.runs.is_open;
+    egui::Window::new("Runs")
+        .open(&mut open)
+        .default_size([900.0, 560.0])
+        .default_pos(ui.ctx().content_rect().center() - egui::vec2(450.0, 300.0))
+        .min_size([560.0, 320.0])
+        .show(ui.ctx(), |ui| runs_ui(ui, session, outbox));
+    if !open {
+        save_note(&mut session.runs, outbox);
+    }
+    session.runs.is_open = open;
+}
+
+fn runs_ui(ui: &mut Ui, session: &mut Session, outbox: &mut Outbox) {
+    let runs = &mut session.runs;
+    ui.horizontal(|ui| {
+        let name = runs.root.as_ref().and_then(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned());
+        ui.weak(format!("{} runs in {}", runs.list.len(), name.unwrap_or_else(|| "the program's folder".into())));
+        if ui.small_button("Other folder…").on_hover_text("A folder that holds run folders").clicked() {
+            outbox.ask(Request::RunsRootDialog);
+        }
+        if ui.small_button("Read again").on_hover_text("Look for new runs and new numbers").clicked() {
+            outbox.ask(Request::ListRuns);
+        }
+        if runs.is_loading {
+            ui.spinner();
+        }
+    });
+    ui.separator();
+    if runs.list.is_empty() {
+        ui.weak("There is no run yet: start one in the training panel, or choose the folder that holds yours.");
+        return;
+    }
+    egui::Panel::left("runs list").default_size(300.0).show(ui, |ui| list_ui(ui, runs, outbox));
+    egui::CentralPanel::default().show(ui, |ui| {
+        plot_ui(ui, runs);
+        let focus = runs.focus.clone().and_then(|folder| runs.find(&folder).cloned());
+        match focus {
+            Some(run) => details_ui(ui, runs, &run, outbox),
+            None => drop(ui.weak("Choose a run in the list to see its settings and to write a note.")),
+        }
+    });
+}
+
+fn list_ui(ui: &mut Ui, runs: &mut RunsState, outbox: &mut Outbox) {
+    let height = 2.0 * ui.text_style_height(&egui::TextStyle::Body) + 10.0;
+    let mut focus = None;
+    let mut compared = runs.compared.clone();
+    egui::ScrollArea::vertical().auto_shrink(false).show_rows(ui, height, runs.list.len(), |ui, range| {
+        for run in &runs.list[range] {
+            ui.horizontal(|ui| {
+                let mut is_compared = compared.contains(&run.folder);
+                if ui.checkbox(&mut is_compared, "").on_hover_text("Draw its curves").changed() {
+                    if is_compared {
+                        compared.insert(run.folder.clone());
+                    } else {
+                        compared.remove(&run.folder);
+                    }
+                }
+                let (swatch, _) = ui.allocate_exact_size(egui::vec2(9.0, 9.0), egui::Sense::hover());
+                if let Some(color) = curve_color(&compared, run) {
+                    ui.painter().rect_filled(swatch, 2, color);
+                }
+                let is_focus = runs.focus.as_ref() == Some(&run.folder);
+                let chosen = ui.vertical(|ui| {
+                    ui.spacing_mut().item_spacing.y = 0.0;
+                    let button = egui::Button::selectable(is_focus, &run.name).truncate();
+                    let response = ui.add(button);
+                    ui.add(egui::Label::new(RichText::new(headline(run)).small().weak()).truncate());
+                    response.clicked()
+                });
+                if chosen.inner {
+                    focus = Some(run.folder.clone());
+                }
+            });
+        }
+    });
+    runs.compared = compared;
+    if let Some(folder) = focus {
+        save_note(runs, outbox);
+        runs.compared.insert(folder.clone());
+        runs.focus = Some(folder);
+    }
+    for folder in runs.compared.iter().filter(|f| !runs.curves.contains_key(*f)) {
+        outbox.ask(Request::ReadRun(folder.clone()));
+    }
+}
+
+/// Model, steps and the last number of interest.
+fn headline(run: &RunSummary) -> String {
+    let setting = |name: &str| run.settings.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    let number = |list: &[(String, f64)], name: &str| list.iter().find(|(key, _)| key == name).map(|(_, v)| *v);
+    let mut parts = vec![setting("model").unwrap_or("?").to_owned(), format!("{} steps", run.steps)];
+    if let Some(dice) = number(&run.validation, "mean_dice") {
+        parts.push(format!("Dice {dice:.3}"));
+    } else if let Some(top1) = number(&run.validation, "top1_accuracy").or(number(&run.last, "top1_accuracy")) {
+        parts.push(format!("top-1 {:.0} %", top1 * 100.0));
+    } else if let Some(loss) = number(&run.last, "loss") {
+        parts.push(format!("loss {loss:.3}"));
+    }
+    parts.join(", ")
+}
+
+/// Okabe and Ito's colours, in the order of the compared runs.
+fn curve_color(compared: &std::collections::BTreeSet<std::path::PathBuf>, run: &RunSummary) -> Option<Color32> {
+    let place = compared.iter().position(|folder| folder == &run.folder)?;
+    Some(theme::SERIES[place % theme::SERIES.len()])
+}
+
+fn plot_ui(ui: &mut Ui, runs: &mut RunsState) {
+    let names: Vec<String> = runs.series_names().into_iter().map(str::to_owned).collect();
+    if !names.contains(&runs.series)
+        && let Some(first) = ["loss", "validation mean_dice"].iter().find(|n| names.iter().any(|m| m == *n))
+    {
+        (*first).clone_into(&mut runs.series);
+    }
+    ui.horizontal(|ui| {
+        let label = ui.label("Curve").id;
+        ComboBox::from_id_salt("series")
+            .selected_text(&runs.series)
+            .width(220.0)
+            .show_ui(ui, |ui| {
+                for name in &names {
+                    ui.selectable_value(&mut runs.series, name.clone(), name);
+                }
+            })
+            .response
+            .labelled_by(label);
+        ui.weak(format!("of {} runs", runs.compared.len()));
+    });
+    if runs.compared.is_empty() {
+        ui.weak("Tick runs to draw their curves together.");
+        return;
+    }
+    Plot::new("runs plot").height(220.0).allow_scroll(false).legend(egui_plot::Legend::default()).show(ui, |plot| {
+        for run in &runs.list {
+            let Some(color) = curve_color(&runs.compared, run) else { continue };
+            let Some(points) = runs.curves.get(&run.folder).and_then(|c| c.series.get(&runs.series)) else { continue };
+            let points: PlotPoints<'_> = PlotPoints::from(points.clone());
+            plot.line(Line::new(run.name.clone(), points).color(color).width(1.5));
+        }
+    });
+}
+
+fn details_ui(ui: &mut Ui, runs: &mut RunsState, run: &RunSummary, outbox: &mut Outbox) {
+    ui.horizontal(|ui| {
+        ui.strong(&run.name);
+        if ui.button("Go on…").on_hover_text("Put it into the training panel, to continue it").clicked() {
+            outbox.ask(Request::ContinueRun(run.folder.clone()));
+        }
+        if ui.button("Start from it").on_hover_text("Begin the next run with its weights").clicked() {
+            outbox.ask(Request::StartFromRun(run.folder.clone()));
+        }
+    });
+    let is_mine = runs.draft.as_ref().is_some_and(|(folder, _)| folder == &run.folder);
+    if !is_mine {
+        save_note(runs, outbox);
+        runs.draft = Some((run.folder.clone(), run.note.clone()));
+    }
+    if let Some((_, text)) = &mut runs.draft {
+        let edit =
+            TextEdit::multiline(text).hint_text("Notes on this run…").desired_rows(2).desired_width(f32::INFINITY);
+        if ui.add(edit).lost_focus() {
+            save_note(runs, outbox);
+        }
+    }
+    egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+        ui.columns(2, |columns| {
+            let [left, right] = columns else { return };
+            grid(left, "Settings", run.settings.iter().map(|(name, value)| (name.as_str(), value.clone())));
+            let number = |(name, value): &(String, f64)| (name.clone(), format!("{value:.6}"));
+            let last: Vec<_> = run.last.iter().map(number).collect();
+            grid(right, "Last step", last.iter().map(|(name, value)| (name.as_str(), value.clone())));
+            let validation: Vec<_> = run.validation.iter().map(number).collect();
+            if !validation.is_empty() {
+                grid(right, "Validation", validation.iter().map(|(name, value)| (name.as_str(), value.clone())));
+            }
+        });
+    });
+}
+
+fn grid<'a>(ui: &mut Ui, title: &str, rows: impl Iterator<Item = (&'a str, String)>) {
+    ui.label(RichText::new(title).small().strong());
+    egui::Grid::new(title).num_columns(2).spacing([10.0, 2.0]).show(ui, |ui| {
+        for (name, value) in rows {
+            ui.label(RichText::new(name).small().weak());
+            ui.add(egui::Label::new(RichText::new(value).small()).truncate());
+            ui.end_row();
+        }
+    });
+}
+
+/// Asks for the note to be kept if it is another than that on disk.
+fn save_note(runs: &mut RunsState, outbox: &mut Outbox) {
+    let Some((folder, text)) = &runs.draft else { return };
+    if let Some(run) = runs.list.iter_mut().find(|r| &r.folder == folder)
+        && run.note != *text
+    {
+        run.note.clone_from(text);
+        outbox.ask(Request::SaveRunNote { folder: folder.clone(), note: text.clone() });
+    }
+}

@@ -1,0 +1,133 @@
+use egui::{Button, Checkbox, ComboBox, ProgressBar, RichText, Slider, Ui};
+use voco_engine_api::{BlendChoice, DeviceChoice, SegmentConfig, SegmentReport, Task, WithoutCard};
+
+use crate::{CardOf, Outbox, Request, SegmentJob, Session, theme};
+
+/// Segmentation of the volume on show with a checkpoint. The result appears on the volume while windows finish, as one edit of its label
+/// map.
+pub(crate) fn segment_ui(ui: &mut Ui, session: &mut Session, outbox: &mut Outbox) {
+    let volume = session.active().map(|v| v.id);
+    let tasks = std::mem::take(&mut session.tasks);
+    let state = &mut session.segment;
+    if state.is_running() {
+        if let Some(job) = &state.job {
+            running_ui(ui, job, outbox);
+        }
+        session.tasks = tasks;
+        return;
+    }
+    let checkpoint = state.config.checkpoints.first().cloned();
+    egui::Grid::new("segment setup").num_columns(2).spacing([8.0, 5.0]).show(ui, |ui| {
+        ui.label("Checkpoint");
+        let name = checkpoint.as_ref().and_then(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned());
+        let button = Button::new(name.unwrap_or_else(|| "Choose…".into())).truncate();
+        if ui.add(button).on_hover_text("A file of weights; for a run's folder, its best").clicked() {
+            outbox.ask(Request::CheckpointDialog);
+        }
+        ui.end_row();
+        let card = state.card.as_ref().filter(|c| Some(&c.path) == checkpoint.as_ref());
+        if card.is_some_and(|c| c.card.is_err()) {
+            // Nothing in the file says what the classes are.
+            let label = ui.label("Task").id;
+            let title = chosen_task(&state.config).map_or("Choose…", |t| t.title.as_str()).to_owned();
+            let list = ComboBox::from_id_salt("segment task").selected_text(title).show_ui(ui, |ui| {
+                for task in &tasks {
+                    let chosen = chosen_task(&state.config) == Some(task);
+                    if ui.selectable_label(chosen, &task.title).clicked() {
+                        state.config.without_card = Some(WithoutCard::Task(Box::new(task.clone())));
+                    }
+                }
+            });
+            list.response.labelled_by(label);
+            ui.end_row();
+        }
+        let label = ui.label("Overlap").id;
+        let slider = Slider::new(&mut state.config.overlap, 0.0..=0.9).step_by(0.05);
+        ui.add(slider).labelled_by(label).on_hover_text("How much windows overlap: more is slower and smoother");
+        ui.end_row();
+        ui.label("Blend");
+        ui.horizontal(|ui| {
+            ui.selectable_value(&mut state.config.blend, BlendChoice::Constant, "even");
+            ui.selectable_value(&mut state.config.blend, BlendChoice::Gaussian, "Gaussian")
+                .on_hover_text("The middle of a window counts more");
+        });
+        ui.end_row();
+        ui.label("Mirror");
+        ui.horizontal(|ui| {
+            for (axis, flip) in ["x", "y", "z"].into_iter().zip(&mut state.config.flips) {
+                ui.add(Checkbox::new(flip, axis)).on_hover_text("The mean with the mirrored volume; twice the time");
+            }
+        });
+        ui.end_row();
+        let label = ui.label("Device").id;
+        let devices = [DeviceChoice::Auto, DeviceChoice::Cpu, DeviceChoice::Gpu(0)];
+        super::choice(ui, label, &mut state.config.device, &devices, ToString::to_string);
+        ui.end_row();
+    });
+    ui.checkbox(&mut state.config.skip_air, "Leave out windows of air");
+    if let Some(card) = state.card.as_ref().filter(|c| Some(&c.path) == checkpoint.as_ref()) {
+        super::card_ui(ui, card);
+    }
+    let problem = problem(volume.is_some(), state.config.problem(), state.card.as_ref(), chosen_task(&state.config));
+    let start = ui.add_enabled(problem.is_none(), Button::new(RichText::new("Segment this volume").strong()));
+    if start.on_disabled_hover_text(problem.unwrap_or_default()).clicked()
+        && let Some(volume) = volume
+    {
+        outbox.ask(Request::Segment(volume));
+    }
+    if let Some(job) = &state.job {
+        ended_ui(ui, job);
+    }
+    session.tasks = tasks;
+}
+
+fn chosen_task(config: &SegmentConfig) -> Option<&Task> {
+    match &config.without_card {
+        Some(WithoutCard::Task(task)) => Some(task),
+        _ => None,
+    }
+}
+
+fn problem(has_volume: bool, config: Option<String>, card: Option<&CardOf>, task: Option<&Task>) -> Option<String> {
+    if !has_volume {
+        return Some("Open a volume first.".into());
+    }
+    config.or_else(|| {
+        let needs_task = card.is_some_and(|c| c.card.is_err()) && task.is_none();
+        needs_task.then(|| "The file does not say what its classes are: choose the task it was trained for.".into())
+    })
+}
+
+fn running_ui(ui: &mut Ui, job: &SegmentJob, outbox: &mut Outbox) {
+    ui.add(egui::Label::new(format!("{}, on {}", job.volume_name, job.device)).truncate());
+    let (done, total) = job.progress.unwrap_or((0, 0));
+    let left = job.seconds_left().map(|s| format!(", {} left", super::human_seconds(s))).unwrap_or_default();
+    let text =
+        if total == 0 { "preparing the volume…".to_owned() } else { format!("{done} of {total} windows{left}") };
+    ui.add(ProgressBar::new(done as f32 / total.max(1) as f32).text(text));
+    if ui.button("Stop").on_hover_text("What was found so far is kept").clicked() {
+        outbox.ask(Request::StopSegmenting);
+    }
+    warnings_ui(ui, job);
+}
+
+fn warnings_ui(ui: &mut Ui, job: &SegmentJob) {
+    for warning in &job.warnings {
+        ui.label(RichText::new(warning).small().color(theme::WARNING));
+    }
+}
+
+fn ended_ui(ui: &mut Ui, job: &SegmentJob) {
+    let Some((text, is_error)) = &job.ended else { return };
+    ui.label(RichText::new(text).color(if *is_error { theme::ERROR } else { theme::TRUTH }));
+    warnings_ui(ui, job);
+    if let Some(SegmentReport { classes, .. }) = &job.report {
+        egui::Grid::new("segmented classes").num_columns(2).spacing([12.0, 2.0]).show(ui, |ui| {
+            for class in classes.iter().filter(|c| c.voxels > 0) {
+                ui.label(RichText::new(&class.name).small());
+                ui.label(RichText::new(format!("{:.1} mL", class.ml)).small().monospace());
+                ui.end_row();
+            }
+        });
+    }
+}
