@@ -69,5 +69,8 @@ fn plain_unet() {
         strides: vec![[1; 3], [2; 3], [2; 3]],
         convs: vec![2; 3],
     };
-    compare(&Architecture::PlainUnet(PlainUnetConfig { encoder, classes: 3, up_convs: vec![2; 2] }), [8, 12, 16]);
+    compare(
+        &Architecture::PlainUnet(PlainUnetConfig { encoder, classes: 3, up_convs: vec![2; 2], stem: None }),
+        [8, 12, 16],
+    );
 }
