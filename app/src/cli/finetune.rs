@@ -8,6 +8,7 @@ use voco_engine_api::{
     DeviceChoice, EngineEvent, FinetuneConfig, HoldoutChoice, JobSpec, Outcome, Phase, SegmentationModel, Task,
 };
 
+use super::compute::ComputeArgs;
 use super::model::parse_roi;
 use super::tasks::parse_task;
 use crate::label_presets;
@@ -83,6 +84,8 @@ pub(crate) struct FinetuneArgs {
     /// auto, cpu, gpu or gpu:N.
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
+    #[command(flatten)]
+    compute: ComputeArgs,
     /// Go on from the run's last checkpoint.
     #[arg(long)]
     resume: bool,
@@ -143,6 +146,7 @@ pub(crate) fn run(args: FinetuneArgs) -> anyhow::Result<()> {
         checkpoint_every: args.checkpoint_every.unwrap_or(preset.checkpoint_every),
         seed: args.seed,
         device: args.device,
+        compute: args.compute.get(),
         ..preset
     };
     let engine = EngineHandle::start(Arc::new(|| {}))?;

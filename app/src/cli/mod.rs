@@ -1,5 +1,6 @@
 //! The head-less commands. Machine output goes to standard output, everything else to standard error.
 
+mod compute;
 mod devices;
 mod evaluate;
 mod finetune;

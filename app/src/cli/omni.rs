@@ -29,6 +29,7 @@ pub(super) fn run(args: &PretrainArgs, recipe: OmniRecipe) -> anyhow::Result<()>
     part.task.roi = args.roi.unwrap_or(part.task.roi);
     part.seed = args.seed;
     part.device = args.device;
+    part.compute = args.compute.get();
     let parts = args.validation_share.filter(|share| *share > 0.0).map_or(5.0, |share| (1.0 / share).round());
     part.holdout = match (args.fold, args.validation_share) {
         (Some(k), _) => HoldoutChoice::Fold { k, n: (parts as usize).max(2) },

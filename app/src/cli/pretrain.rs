@@ -8,6 +8,7 @@ use voco_engine_api::{
     Task,
 };
 
+use super::compute::ComputeArgs;
 use super::finetune::{Names, parse_label_names};
 use super::model::parse_roi;
 use super::recipe::{AnyRecipe, RecipeArg, parse_recipe};
@@ -97,6 +98,8 @@ pub(crate) struct PretrainArgs {
     /// auto, cpu, gpu or gpu:N.
     #[arg(long, default_value = "auto")]
     pub(super) device: DeviceChoice,
+    #[command(flatten)]
+    pub(super) compute: ComputeArgs,
     /// Go on from the run's last checkpoint.
     #[arg(long)]
     pub(super) resume: bool,
@@ -133,6 +136,7 @@ impl PretrainArgs {
             keep_every: self.keep_every.or(preset.keep_every),
             seed: self.seed,
             device: self.device,
+            compute: self.compute.get(),
             ..preset
         }
     }

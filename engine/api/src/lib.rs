@@ -23,7 +23,7 @@ pub use cancel::CancelFlag;
 pub use card::{CardClass, ModelCard, PatchMerging};
 pub use command::{DataItem, EngineCommand, JobId, JobSpec};
 pub use config::{Model, PretrainConfig};
-pub use device::{DeviceChoice, DeviceInfo};
+pub use device::{Compute, DeviceChoice, DeviceInfo, Precision};
 pub use event::{EngineEvent, Outcome, Phase, PositionReport, RunEstimate, StepReport};
 pub use failure::EngineFailure;
 pub use finetune::{FinetuneConfig, FinetuneReport, HoldoutChoice, SegmentationModel, ValidationReport};

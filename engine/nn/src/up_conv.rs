@@ -5,6 +5,7 @@ use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Tensor};
 
 use crate::kernels::conv::{TransposedGrid, transposed};
+use crate::ops::in_format_of;
 
 /// `ConvTranspose3d(kernel_size=k, stride=k)` of PyTorch.
 #[derive(Module, Debug)]
@@ -49,7 +50,8 @@ impl UpConv {
     /// product and a permutation instead of a general transposed convolution.
     pub fn reference(&self, x: Tensor<5>) -> Tensor<5> {
         let [n, c, d, h, w] = x.dims();
-        let weight = self.weight.val();
+        let weight = in_format_of(&x, &self.weight);
+        let bias = self.bias.as_ref().map(|bias| in_format_of(&x, bias));
         let [_, out, kd, kh, kw] = weight.dims();
         let rows = weight.reshape([c, out * kd * kh * kw]).swap_dims(0, 1).unsqueeze::<3>();
         let blocks = rows.matmul(x.reshape([n, c, d * h * w]));
@@ -60,8 +62,8 @@ impl UpConv {
             h * kh,
             w * kw,
         ]);
-        match &self.bias {
-            Some(bias) => y + bias.val().reshape([1, out, 1, 1, 1]),
+        match bias {
+            Some(bias) => y + bias.reshape([1, out, 1, 1, 1]),
             None => y,
         }
     }

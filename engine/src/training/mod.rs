@@ -2,6 +2,7 @@
 //! over the loss, and what it needs of memory.
 
 mod budget;
+mod compute;
 mod gradients;
 mod run_folder;
 mod run_log;
@@ -10,6 +11,7 @@ mod watchdog;
 
 pub(crate) use budget::MemoryNeed;
 pub use budget::free_memory;
+pub(crate) use compute::{MixedPrecision, precision};
 pub(crate) use gradients::GradientMean;
 pub(crate) use run_folder::{Best, Checkpoint, RunFolder, Snapshot, weights_path, write_atomically};
 pub(crate) use run_log::RunLog;

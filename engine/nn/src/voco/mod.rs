@@ -16,6 +16,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use crate::plain::PlainEncoder;
+use crate::precision::Passes;
 use crate::swin::SwinEncoder;
 
 /// Backbone with two projectors (`models/voco_head.py` of Large-Scale-Medical).
@@ -170,12 +171,12 @@ impl VocoModel {
         &mut self,
         batch: &VocoBatch,
         row_scale: Option<Tensor<1>>,
-        chunk: usize,
+        passes: impl Into<Passes>,
         mut between: impl FnMut() -> bool,
     ) -> Option<(VocoOutput, GradientsParams)> {
         let before = self.head.teacher.clone();
         self.move_teacher();
-        let result = self.contrast_chunked(batch, row_scale, chunk, &mut between);
+        let result = self.contrast_chunked(batch, row_scale, passes, &mut between);
         if result.is_none() {
             self.head.teacher = before;
         }
@@ -190,12 +191,12 @@ impl VocoModel {
         &self,
         batch: &VocoBatch,
         row_scale: Option<Tensor<1>>,
-        chunk: usize,
+        passes: impl Into<Passes>,
         between: impl FnMut() -> bool,
     ) -> Option<(VocoOutput, GradientsParams)> {
         let frozen = self.backbone.valid();
         let (plain, graph) = (|crops| frozen.embed(crops), |crops| self.backbone.embed(crops));
-        head::contrast_chunked(self, &self.head, &plain, &graph, (batch, row_scale, chunk), between)
+        head::contrast_chunked(self, &self.head, &plain, &graph, (batch, row_scale, passes.into()), between)
     }
 
     /// Predicted position labels `[B, S, K]` without dropout and without moving

@@ -20,7 +20,7 @@ use voco_engine_api::{
 use voco_nn::optim::{clip_gradient_norm, gradient_norm, scale_gradients};
 use voco_nn::schedule::WarmupCosine;
 use voco_nn::voco::{OmniModel, pseudo_labels};
-use voco_nn::{AdamW, Architecture, Network, weights};
+use voco_nn::{AdamW, Architecture, Network, Precision, weights};
 
 use self::data::{Feeds, Preparation};
 use self::model::{contrast_chunk, memory_need, model_config, optimizer_settings};
@@ -28,7 +28,9 @@ use super::finetune::{Batch, Validation, card, init_from};
 use super::{Job, Step};
 use crate::device;
 use crate::model_file::CARD_KEY;
-use crate::training::{Best, Checkpoint, RunFolder, RunLog, Snapshot, Watchdog, free_memory};
+use crate::training::{
+    Best, Checkpoint, MixedPrecision, RunFolder, RunLog, Snapshot, Watchdog, free_memory, precision,
+};
 use crate::worker::Outlet;
 
 const CONFIG: &str = "config.json";
@@ -50,6 +52,8 @@ struct RunState {
     best_dice: Option<f64>,
     /// Name of the file that the run began with.
     parent: Option<String>,
+    #[serde(default)]
+    mixed: MixedPrecision,
 }
 
 /// One of the three trainings.
@@ -61,6 +65,7 @@ pub(crate) struct OmniJob {
     log: RunLog,
     architecture: Architecture,
     model: Option<OmniModel>,
+    precision: Precision,
     /// What labels unlabelled crops, once it is there; without graph.
     snapshot: Option<Network>,
     optimizer: AdamW,
@@ -100,6 +105,7 @@ impl OmniJob {
             let advice = "choose a smaller model, smaller crops, or another device";
             memory_need(&config, &shape).check(free_memory(), advice)?;
         }
+        let precision = precision(config.labelled.compute, &device, &device_name)?;
         let device = device.autodiff();
         let mut model = shape.init(&device, config.labelled.seed);
         let settings = optimizer_settings(&config);
@@ -111,6 +117,7 @@ impl OmniJob {
             validated: None,
             best_dice: None,
             parent: None,
+            mixed: MixedPrecision::new(precision),
         };
         let (mut step, mut expected, mut snapshot) = (0, None, None);
         if let (Some(checkpoint), Some(saved)) = (last, saved) {
@@ -143,7 +150,8 @@ impl OmniJob {
             folder,
             log,
             architecture: shape.network,
-            model: Some(model),
+            model: Some(model.with_checkpointing(config.labelled.compute.gradient_checkpointing)),
+            precision,
             snapshot,
             optimizer,
             step,
@@ -214,10 +222,8 @@ impl OmniJob {
         report.lr = config.labelled.learning_rate * schedule.factor(self.step);
         report.step = self.step + 1;
         self.state.watchdog.check(report.step, report.loss)?;
-        if !report.gradient_norm.is_finite() {
-            return Err(EngineFailure::Diverged { step: report.step, value: report.gradient_norm });
-        }
-        self.model = Some(self.optimizer.step(report.lr, model, gradients));
+        let is_usable = self.state.mixed.judge(report.step, report.gradient_norm)?;
+        self.model = Some(if is_usable { self.optimizer.step(report.lr, model, gradients) } else { model });
         self.step += 1;
         report.seconds = began.elapsed().as_secs_f64();
         self.log.write("train", &report)?;
@@ -236,6 +242,8 @@ impl OmniJob {
         };
         let config = &self.state.config;
         let go_on = || !cancel.is_cancelled();
+        let (mixed, precision) = (self.state.mixed, self.precision);
+        let passes = |chunk| mixed.passes(precision, chunk);
         let mut sum = GradientsAccumulator::new();
         let mut report = OmniReport {
             step: 0,
@@ -252,8 +260,10 @@ impl OmniJob {
         let mut unlabelled = None;
         if let Some(batch) = feeds.next_contrast(&self.device)? {
             let rows = feeds.row_scale(config, self.step, batch.rows(), &self.device);
-            let chunk = contrast_chunk(config.labelled.model);
-            let Some((output, gradients)) = model.contrast_chunked(&batch, rows, chunk, go_on) else { return Ok(None) };
+            let passes = passes(contrast_chunk(config.labelled.model));
+            let Some((output, gradients)) = model.contrast_chunked(&batch, rows, passes, go_on) else {
+                return Ok(None);
+            };
             sum.accumulate(model, gradients);
             let values = output.losses.values();
             report.intra = Some(f64::from(values.positive) + f64::from(values.negative));
@@ -264,7 +274,7 @@ impl OmniJob {
         }
         for _ in 0..config.labelled_volumes {
             let (images, labels) = tensors(&feeds.next_labelled()?, &self.device);
-            let Some((loss, mut gradients)) = model.supervise_chunked(&images, &labels, 1, go_on) else {
+            let Some((loss, mut gradients)) = model.supervise_chunked(&images, &labels, passes(1), go_on) else {
                 return Ok(None);
             };
             let share = 1.0 / config.labelled_volumes as f64;
@@ -278,9 +288,9 @@ impl OmniJob {
         if let (Some(snapshot), Some(images), Some(pseudo)) = (&self.snapshot, unlabelled, config.recipe.pseudo) {
             let labels = pseudo_labels(snapshot, &images, 1);
             let result = if config.contrast.is_some() {
-                model.supervise_decoder_chunked(&images, &labels, 1, go_on)
+                model.supervise_decoder_chunked(&images, &labels, passes(1), go_on)
             } else {
-                model.supervise_chunked(&images, &labels, 1, go_on)
+                model.supervise_chunked(&images, &labels, passes(1), go_on)
             };
             let Some((loss, mut gradients)) = result else { return Ok(None) };
             scale_gradients(model, &mut gradients, pseudo.weight);
