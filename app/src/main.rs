@@ -1,6 +1,7 @@
 //! `voco`: the window, and the same work without one.
 
 mod cli;
+mod folders;
 mod label_presets;
 mod sample;
 mod window;

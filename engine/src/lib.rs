@@ -8,6 +8,7 @@ mod device;
 mod handle;
 mod jobs;
 mod model_file;
+mod position;
 mod priority;
 mod training;
 mod worker;
@@ -19,5 +20,8 @@ pub use jobs::pretrain::run_config;
 pub use model_file::{
     ConvertReport, Expectation, ModelInfo, ModelRun, PatchMerging, RunReport, WindowSettings, convert_model, run_model,
     show_model,
+};
+pub use position::{
+    AnswerBatch, AnswerCrop, AnswerFrame, AnswerSummary, AskedCrops, PositionAnswer, PositionQuestion, predict_position,
 };
 pub use priority::yield_to_window;

@@ -106,8 +106,8 @@ pub(crate) fn run(commands: &Receiver<EngineCommand>, outlet: &Outlet) {
 
 fn start(id: JobId, spec: JobSpec, cancel: CancelFlag, outlet: &Outlet) -> Option<Running> {
     let made = guarded(|| match spec {
-        JobSpec::Pretrain { config, data, out, resume, init } => {
-            PretrainJob::new(id, config, data, &out, resume, init).map(|job| Box::new(job) as Box<dyn Job>)
+        JobSpec::Pretrain { config, data, out, resume, init, cache } => {
+            PretrainJob::new(id, *config, data, &out, resume, init, &cache).map(|job| Box::new(job) as Box<dyn Job>)
         }
     });
     match made {

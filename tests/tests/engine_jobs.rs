@@ -7,8 +7,8 @@ use std::time::Duration;
 use glam::{DAffine3, DVec3};
 use voco_engine::EngineHandle;
 use voco_engine_api::{
-    DataItem, DeviceChoice, EngineCommand, EngineEvent, EngineFailure, JobSpec, Model, Outcome, Phase, PretrainConfig,
-    StepReport,
+    DataItem, DeviceChoice, EngineCommand, EngineEvent, EngineFailure, JobSpec, Model, Outcome, Phase, PositionReport,
+    PretrainConfig, StepReport,
 };
 use voco_volume::{Geometry, Rescale, Volume, Voxels};
 
@@ -54,7 +54,8 @@ fn config(steps: u64) -> PretrainConfig {
 }
 
 fn spec(config: PretrainConfig, out: &Path, resume: bool) -> JobSpec {
-    JobSpec::Pretrain { config, data: data(), out: out.to_owned(), resume, init: None }
+    let cache = out.with_file_name("cache");
+    JobSpec::Pretrain { config: Box::new(config), data: data(), out: out.to_owned(), resume, init: None, cache }
 }
 
 /// Everything up to and with the first end.
@@ -110,12 +111,76 @@ fn a_resumed_run_equals_the_uninterrupted_one() {
 
     let log = std::fs::read_to_string(parts.join("log.jsonl")).expect("a log");
     assert_eq!(log.lines().count(), 4, "one line for each step, also after resuming");
+    assert!(whole.join("recipe.toml").exists(), "the recipe is kept with the run");
     // A second run in the same folder would mix with the first.
     engine.start_job(spec(config(4), &parts, false)).expect("started");
     let events = until_end(&engine, |_| {});
     let refused =
         matches!(events.last(), Some(EngineEvent::Ended { outcome: Outcome::Failed(EngineFailure::BadInput(_)), .. }));
     assert!(refused, "{events:?}");
+}
+
+/// Six people, of whom some are held out; two batches to a step, clipped.
+fn people_spec(out: &Path, resume: bool) -> JobSpec {
+    let config = PretrainConfig {
+        accumulate: 2,
+        clip_norm: Some(0.5),
+        augment: true,
+        row_dropout: 0.2,
+        validate_every: 2,
+        validation_crops: 2,
+        validation_share: 0.34,
+        checkpoint_every: 2,
+        ..config(5)
+    };
+    let data = (0..6).map(|n| DataItem::Open { name: format!("person{n}_ct"), volume: phantom(n) }).collect();
+    let cache = out.with_file_name("cache");
+    JobSpec::Pretrain { config: Box::new(config), data, out: out.to_owned(), resume, init: None, cache }
+}
+
+fn validations(events: &[EngineEvent]) -> Vec<PositionReport> {
+    let report =
+        |e: &EngineEvent| if let EngineEvent::PositionValidation { report, .. } = e { Some(*report) } else { None };
+    events.iter().filter_map(report).map(|r| PositionReport { seconds: 0.0, ..r }).collect()
+}
+
+#[test]
+fn a_run_stopped_at_every_step_ends_with_the_same_bits() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let engine = engine();
+    let whole = folder.path().join("whole");
+    engine.start_job(people_spec(&whole, false)).expect("started");
+    let events = until_end(&engine, |_| {});
+    assert!(matches!(events.last(), Some(EngineEvent::Ended { outcome: Outcome::Done, .. })), "{events:?}");
+    let (expected, looks) = (reports(&events), validations(&events));
+    assert_eq!((expected.len(), looks.len()), (5, 4), "five steps; validations at 0, 2, 4 and the end");
+    assert!(looks.iter().all(|v| v.volumes == 2 && v.crops == 4 && v.error_mm > 0.0), "{looks:?}");
+    assert!(events.iter().any(|e| matches!(e, EngineEvent::Estimate { .. })), "told what it will need");
+
+    let parts = folder.path().join("parts");
+    let (mut got, mut seen) = (Vec::new(), Vec::new());
+    for start in 0.. {
+        assert!(start < 20, "it comes to its end");
+        let (_, cancel) = engine.start_job(people_spec(&parts, start > 0)).expect("started");
+        let events = until_end(&engine, |event| {
+            if matches!(event, EngineEvent::Step { .. }) {
+                cancel.cancel();
+            }
+        });
+        got.extend(reports(&events));
+        seen.extend(validations(&events));
+        if matches!(events.last(), Some(EngineEvent::Ended { outcome: Outcome::Done, .. })) {
+            break;
+        }
+    }
+    assert_eq!(got, expected, "the same steps");
+    assert_eq!(seen, looks, "the same validations, each once");
+    for file in ["model.safetensors", "optimizer.safetensors", "state.json"] {
+        let read = |run: &Path| std::fs::read(run.join("checkpoints/step-0000005").join(file)).expect(file);
+        assert!(read(&parts) == read(&whole), "{file} is the same to the last bit");
+    }
+    let read = |run: &Path| std::fs::read_to_string(run.join("best.json")).expect("a best checkpoint");
+    assert_eq!(read(&parts), read(&whole), "the same best checkpoint");
 }
 
 #[test]
@@ -154,7 +219,14 @@ fn jobs_that_cannot_run_begin_and_end_with_a_sentence() {
     ];
     for (n, (config, data)) in cases.into_iter().enumerate() {
         let out = folder.path().join(n.to_string());
-        let spec = JobSpec::Pretrain { config, data, out, resume: false, init: None };
+        let spec = JobSpec::Pretrain {
+            config: Box::new(config),
+            data,
+            out,
+            resume: false,
+            init: None,
+            cache: folder.path().join("cache"),
+        };
         engine.start_job(spec).expect("started");
         let events = until_end(&engine, |_| {});
         let starts = events.iter().filter(|e| matches!(e, EngineEvent::Started { .. })).count();

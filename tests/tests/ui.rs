@@ -29,6 +29,7 @@ fn report(step: u64) -> StepReport {
         inter: 0.2,
         reg: 0.1,
         intra_clean: 0.4,
+        gradient_norm: 1.0,
         lr: 1e-3,
         top1_accuracy: 0.5,
         seconds: 1.0,

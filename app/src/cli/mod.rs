@@ -6,6 +6,8 @@ mod model;
 mod position;
 mod preprocess;
 mod pretrain;
+mod recipe;
+mod recipes;
 mod render;
 
 use std::io::Write;
@@ -50,7 +52,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Position(position::PositionCommand),
     /// VoCo pre-training on a folder of volumes.
-    Pretrain(pretrain::PretrainArgs),
+    Pretrain(Box<pretrain::PretrainArgs>),
+    /// Recipes of pre-training, and their files.
+    Recipes(recipes::RecipesArgs),
     /// Files of weights: what is in them, a forward pass, conversion.
     #[command(subcommand)]
     Model(model::ModelCommand),
@@ -65,6 +69,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
         Command::Render(args) => render::run(&args),
         Command::Position(command) => position::run(command),
         Command::Pretrain(args) => pretrain::run(&args),
+        Command::Recipes(args) => recipes::run(&args),
         Command::Model(command) => model::run(command),
         Command::Devices(args) => devices::run(&args),
     }

@@ -1,48 +1,80 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 use voco_engine::EngineHandle;
-use voco_engine_api::{DataItem, DeviceChoice, EngineEvent, JobSpec, Model, Outcome, Phase, PretrainConfig};
-use voco_volume::Recipe;
+use voco_engine_api::{
+    DataItem, DeviceChoice, EngineEvent, JobSpec, Model, Outcome, Phase, PretrainConfig, PretrainRecipe, RunEstimate,
+};
 
-use super::position::parse_recipe;
+use super::recipe::{RecipeArg, parse_recipe};
 
 #[derive(Debug, Args)]
 pub(crate) struct PretrainArgs {
-    /// A folder of volumes, or a JSON list as the Medical Segmentation Decathlon has them.
-    #[arg(long)]
-    data: PathBuf,
-    /// The run's folder: log, settings, checkpoints.
+    /// A folder of volumes, or a JSON list as the Medical Segmentation Decathlon has them. With GROUP= in front it belongs to that
+    /// group of the recipe; may be given several times.
+    #[arg(long, required = true, value_name = "[GROUP=]PATH")]
+    data: Vec<String>,
+    /// The run's folder: log, settings, recipe, checkpoints.
     #[arg(long)]
     out: PathBuf,
-    /// abdomen, abdomen-unlabelled, chest, head-neck or cvpr.
+    /// A name (`voco recipes` lists them) or a TOML file.
     #[arg(long, default_value = "abdomen-unlabelled", value_parser = parse_recipe)]
-    recipe: Recipe,
+    recipe: RecipeArg,
     /// unet-tiny, tiny, B, L or H.
     #[arg(long, default_value = "unet-tiny", value_parser = parse_model)]
     model: Model,
-    /// Optimiser steps.
-    #[arg(long, default_value_t = 300)]
-    steps: u64,
+    /// Optimiser steps; by default those of the recipe, and 2000 for the small models.
+    #[arg(long)]
+    steps: Option<u64>,
     /// Volumes per step.
-    #[arg(long, default_value_t = 2)]
-    batch: usize,
+    #[arg(long)]
+    batch: Option<usize>,
     /// Random crops per volume and step.
     #[arg(long)]
     crops: Option<usize>,
+    /// Batches whose gradients make one step.
+    #[arg(long)]
+    accumulate: Option<usize>,
+    /// Greatest common norm of the gradients.
+    #[arg(long)]
+    clip: Option<f64>,
     /// Greatest learning rate.
     #[arg(long)]
     lr: Option<f64>,
     /// Steps of warm-up.
     #[arg(long)]
     warmup: Option<u64>,
+    /// Decoupled weight decay.
+    #[arg(long)]
+    weight_decay: Option<f64>,
     /// Augment crops (true or false).
     #[arg(long, action = clap::ArgAction::Set)]
     augment: Option<bool>,
     /// Chance with which a crop's embedding is dropped on its way to the student.
     #[arg(long)]
     row_dropout: Option<f64>,
+    /// Share of the people who are held out for validation, if there are five or more.
+    #[arg(long)]
+    validation_share: Option<f64>,
+    /// Which part of the people is held out, from 0.
+    #[arg(long)]
+    fold: Option<usize>,
+    /// Steps between validations.
+    #[arg(long)]
+    validate_every: Option<u64>,
+    /// Random crops of each held-out volume.
+    #[arg(long)]
+    validation_crops: Option<usize>,
+    /// Steps between checkpoints.
+    #[arg(long)]
+    checkpoint_every: Option<u64>,
+    /// Steps between checkpoints that are never removed.
+    #[arg(long)]
+    keep_every: Option<u64>,
+    /// Where preprocessed volumes are kept; by default in the user's cache folder.
+    #[arg(long)]
+    cache: Option<PathBuf>,
     /// Seed of everything random.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -64,24 +96,46 @@ fn parse_model(name: &str) -> Result<Model, String> {
     Model::from_name(name).ok_or_else(|| format!("the models are {}", Model::ALL.map(Model::name).join(", ")))
 }
 
+impl PretrainArgs {
+    fn config(&self, recipe: PretrainRecipe) -> PretrainConfig {
+        let preset = PretrainConfig::new(recipe, self.model, self.steps);
+        PretrainConfig {
+            volumes_per_step: self.batch.unwrap_or(preset.volumes_per_step),
+            crops_per_volume: self.crops.unwrap_or(preset.crops_per_volume),
+            accumulate: self.accumulate.unwrap_or(preset.accumulate),
+            clip_norm: self.clip.or(preset.clip_norm),
+            learning_rate: self.lr.unwrap_or(preset.learning_rate),
+            warmup_steps: self.warmup.unwrap_or(preset.warmup_steps),
+            weight_decay: self.weight_decay.unwrap_or(preset.weight_decay),
+            augment: self.augment.unwrap_or(preset.augment),
+            row_dropout: self.row_dropout.unwrap_or(preset.row_dropout),
+            validation_share: self.validation_share.unwrap_or(preset.validation_share),
+            fold: self.fold,
+            validate_every: self.validate_every.unwrap_or(preset.validate_every),
+            validation_crops: self.validation_crops.unwrap_or(preset.validation_crops),
+            checkpoint_every: self.checkpoint_every.unwrap_or(preset.checkpoint_every),
+            keep_every: self.keep_every.or(preset.keep_every),
+            seed: self.seed,
+            device: self.device,
+            ..preset
+        }
+    }
+}
+
 pub(crate) fn run(args: &PretrainArgs) -> anyhow::Result<()> {
+    let recipe = args.recipe.load()?;
     let init = args.init.as_deref().map(super::model::checkpoint_path).transpose()?;
-    let data = data_items(&args.data)?;
-    let preset = PretrainConfig::preset(args.model, args.steps);
-    let config = PretrainConfig {
-        recipe: args.recipe,
-        volumes_per_step: args.batch,
-        crops_per_volume: args.crops.unwrap_or(preset.crops_per_volume),
-        learning_rate: args.lr.unwrap_or(preset.learning_rate),
-        warmup_steps: args.warmup.unwrap_or(preset.warmup_steps),
-        augment: args.augment.unwrap_or(preset.augment),
-        row_dropout: args.row_dropout.unwrap_or(preset.row_dropout),
-        seed: args.seed,
-        device: args.device,
-        ..preset
-    };
+    let data = args.data.iter().map(|text| data_source(text, &recipe)).collect::<Vec<_>>().concat();
+    let config = args.config(recipe);
     let engine = EngineHandle::start(Arc::new(|| {}))?;
-    let spec = JobSpec::Pretrain { config, data, out: args.out.clone(), resume: args.resume, init };
+    let spec = JobSpec::Pretrain {
+        config: Box::new(config),
+        data,
+        out: args.out.clone(),
+        resume: args.resume,
+        init,
+        cache: args.cache.clone().unwrap_or_else(|| crate::folders::sample_cache(&args.out)),
+    };
     let (_, cancel) = engine.start_job(spec).map_err(anyhow::Error::msg)?;
     ctrlc::set_handler(move || cancel.cancel())?;
     let mut saved = false;
@@ -90,7 +144,9 @@ pub(crate) fn run(args: &PretrainArgs) -> anyhow::Result<()> {
             EngineEvent::Started { device, .. } if !device.is_empty() => super::say(&format!("computing on {device}")),
             EngineEvent::Phase { phase: Phase::Preparing, .. } => super::say("reading and preprocessing…"),
             EngineEvent::Progress { done, total, .. } => super::say(&format!("  {done} of {total} volumes")),
+            EngineEvent::Estimate { estimate, .. } => say_estimate(&estimate),
             EngineEvent::Step { report, .. } => super::print(&serde_json::to_string(&report)?),
+            EngineEvent::PositionValidation { report, .. } => super::print(&serde_json::to_string(&report)?),
             EngineEvent::CheckpointSaved { step, .. } => {
                 saved = true;
                 super::say(&format!("checkpoint at step {step}"));
@@ -113,23 +169,36 @@ pub(crate) fn run(args: &PretrainArgs) -> anyhow::Result<()> {
     Err(anyhow::anyhow!("the engine ended without a word"))
 }
 
-/// The volumes of a folder or of a list (`{"training": [{"image": …}]}`, or plain paths), relative to the list.
-fn data_items(path: &Path) -> anyhow::Result<Vec<DataItem>> {
-    let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-    let files = if path.is_dir() {
-        voco_io::list_images(path).map_err(|e| anyhow::anyhow!("{name}: the folder cannot be read ({e})"))?
-    } else {
-        let text =
-            std::fs::read_to_string(path).map_err(|e| anyhow::anyhow!("{name}: the list cannot be read ({e})"))?;
-        let list: serde_json::Value = serde_json::from_str(&text)
-            .map_err(|e| anyhow::anyhow!("{name}: this is not a JSON list of volumes ({e})"))?;
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let entries = list.get("training").unwrap_or(&list).as_array().cloned().unwrap_or_default();
-        let image = |entry: &serde_json::Value| entry.get("image").unwrap_or(entry).as_str().map(|s| folder.join(s));
-        entries.iter().filter_map(image).collect()
+fn say_estimate(estimate: &RunEstimate) {
+    let free = estimate.free_bytes.map_or_else(String::new, |free| format!(" of {:.1} GB free", free as f64 / 1e9));
+    let (step, left) = (estimate.seconds_per_step, estimate.seconds_left);
+    super::say(&format!(
+        "{:.1} million parameters, about {:.1} GB of memory{free}, {step:.1} s a step, {:.0} minutes in all",
+        estimate.parameters as f64 / 1e6,
+        estimate.memory_bytes as f64 / 1e9,
+        (left / 60.0).ceil()
+    ));
+}
+
+/// `GROUP=PATH` or `PATH`. A folder with a folder for each of several groups is taken apart by them.
+fn data_source(text: &str, recipe: &PretrainRecipe) -> Vec<DataItem> {
+    let is_group = |name: &str| recipe.groups.iter().any(|group| group.name == name);
+    let (group, path) = match text.split_once('=') {
+        Some((group, path)) if is_group(group) || !PathBuf::from(text).exists() => (Some(group.to_owned()), path),
+        _ => (None, text),
     };
-    anyhow::ensure!(!files.is_empty(), "{name}: no .nii, .nii.gz or .hdr volume was found there");
-    Ok(files.into_iter().map(DataItem::File).collect())
+    let path = PathBuf::from(path);
+    if group.is_none() && recipe.groups.len() > 1 {
+        let folders = recipe.groups.iter().map(|group| (group.name.clone(), path.join(&group.name)));
+        let found: Vec<_> = folders
+            .filter(|(_, folder)| folder.is_dir())
+            .map(|(group, path)| DataItem::Source { path, group: Some(group) })
+            .collect();
+        if !found.is_empty() {
+            return found;
+        }
+    }
+    vec![DataItem::Source { path, group }]
 }
 
 /// The most memory the process has had, where the system tells.

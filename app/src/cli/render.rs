@@ -12,8 +12,6 @@ use voco_render::{
 use voco_ui::{Window, WindowPreset, box_edges, box_section};
 use voco_volume::{FrameWindow, Recipe, SliceFrame, SlicePlane, Stats, Volume, preprocess};
 
-use super::position::parse_recipe;
-
 #[derive(Debug, Args)]
 pub(crate) struct RenderArgs {
     /// A NIfTI file.
@@ -48,7 +46,7 @@ pub(crate) struct RenderArgs {
     #[arg(long)]
     position_grid: bool,
     /// The recipe of the base crops.
-    #[arg(long, default_value = "abdomen-unlabelled", value_parser = parse_recipe)]
+    #[arg(long, default_value = "abdomen-unlabelled", value_parser = parse_grid_recipe)]
     recipe: Recipe,
     /// Size in pixels, as `WxH`.
     #[arg(long, default_value = "800x800", value_parser = parse_size)]
@@ -291,4 +289,9 @@ fn load_labels(path: &std::path::Path, context: &RenderContext) -> anyhow::Resul
 
 fn grid_line(a: DVec3, b: DVec3) -> Line {
     Line { a, b, color: [96, 165, 250, 255], width_px: 1.5 }
+}
+
+/// The recipe of that name, or which ones there are.
+fn parse_grid_recipe(name: &str) -> Result<Recipe, String> {
+    Recipe::from_name(name).ok_or_else(|| format!("the recipes are {}", Recipe::ALL.map(Recipe::name).join(", ")))
 }

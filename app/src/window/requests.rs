@@ -320,7 +320,8 @@ impl App {
             return self.session.notice("Choose a folder for the run first.", true);
         };
         let (config, resume) = (setup.config.clone(), setup.resume);
-        let spec = JobSpec::Pretrain { config, data, out: out.clone(), resume, init: setup.init.clone() };
+        let (init, cache) = (setup.init.clone(), crate::folders::sample_cache(&out));
+        let spec = JobSpec::Pretrain { config: Box::new(config), data, out: out.clone(), resume, init, cache };
         match self.engine.start_job(spec) {
             Ok((id, cancel)) => {
                 self.training_cancel = Some(cancel);
@@ -330,6 +331,8 @@ impl App {
                     let saved_at = before.saved_at.unwrap_or(0);
                     job.steps = before.steps;
                     job.steps.retain(|s| s.step <= saved_at);
+                    job.validations = before.validations;
+                    job.validations.retain(|v| v.step <= saved_at);
                 }
                 self.session.training.job = Some(job);
                 self.settings.show_grid = true;

@@ -36,7 +36,7 @@ pub enum JobSpec {
     /// VoCo pre-training.
     Pretrain {
         /// Numbers and choices, as they are saved with the run.
-        config: PretrainConfig,
+        config: Box<PretrainConfig>,
         /// The volumes.
         data: Vec<DataItem>,
         /// The run's folder.
@@ -45,6 +45,8 @@ pub enum JobSpec {
         resume: bool,
         /// Start from these weights.
         init: Option<PathBuf>,
+        /// Where preprocessed volumes are kept for the next time.
+        cache: PathBuf,
     },
 }
 
@@ -54,6 +56,13 @@ pub enum JobSpec {
 pub enum DataItem {
     /// To be read.
     File(PathBuf),
+    /// A folder of volumes, or a list of them, to be looked through. Not to be mixed with the others.
+    Source {
+        /// A folder, an nnU-Net folder, or a JSON list.
+        path: PathBuf,
+        /// The recipe's group to which its volumes belong; none for the recipe's default.
+        group: Option<String>,
+    },
     /// Already open in the window.
     Open {
         /// As the window shows it.
@@ -67,7 +76,9 @@ impl DataItem {
     /// A short name without folders.
     pub fn name(&self) -> String {
         match self {
-            Self::File(path) => path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned()),
+            Self::File(path) | Self::Source { path, .. } => {
+                path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
+            }
             Self::Open { name, .. } => name.clone(),
         }
     }

@@ -30,12 +30,26 @@ pub enum EngineEvent {
         /// Units in all.
         total: u64,
     },
+    /// What the run will need, as far as can be told before its first step.
+    Estimate {
+        /// Which.
+        job: JobId,
+        /// How much.
+        estimate: RunEstimate,
+    },
     /// One optimiser step.
     Step {
         /// Which.
         job: JobId,
         /// Its numbers.
         report: StepReport,
+    },
+    /// The network was looked at on people whom the run does not learn from.
+    PositionValidation {
+        /// Which.
+        job: JobId,
+        /// What was found.
+        report: PositionReport,
     },
     /// Look in the preview slot.
     Preview {
@@ -97,9 +111,59 @@ pub struct StepReport {
     pub intra_clean: f64,
     /// Learning rate.
     pub lr: f64,
+    /// Common norm of all gradients, before clipping.
+    pub gradient_norm: f64,
     /// Share of the last 100 or so random crops whose base crop of greatest overlap was predicted.
     pub top1_accuracy: f64,
     /// Seconds for this step, waiting for data included.
+    pub seconds: f64,
+}
+
+/// What a run needs.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct RunEstimate {
+    /// Numbers in the network, projectors included.
+    pub parameters: u64,
+    /// Bytes at the peak, on the device that computes.
+    pub memory_bytes: u64,
+    /// Bytes free now, where the system tells (not for a GPU).
+    pub free_bytes: Option<u64>,
+    /// Seconds of a step, from a few crops on trial.
+    pub seconds_per_step: f64,
+    /// Seconds to the end of the run, validations included.
+    pub seconds_left: f64,
+}
+
+/// The position task on held-out people: fixed crops, not augmented, nothing dropped. The field names are those of the JSON lines.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct PositionReport {
+    /// Steps done.
+    pub step: u64,
+    /// Always "validation".
+    pub split: &'static str,
+    /// Share of the crops whose base crop of greatest overlap was predicted.
+    pub top1_accuracy: f64,
+    /// That share for whoever always names the middle.
+    pub chance_top1: f64,
+    /// Mean distance in the patient from the true middle of a crop to the one that the predicted overlaps give.
+    pub error_mm: f64,
+    /// That distance for whoever always names the middle of the frame.
+    pub blind_error_mm: f64,
+    /// Position loss.
+    pub intra: f64,
+    /// Position loss of the best answer that is always the same, where it is known.
+    pub constant_predictor_loss: Option<f64>,
+    /// Mean cosine of the projections of different base crops of a volume; near 1 when the network has collapsed.
+    pub base_cosine: f64,
+    /// Standard deviation of an embedding's numbers over the crops, mean over the numbers; near 0 when the network has collapsed.
+    pub embedding_std: f64,
+    /// Random crops looked at.
+    pub crops: usize,
+    /// Volumes they are from.
+    pub volumes: usize,
+    /// Crops that share the statistics of one batch; the projectors' answers depend on it.
+    pub rows_per_batch: usize,
+    /// Seconds it took.
     pub seconds: f64,
 }
 

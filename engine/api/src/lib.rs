@@ -10,13 +10,17 @@ mod device;
 mod event;
 mod failure;
 mod preview;
+mod recipe;
 mod slot;
 
 pub use cancel::CancelFlag;
 pub use command::{DataItem, EngineCommand, JobId, JobSpec};
 pub use config::{Model, PretrainConfig};
 pub use device::{DeviceChoice, DeviceInfo};
-pub use event::{EngineEvent, Outcome, Phase, StepReport};
+pub use event::{EngineEvent, Outcome, Phase, PositionReport, RunEstimate, StepReport};
 pub use failure::EngineFailure;
 pub use preview::{CropPrediction, PositionPreview};
+pub use recipe::{
+    CropAugmentation, LossVersion, PositionTask, PretrainRecipe, RecipeGroup, RecipeLoss, RecipeTraining, read_toml,
+};
 pub use slot::Slot;

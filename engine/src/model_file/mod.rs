@@ -17,6 +17,7 @@ use voco_nn::weights::{ImportOptions, ImportReport, StoredTensor, adapted, compa
 use voco_nn::{Architecture, canonical_shapes};
 
 pub(crate) use read::{ModelFile, file_name, read_model};
+pub(crate) use run::read_complete_model;
 
 /// What a file of weights holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

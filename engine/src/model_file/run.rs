@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -9,7 +9,7 @@ use voco_nn::swin::MergeOrder;
 use voco_nn::weights::{ImportOptions, import_stored};
 use voco_nn::{Architecture, Network, NnError};
 
-use super::read::{file_name, read_model};
+use super::read::{ModelFile, file_name, read_model};
 use super::write::write_tensors;
 
 /// Order in which a `SwinUNETR` merges patches. No file tells which one its weights were trained with.
@@ -110,13 +110,23 @@ pub fn run_model(run: &ModelRun) -> Result<RunReport, EngineFailure> {
 
 /// The network of the checkpoint with all its weights.
 fn load(run: &ModelRun, device: &Device) -> Result<(Architecture, Network), EngineFailure> {
-    let file = read_model(&run.checkpoint)?;
     let name = file_name(&run.checkpoint);
-    let mut architecture = file.architecture()?;
+    let (mut architecture, file) = read_complete_model(&run.checkpoint)?;
     architecture.set_merge_order(match run.patch_merging {
         PatchMerging::Legacy => MergeOrder::Legacy,
         PatchMerging::Fixed => MergeOrder::Fixed,
     });
+    let network = architecture.init(device);
+    let (network, _) = import_stored(network, file.tensors, ImportOptions::default())
+        .map_err(|e| bad(&name, &e, "download or save it again"))?;
+    Ok((architecture, network))
+}
+
+/// A file of weights and its network, of which nothing is missing.
+pub(crate) fn read_complete_model(checkpoint: &Path) -> Result<(Architecture, ModelFile), EngineFailure> {
+    let file = read_model(checkpoint)?;
+    let name = file_name(checkpoint);
+    let architecture = file.architecture()?;
     let (report, _) = super::report(&architecture, &file);
     let odd = report.missing.iter().chain(report.mismatched.iter().map(|mismatch| &mismatch.key));
     if let Some(example) = odd.clone().next() {
@@ -128,10 +138,7 @@ fn load(run: &ModelRun, device: &Device) -> Result<(Architecture, Network), Engi
             architecture.name()
         )));
     }
-    let network = architecture.init(device);
-    let (network, _) = import_stored(network, file.tensors, ImportOptions::default())
-        .map_err(|e| bad(&name, &e, "download or save it again"))?;
-    Ok((architecture, network))
+    Ok((architecture, file))
 }
 
 fn read_input(run: &ModelRun, architecture: &Architecture, device: &Device) -> Result<Tensor<5>, EngineFailure> {

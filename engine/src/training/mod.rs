@@ -1,18 +1,19 @@
-//! What every training job needs besides its network: a run's folder, its log, the mean and the norm of gradients, and a watch
-//! over the loss.
+//! What every training job needs besides its network: a run's folder, its log, the mean and the norm of gradients, a watch
+//! over the loss, and what it needs of memory.
 
+mod budget;
 mod gradients;
 mod run_folder;
 mod run_log;
 mod tensorboard;
 mod watchdog;
 
+pub(crate) use budget::{MemoryNeed, free_memory};
 pub(crate) use gradients::GradientMean;
-#[expect(unused_imports, reason = "for runs that are validated")]
 pub(crate) use run_folder::Best;
 pub(crate) use run_folder::{Checkpoint, RunFolder, Snapshot, weights_path};
 pub(crate) use run_log::RunLog;
-pub(crate) use watchdog::Watchdog;
+pub(crate) use watchdog::{Watchdog, exact};
 
 use voco_engine_api::EngineFailure;
 

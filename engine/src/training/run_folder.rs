@@ -121,27 +121,28 @@ impl RunFolder {
     pub fn save<S: Serialize>(&self, snapshot: &Snapshot<'_, S>) -> Result<PathBuf, EngineFailure> {
         let folder = self.path.join("checkpoints");
         let target = step_folder(&self.path, snapshot.step);
-        if target.exists() {
-            // Saved at this very step before; the run has not moved since.
-            return Ok(target);
-        }
+        let checksums =
+            snapshot.parts.iter().map(|(name, bytes)| ((*name).to_owned(), crc32c::crc32c(bytes))).collect();
+        let state = StoredState { step: snapshot.step, checksums, state: snapshot.state };
         let save = || -> io::Result<()> {
+            let state = serde_json::to_vec_pretty(&state)?;
+            if target.exists() {
+                // Saved at this very step before: the tensors are the same, what is known of them may be more by now.
+                return write_atomically(&target.join(STATE), &state);
+            }
             let temporary = tempfile::Builder::new().prefix(".writing-").tempdir_in(&folder)?;
             let write = |name: &str, bytes: &[u8]| -> io::Result<()> {
                 let mut file = File::create(temporary.path().join(name))?;
                 file.write_all(bytes)?;
                 file.sync_all()
             };
-            let mut checksums = BTreeMap::new();
             for (name, bytes) in snapshot.parts {
                 write(name, bytes)?;
-                checksums.insert((*name).to_owned(), crc32c::crc32c(bytes));
             }
             if snapshot.stays {
                 write(STAYS, &[])?;
             }
-            let stored = StoredState { step: snapshot.step, checksums, state: snapshot.state };
-            write(STATE, &serde_json::to_vec_pretty(&stored)?)?;
+            write(STATE, &state)?;
             sync_folder(temporary.path())?;
             fs::rename(temporary.keep(), &target)?;
             sync_folder(&folder)
@@ -162,7 +163,6 @@ impl RunFolder {
     ///
     /// # Errors
     /// If it cannot be written.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for runs that are validated"))]
     pub fn mark_best(&self, best: &Best) -> Result<(), EngineFailure> {
         let text = serde_json::to_vec_pretty(best).map_err(|e| EngineFailure::Internal(e.to_string()))?;
         self.write(BEST, &text)

@@ -17,8 +17,10 @@ const LONG: u64 = 100;
 pub(crate) struct Watchdog {
     seen: u64,
     /// Running mean of usual losses.
+    #[serde(with = "exact")]
     mean: f64,
     /// Running mean of their size.
+    #[serde(with = "exact")]
     size: f64,
     /// High losses in a row.
     high: u64,
@@ -55,6 +57,20 @@ impl Watchdog {
     }
 }
 
+/// Numbers of a run's state by their bits: JSON readers may miss the last of them.
+pub(crate) mod exact {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+    pub(crate) fn serialize<S: Serializer>(number: &f64, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_u64(number.to_bits())
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<f64, D::Error> {
+        u64::deserialize(input).map(f64::from_bits)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,6 +83,8 @@ mod tests {
             let loss = 2.0 / (1.0 + step as f64 / 100.0) + if step % 150 > 145 { 30.0 } else { 0.0 };
             dog.check(step, loss).expect("a usual course");
         }
+        let text = serde_json::to_string(&dog).expect("saved");
+        assert_eq!(serde_json::from_str::<Watchdog>(&text).expect("read"), dog, "saved to the last bit");
         let failure = (1000..2000).find_map(|step| dog.check(step, 9.0).err());
         assert!(matches!(failure, Some(EngineFailure::LossRose { step: 1099, .. })), "{failure:?}");
         let failure = Watchdog::default().check(1, f64::NAN).expect_err("no number");

@@ -3,7 +3,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{OpenVolume, VolumeId};
-use voco_engine_api::{EngineEvent, JobId, Model, Outcome, Phase, PositionPreview, PretrainConfig, StepReport};
+use voco_engine_api::{
+    EngineEvent, JobId, Model, Outcome, Phase, PositionPreview, PositionReport, PretrainConfig, StepReport,
+};
 
 /// What a run is to be, as the panel edits it.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,6 +79,8 @@ pub struct TrainingJob {
     pub device: String,
     /// All steps so far.
     pub steps: Vec<StepReport>,
+    /// What was found on held-out people so far.
+    pub validations: Vec<PositionReport>,
     /// The latest predictions of each volume.
     pub previews: Previews,
     /// Step of the last checkpoint.
@@ -127,6 +131,7 @@ impl TrainingJob {
             progress: None,
             device: String::new(),
             steps: Vec::new(),
+            validations: Vec::new(),
             previews: Previews::default(),
             saved_at: None,
             ended: None,
@@ -161,6 +166,7 @@ impl TrainingState {
             }
             EngineEvent::Progress { job: id, done, total } if *id == job.id => job.progress = Some((*done, *total)),
             EngineEvent::Step { job: id, report } if *id == job.id => job.steps.push(*report),
+            EngineEvent::PositionValidation { job: id, report } if *id == job.id => job.validations.push(*report),
             EngineEvent::CheckpointSaved { job: id, step, .. } if *id == job.id => job.saved_at = Some(*step),
             EngineEvent::Warning { job: id, text } if *id == job.id => job.warnings.push(text.clone()),
             EngineEvent::Ended { job: id, outcome } if *id == job.id => {

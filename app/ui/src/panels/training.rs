@@ -1,7 +1,6 @@
 use egui::{Button, ComboBox, DragValue, ProgressBar, RichText, Ui};
 use egui_plot::{HLine, Line, Plot, PlotPoints};
-use voco_engine_api::{DeviceChoice, Model, Phase, PretrainConfig, StepReport};
-use voco_volume::Recipe;
+use voco_engine_api::{DeviceChoice, Model, Phase, PretrainConfig, PretrainRecipe, StepReport};
 
 use super::position::prediction_ui;
 use crate::{Outbox, Request, Session, TrainingJob, TrainingSetup, TrainingSource, ViewSettings, theme};
@@ -82,17 +81,23 @@ fn setup_ui(ui: &mut Ui, setup: &mut TrainingSetup, num_open: usize, outbox: &mu
         choice(ui, name, &mut model, &Model::ALL, |m| model_text(m).to_owned());
         ui.end_row();
         let name = ui.label("Recipe").id;
-        choice(ui, name, &mut config.recipe, &Recipe::ALL, |r| r.name().to_owned());
+        let mut recipe = config.recipe.name.clone();
+        let list = ComboBox::from_id_salt(name).selected_text(&recipe).show_ui(ui, |ui| {
+            for known in PretrainRecipe::names() {
+                ui.selectable_value(&mut recipe, known.to_owned(), known);
+            }
+        });
+        list.response.labelled_by(name).on_hover_text(&config.recipe.about);
         ui.end_row();
         let name = ui.label("Steps").id;
         let mut steps = config.steps;
         ui.add(DragValue::new(&mut steps).range(1..=2_000_000).speed(10)).labelled_by(name);
         ui.end_row();
-        if (model, steps) != (config.model, config.steps) {
-            // Rates and warm-up follow the model and the length; what the user chose otherwise stays.
-            let kept = config.clone();
-            let preset = PretrainConfig::preset(model, steps);
-            *config = PretrainConfig { recipe: kept.recipe, seed: kept.seed, device: kept.device, ..preset };
+        if (model, steps) != (config.model, config.steps) || recipe != config.recipe.name {
+            // Rates and warm-up follow recipe, model and length; what the user chose otherwise stays.
+            let recipe = PretrainRecipe::built_in(&recipe).unwrap_or_else(|| config.recipe.clone());
+            let preset = PretrainConfig::new(recipe, model, Some(steps));
+            *config = PretrainConfig { seed: config.seed, device: config.device, ..preset };
         }
         let name = ui.label("Learning rate").id;
         let rate = DragValue::new(&mut config.learning_rate).speed(1e-5).range(1e-7..=1.0).max_decimals(7);
@@ -275,10 +280,17 @@ fn curves_ui(ui: &mut Ui, job: &TrainingJob) {
         plot.line(Line::new("regularisation", curve(|r| r.reg)).color(theme::ERROR));
     });
     let chance_text = format!("chance {chance:.0} %");
-    key(ui, "Top-1 accuracy, %", &[("accuracy", theme::TRUTH), (&chance_text, theme::REFERENCE)]);
+    let mut names = vec![("of the run", theme::TRUTH), (chance_text.as_str(), theme::REFERENCE)];
+    if !job.validations.is_empty() {
+        names.insert(1, ("held-out people", theme::PREDICTION));
+    }
+    key(ui, "Top-1 accuracy, %", &names);
     plot("accuracy").include_y(100.0).show(ui, |plot| {
         plot.hline(HLine::new("chance", chance).color(theme::REFERENCE));
         plot.line(Line::new("accuracy", curve(|r| r.top1_accuracy * 100.0)).color(theme::TRUTH).width(2.0));
+        let held_out = job.validations.iter().map(|v| [v.step as f64, v.top1_accuracy * 100.0]);
+        let held_out: PlotPoints<'_> = held_out.collect::<Vec<[f64; 2]>>().into();
+        plot.line(Line::new("held out", held_out).color(theme::PREDICTION).width(2.0));
     });
 }
 

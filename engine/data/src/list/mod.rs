@@ -46,6 +46,15 @@ pub struct Case {
     pub part: Part,
 }
 
+impl Case {
+    /// The examination of a single file, to train on. Its person follows from the file's name.
+    pub fn of_file(path: &Path) -> Self {
+        let id = voco_io::image_stem(path);
+        let person = person::of_name(&id, None);
+        Self { id, image: vec![path.to_owned()], label: None, person, source: 0, part: Part::Training }
+    }
+}
+
 /// Parts of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Part {
@@ -96,6 +105,12 @@ impl DataList {
         }
         join_shared_files(&mut cases);
         Ok(Self { sources, names, cases })
+    }
+
+    /// A list of cases that are known already: files by name, or volumes in memory. Each names one of `sources`.
+    pub fn from_cases(sources: Vec<Source>, cases: Vec<Case>) -> Self {
+        let names = sources.iter().map(|_| LabelNames::new()).collect();
+        Self { sources, names, cases }
     }
 
     /// All sources.

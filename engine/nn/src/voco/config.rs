@@ -82,6 +82,11 @@ impl VocoModelConfig {
         }
     }
 
+    /// A model whose weights nobody has drawn, to ask for its shapes.
+    pub fn build_lazy(&self) -> VocoModel {
+        self.build(&Device::flex())
+    }
+
     /// Builds a model with random weights on `device`, the same for the same
     /// `seed` on the same device. Use an autodiff device for training.
     pub fn init(&self, device: &Device, seed: u64) -> VocoModel {

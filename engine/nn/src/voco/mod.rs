@@ -125,6 +125,24 @@ impl VocoModel {
     /// (queries first) and labels `[B, S, K]`: teacher update, projections,
     /// losses.
     pub fn head_step(&mut self, embeddings: Tensor<2>, labels: Tensor<3>, row_scale: Option<Tensor<1>>) -> VocoOutput {
+        self.move_teacher();
+        self.contrast(embeddings, labels, row_scale)
+    }
+
+    /// Moves the teacher towards the student, once per optimiser step: several batches
+    /// of one step see the same teacher, as the ranks of the published training do.
+    pub fn move_teacher(&mut self) {
+        self.teacher = self.teacher.clone().follow(&self.student, self.momentum);
+    }
+
+    /// The model with another teacher, for a step that is taken back.
+    #[must_use]
+    pub fn with_teacher(self, teacher: Projector) -> Self {
+        Self { teacher, ..self }
+    }
+
+    /// [`VocoModel::head_step`] without moving the teacher.
+    pub fn contrast(&self, embeddings: Tensor<2>, labels: Tensor<3>, row_scale: Option<Tensor<1>>) -> VocoOutput {
         let [volumes, queries, _] = labels.dims();
         let embeddings = self.embedding_norm.apply(embeddings, volumes, queries);
         let dropped = match row_scale {
@@ -132,8 +150,7 @@ impl VocoModel {
             None => embeddings.clone(),
         };
         let student = self.student.forward(dropped);
-        // The teacher moves before it is used, and sees clean rows.
-        self.teacher = self.teacher.clone().follow(&self.student, self.momentum);
+        // The teacher sees clean rows.
         let teacher = self.teacher.forward(embeddings.clone().detach()).detach();
         let pair = Projections::split(student.clone(), teacher.clone(), volumes, queries);
         let (losses, predictions) = losses::total(self.recipe, &pair, labels);
@@ -156,7 +173,7 @@ impl VocoModel {
     /// one chunk. A chunk of 0 or at least all crops takes the direct way.
     ///
     /// `between` runs after every chunk and ends the step early by returning
-    /// false; the result is then `None`, and the teacher may have moved already.
+    /// false; the result is then `None`, and the model is as it was.
     ///
     /// # Panics
     /// When the model is not on an autodiff device.
@@ -167,12 +184,32 @@ impl VocoModel {
         chunk: usize,
         mut between: impl FnMut() -> bool,
     ) -> Option<(VocoOutput, GradientsParams)> {
+        let before = self.teacher.clone();
+        self.move_teacher();
+        let result = self.contrast_chunked(batch, row_scale, chunk, &mut between);
+        if result.is_none() {
+            self.teacher = before;
+        }
+        result
+    }
+
+    /// [`VocoModel::step_chunked`] without moving the teacher.
+    ///
+    /// # Panics
+    /// When the model is not on an autodiff device.
+    pub fn contrast_chunked(
+        &self,
+        batch: &VocoBatch,
+        row_scale: Option<Tensor<1>>,
+        chunk: usize,
+        mut between: impl FnMut() -> bool,
+    ) -> Option<(VocoOutput, GradientsParams)> {
+        let crops = Tensor::cat(vec![batch.queries.clone(), batch.bases.clone()], 0);
         if chunk == 0 || chunk >= batch.rows() {
-            let output = self.step(batch, row_scale);
+            let output = self.contrast(self.backbone.embed(crops), batch.labels.clone(), row_scale);
             let gradients = GradientsParams::from_grads(output.losses.total.backward(), self);
             return Some((output, gradients));
         }
-        let crops = Tensor::cat(vec![batch.queries.clone(), batch.bases.clone()], 0);
         let chunks = crops.split(chunk, 0);
 
         let frozen = self.backbone.valid();
@@ -184,8 +221,7 @@ impl VocoModel {
             }
         }
         let embeddings = Tensor::from_inner(Tensor::cat(rows, 0)).require_grad();
-        let teacher_before = self.teacher.clone();
-        let output = self.head_step(embeddings.clone(), batch.labels.clone(), row_scale);
+        let output = self.contrast(embeddings.clone(), batch.labels.clone(), row_scale);
         let mut gradients = output.losses.total.backward();
         let upstream = embeddings.grad_remove(&mut gradients).expect("the losses depend on the embeddings");
         let mut sum = GradientsAccumulator::new();
@@ -196,7 +232,6 @@ impl VocoModel {
             let gradients = GradientsParams::from_grads(product.backward(), self);
             sum.accumulate(self, gradients);
             if !between() {
-                self.teacher = teacher_before;
                 return None;
             }
         }
@@ -209,18 +244,19 @@ impl VocoModel {
     /// The projectors use the statistics of exactly these crops, so the numbers
     /// depend on how many there are (facts 9.11).
     pub fn predict(&self, batch: &VocoBatch, chunk: usize) -> Tensor<3> {
-        let model = self.valid();
         let crops = Tensor::cat(vec![batch.queries.clone(), batch.bases.clone()], 0);
-        let embeddings = model.backbone.embed_chunked(crops.without_autodiff(), chunk);
+        let embeddings = self.backbone.valid().embed_chunked(crops.without_autodiff(), chunk);
         let [volumes, queries, _] = batch.labels.dims();
+        losses::predictions(self.recipe, &self.project(embeddings, volumes, queries))
+    }
+
+    /// Both projections of raw embeddings `[B·S + B·K, E]` (queries first, volume-major)
+    /// of `volumes` B with `queries` S, without graph and without dropout. The rows share
+    /// the statistics of exactly these crops.
+    pub fn project(&self, embeddings: Tensor<2>, volumes: usize, queries: usize) -> Projections {
         let embeddings = self.embedding_norm.apply(embeddings, volumes, queries);
-        let pair = Projections::split(
-            model.student.forward(embeddings.clone()),
-            model.teacher.forward(embeddings),
-            volumes,
-            queries,
-        );
-        losses::predictions(self.recipe, &pair)
+        let (student, teacher) = (self.student.valid(), self.teacher.valid());
+        Projections::split(student.forward(embeddings.clone()), teacher.forward(embeddings), volumes, queries)
     }
 
     /// The backbone.

@@ -1,33 +1,41 @@
+mod network;
+mod prepare;
+mod trial;
+
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
+use voco_data::{Loader, SampleCache, rng};
 use voco_engine_api::{
-    CancelFlag, CropPrediction, DataItem, EngineEvent, EngineFailure, JobId, Model, Phase, PositionPreview,
-    PretrainConfig, StepReport,
+    CancelFlag, CropPrediction, DataItem, EngineEvent, EngineFailure, JobId, Phase, PositionPreview, PretrainConfig,
+    StepReport,
 };
-use voco_io::Control;
 use voco_nn::schedule::WarmupCosine;
-use voco_nn::voco::{Projections, losses};
 use voco_nn::weights::{ImportOptions, import_stored};
-use voco_nn::{AdamW, AdamWSettings, VocoBatch, VocoModel, VocoModelConfig, VocoOutput, weights};
-use voco_volume::{Recipe, preprocess};
+use voco_nn::{AdamW, VocoBatch, VocoModel, VocoOutput, weights};
 
+use self::network::{chunk, inspect, model_config, optimizer_settings};
+use self::trial::memory_need;
 use super::{Job, Step};
-use crate::data::{Batch, BatchPlan, INPUT_EDGE, Loader, Prepared, memory_for_volumes, rng};
+use crate::data::{Batch, Bodies, Body, INPUT_EDGE};
 use crate::device;
 use crate::model_file::read_model;
-use crate::training::{Checkpoint, GradientMean, RunFolder, RunLog, Snapshot, Watchdog};
+use crate::position::{Eye, PositionCheck};
+use crate::training::{Best, Checkpoint, GradientMean, RunFolder, RunLog, Snapshot, Watchdog, exact, free_memory};
 use crate::worker::Outlet;
 
 const CONFIG: &str = "config.json";
+const RECIPE: &str = "recipe.toml";
 const WEIGHTS: &str = "model.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
+
+/// Most bytes of preprocessed volumes on the disk.
+const CACHE_BYTES: u64 = 100 << 30;
 
 /// Crops over which the top-1 accuracy is averaged.
 const ACCURACY_WINDOW: usize = 100;
@@ -41,18 +49,33 @@ pub(crate) struct PretrainJob {
     folder: RunFolder,
     log: RunLog,
     watchdog: Watchdog,
+    best: Option<BestLook>,
+    check: Option<PositionCheck>,
+    /// Last step that was validated.
+    validated: Option<u64>,
+    /// Last step that was saved with all that is known of it.
+    saved: Option<u64>,
     model: Option<VocoModel>,
     optimizer: AdamW,
     step: u64,
     hits: VecDeque<bool>,
-    waiting: VecDeque<(usize, DataItem)>,
-    num_items: usize,
-    prepared: Vec<Prepared>,
-    /// Memory that prepared volumes may still take.
-    bytes_left: u64,
+    bodies: Bodies,
+    cache: SampleCache,
+    /// Prepared so far: to learn from, and of people who are held out.
+    learned: Vec<Body>,
+    held_out: Vec<Body>,
     /// Of the volumes that the run began with, if it is resumed.
     fingerprints: Option<Vec<u64>>,
     feed: Option<Feed>,
+}
+
+/// The best validation so far.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct BestLook {
+    #[serde(with = "exact")]
+    accuracy: f64,
+    #[serde(with = "exact")]
+    intra: f64,
 }
 
 /// What besides the tensors a run needs to go on.
@@ -66,12 +89,16 @@ struct RunState {
     volumes: Vec<u64>,
     /// What losses are usual.
     watchdog: Watchdog,
+    /// On held-out people.
+    best: Option<BestLook>,
+    /// Step of the last validation.
+    validated: Option<u64>,
 }
 
 /// The prepared volumes and the thread that draws batches from them.
 struct Feed {
-    volumes: Arc<Vec<Prepared>>,
-    loader: Loader,
+    bodies: Arc<Vec<Body>>,
+    loader: Loader<Result<Batch, String>>,
 }
 
 impl PretrainJob {
@@ -82,6 +109,7 @@ impl PretrainJob {
         out: &Path,
         resume: bool,
         init: Option<PathBuf>,
+        cache: &Path,
     ) -> Result<Self, EngineFailure> {
         if let Some(problem) = config.problem() {
             return Err(EngineFailure::BadInput(problem));
@@ -96,11 +124,18 @@ impl PretrainJob {
             Some(state) => state.config.resumed(&config)?,
             None => config,
         };
+        let bodies = Bodies::find(data, &config)?;
+        let cache = SampleCache::open(cache, CACHE_BYTES).map_err(|e| EngineFailure::Io(e.to_string()))?;
         let (device, device_name, _) = device::resolve(config.device)?;
+        if device_name == "cpu" {
+            let advice = "choose a smaller model, fewer volumes or crops per step, or another device";
+            memory_need(&config).check(free_memory(), advice)?;
+        }
         let device = device.autodiff();
         let mut model = model_config(&config).init(&device, config.seed);
         let mut optimizer = AdamW::new(optimizer_settings(&config));
-        let (mut step, mut hits, mut fingerprints, mut watchdog) = (0, VecDeque::new(), None, Watchdog::default());
+        let (mut step, mut hits, mut fingerprints) = (0, VecDeque::new(), None);
+        let (mut watchdog, mut best, mut validated) = (Watchdog::default(), None, None);
         if let (Some(checkpoint), Some(state)) = (last, state) {
             (model, _) = weights::from_safetensors(model, checkpoint.part(WEIGHTS)?).map_err(bad_file)?;
             optimizer = AdamW::from_bytes(optimizer_settings(&config), checkpoint.part(OPTIMIZER)?, &device)
@@ -108,7 +143,7 @@ impl PretrainJob {
             step = checkpoint.step;
             hits = state.hits.into();
             fingerprints = Some(state.volumes);
-            watchdog = state.watchdog;
+            (watchdog, best, validated) = (state.watchdog, state.best, state.validated);
         } else if folder.has_run() {
             return Err(EngineFailure::BadInput(
                 "The folder already holds a run; go on with that one, or choose another folder".into(),
@@ -119,6 +154,7 @@ impl PretrainJob {
         }
         let text = serde_json::to_vec_pretty(&config).map_err(|e| EngineFailure::Internal(e.to_string()))?;
         folder.write(CONFIG, &text)?;
+        folder.write(RECIPE, config.recipe.to_toml().map_err(EngineFailure::Internal)?.as_bytes())?;
         let log = RunLog::open(&folder, resume.then_some(step))?;
         Ok(Self {
             id,
@@ -128,122 +164,62 @@ impl PretrainJob {
             folder,
             log,
             watchdog,
+            best,
+            check: None,
+            validated,
+            saved: Some(step),
             model: Some(model),
             optimizer,
             step,
             hits,
-            num_items: data.len(),
-            waiting: data.into_iter().enumerate().collect(),
-            prepared: Vec::new(),
+            bodies,
+            cache,
+            learned: Vec::new(),
+            held_out: Vec::new(),
             fingerprints,
-            bytes_left: memory_for_volumes(),
             feed: None,
         })
     }
 
-    /// Reads and preprocesses the next volume. One that cannot be used is named and left out.
-    fn prepare(&mut self, outlet: &Outlet, cancel: &CancelFlag) -> Result<(), EngineFailure> {
-        let job = self.id;
-        if self.waiting.len() == self.num_items {
-            outlet.send(EngineEvent::Phase { job, phase: Phase::Preparing });
-        }
-        if let Some((index, item)) = self.waiting.pop_front() {
-            let name = item.name();
-            match self.prepare_one(item, cancel) {
-                Ok(body) => {
-                    let rest = self.bytes_left.checked_sub(4 * body.grid().data().len() as u64);
-                    if let Some(rest) = rest {
-                        self.bytes_left = rest;
-                        self.prepared.push(Prepared { name, index, body });
-                    } else {
-                        let text = format!("Left out: {name}: the volumes before it fill most of the free memory.");
-                        outlet.send(EngineEvent::Warning { job, text });
-                    }
-                }
-                Err(_) if cancel.is_cancelled() => return Ok(()),
-                Err(text) => outlet.send(EngineEvent::Warning { job, text: format!("Left out: {text}") }),
-            }
-            let done = (self.num_items - self.waiting.len()) as u64;
-            outlet.send(EngineEvent::Progress { job, done, total: self.num_items as u64 });
-        }
-        if !self.waiting.is_empty() {
-            return Ok(());
-        }
-        if self.prepared.is_empty() {
-            return Err(EngineFailure::BadInput("None of the volumes can be used for this recipe".into()));
-        }
-        if self.prepared.len() < self.config.volumes_per_step {
-            let text =
-                "There are fewer volumes than a step compares: the inter-volume loss compares a volume with itself.";
-            outlet.send(EngineEvent::Warning { job, text: text.into() });
-        }
-        let volumes = Arc::new(std::mem::take(&mut self.prepared));
-        let fingerprints: Vec<u64> = volumes.iter().map(Prepared::fingerprint).collect();
-        if self.fingerprints.replace(fingerprints.clone()).is_some_and(|then| then != fingerprints) {
-            let text = "The volumes are not those that the run began with: it goes on, but not as it would have.";
-            outlet.send(EngineEvent::Warning { job, text: text.into() });
-        }
-        let plan = BatchPlan {
-            recipe: self.config.recipe,
-            volumes_per_step: self.config.volumes_per_step,
-            crops_per_volume: self.config.crops_per_volume,
-            augment: self.config.augment,
-            seed: self.config.seed,
-            volumes: Arc::clone(&volumes),
-        };
-        let loader = Loader::start(plan, self.step)
-            .map_err(|e| EngineFailure::Internal(format!("no thread for loading: {e}")))?;
-        self.feed = Some(Feed { volumes, loader });
-        outlet.send(EngineEvent::Phase { job, phase: Phase::Training });
-        Ok(())
-    }
-
-    fn prepare_one(&self, item: DataItem, cancel: &CancelFlag) -> Result<voco_volume::Preprocessed, String> {
-        let name = item.name();
-        let is_cancelled = || cancel.is_cancelled();
-        let volume = match item {
-            DataItem::File(path) => {
-                let control = Control { progress: &|_| {}, is_cancelled: &is_cancelled };
-                voco_io::open(&path, control).map_err(|e| e.to_string())?.volume
-            }
-            DataItem::Open { volume, .. } => volume,
-        };
-        preprocess(&volume, self.config.recipe, &is_cancelled, &mut |_, _| {}).map_err(|e| format!("{name}: {e}"))
-    }
-
     fn train(&mut self, outlet: &Outlet, cancel: &CancelFlag) -> Result<Step, EngineFailure> {
         let began = Instant::now();
-        let Some(batch) = self.feed.as_ref().and_then(|f| f.loader.next()) else {
-            return Err(EngineFailure::Internal("the loading thread has ended".into()));
-        };
         let Some(mut model) = self.model.take() else {
             return Err(EngineFailure::Internal("the network was lost in an earlier step".into()));
         };
-        let tensors = self.tensors(&batch);
-        let rows = self.row_scale(tensors.rows());
+        let before = model.teacher().clone();
         let lr = self.config.learning_rate
             * WarmupCosine::new(self.config.warmup_steps, self.config.steps).factor(self.step);
         let chunk = chunk(self.config.model);
-        let result = model.step_chunked(&tensors, rows, chunk, || !cancel.is_cancelled());
-        let Some((output, gradients)) = result else {
-            // Stopped within the step: nothing has been learned from it, and it will be done again on resuming.
-            self.model = Some(model);
-            return Ok(Step::More);
-        };
-        let values = output.losses.values();
-        self.watchdog.check(self.step + 1, f64::from(values.total))?;
-        // Before the update: afterwards the network has just been fitted to these very crops.
-        let (intra_clean, predictions) = inspect(&model, &output, &tensors);
+        model.move_teacher();
         let mut mean = GradientMean::new();
-        mean.add(&model, gradients);
-        let (gradients, norm) = mean.finish(&model, None);
-        if !norm.is_finite() {
-            return Err(EngineFailure::Diverged { step: self.step + 1, value: norm });
+        let mut sums = Losses::default();
+        let mut crops = Vec::new();
+        let mut last = None;
+        for part in 0..self.config.accumulate as u64 {
+            let batch = self.next_batch()?;
+            let tensors = self.tensors(&batch);
+            let rows = self.row_scale(tensors.rows(), part);
+            let Some((output, gradients)) = model.contrast_chunked(&tensors, rows, chunk, || !cancel.is_cancelled())
+            else {
+                // Stopped within the step: nothing has been learned from it, and it will be done again on resuming.
+                self.model = Some(model.with_teacher(before));
+                return Ok(Step::More);
+            };
+            mean.add(&model, gradients);
+            // Before the update: afterwards the network has just been fitted to these very crops.
+            let (intra_clean, predictions) = inspect(&model, &output, &tensors);
+            sums.add(&output, intra_clean);
+            let judged = self.crop_predictions(&batch, &predictions);
+            crops.extend_from_slice(&judged);
+            last = Some((batch, judged));
         }
-        let model = self.optimizer.step(lr, model, gradients);
-        self.model = Some(model);
+        self.watchdog.check(self.step + 1, sums.mean(|l| l.total))?;
+        let (gradients, gradient_norm) = mean.finish(&model, self.config.clip_norm);
+        if !gradient_norm.is_finite() {
+            return Err(EngineFailure::Diverged { step: self.step + 1, value: gradient_norm });
+        }
+        self.model = Some(self.optimizer.step(lr, model, gradients));
         self.step += 1;
-        let crops = self.crop_predictions(&batch, &predictions);
         for crop in &crops {
             self.hits.push_back(crop.is_top1_correct());
             if self.hits.len() > ACCURACY_WINDOW {
@@ -252,26 +228,54 @@ impl PretrainJob {
         }
         let report = StepReport {
             step: self.step,
-            loss: f64::from(values.total),
-            intra: f64::from(values.positive) + f64::from(values.negative),
-            inter: f64::from(values.inter),
-            reg: f64::from(values.reg),
-            intra_clean,
+            loss: sums.mean(|l| l.total),
+            intra: sums.mean(|l| l.intra),
+            inter: sums.mean(|l| l.inter),
+            reg: sums.mean(|l| l.reg),
+            intra_clean: sums.mean(|l| l.intra_clean),
             lr,
+            gradient_norm,
             top1_accuracy: self.hits.iter().filter(|&&h| h).count() as f64 / self.hits.len().max(1) as f64,
             seconds: began.elapsed().as_secs_f64(),
         };
         self.log.write("train", &report)?;
         outlet.send(EngineEvent::Step { job: self.id, report });
-        self.show(&batch, crops, outlet);
-        if self.step >= self.config.steps {
-            self.checkpoint(outlet)?;
-            return Ok(Step::Done);
-        }
-        if self.step.is_multiple_of(self.config.checkpoint_every) {
-            self.checkpoint(outlet)?;
+        if let Some((batch, judged)) = last {
+            self.show(&batch, judged, outlet);
         }
         Ok(Step::More)
+    }
+
+    /// True at every so many steps, the beginning included, and at the end.
+    fn is_due(&self, every: u64) -> bool {
+        self.step.is_multiple_of(every) || self.step >= self.config.steps
+    }
+
+    /// Looks at the held-out people, and saves the network if it never did better on them.
+    fn validate(&mut self, outlet: &Outlet, cancel: &CancelFlag) -> Result<(), EngineFailure> {
+        let (Some(check), Some(model)) = (&self.check, &self.model) else { return Ok(()) };
+        let chunk = chunk(self.config.model);
+        let findings = check.run(&Eye::Voco(model), &self.device, chunk, self.step, || !cancel.is_cancelled())?;
+        // Stopped in the middle: done again on resuming.
+        let Some(report) = findings.map(|findings| findings.report) else { return Ok(()) };
+        (self.validated, self.saved) = (Some(self.step), None);
+        self.log.write("validation", &report)?;
+        outlet.send(EngineEvent::PositionValidation { job: self.id, report });
+        let (accuracy, intra) = (report.top1_accuracy, report.intra);
+        let is_better = |best: BestLook| accuracy > best.accuracy || accuracy == best.accuracy && intra < best.intra;
+        if self.best.is_none_or(is_better) {
+            self.best = Some(BestLook { accuracy, intra });
+            self.checkpoint(outlet)?;
+            self.folder.mark_best(&Best { step: self.step, metric: "top1_accuracy".into(), value: accuracy })?;
+        }
+        Ok(())
+    }
+
+    fn next_batch(&mut self) -> Result<Batch, EngineFailure> {
+        let next = self.feed.as_mut().and_then(|feed| feed.loader.next());
+        let next = next.ok_or_else(|| EngineFailure::Internal("the loading threads have ended".into()))?;
+        let batch = next.map_err(|e| EngineFailure::Internal(e.to_string()))?;
+        batch.map_err(|e| EngineFailure::Io(format!("A prepared volume cannot be read ({e}); resume the run")))
     }
 
     fn tensors(&self, batch: &Batch) -> VocoBatch {
@@ -291,12 +295,12 @@ impl PretrainJob {
     }
 
     /// `Dropout1d` on a 2-D tensor drops whole rows; drawn from (seed, step) like the batch.
-    fn row_scale(&self, rows: usize) -> Option<Tensor<1>> {
+    fn row_scale(&self, rows: usize, part: u64) -> Option<Tensor<1>> {
         let chance = self.config.row_dropout;
         if chance == 0.0 {
             return None;
         }
-        let mut random = rng(self.config.seed, self.step, u64::MAX);
+        let mut random = rng(self.config.seed, self.step * self.config.accumulate as u64 + part, u64::MAX);
         let kept = (1.0 / (1.0 - chance)) as f32;
         let scale: Vec<f32> = (0..rows).map(|_| if random.random_bool(chance) { 0.0 } else { kept }).collect();
         Some(Tensor::from_data(TensorData::new(scale, [rows]), &self.device))
@@ -316,13 +320,13 @@ impl PretrainJob {
     /// Puts the crops of one of the step's volumes into the preview slot; the volumes take turns.
     fn show(&self, batch: &Batch, crops: Vec<CropPrediction>, outlet: &Outlet) {
         let Some(feed) = &self.feed else { return };
-        let turn = (batch.step % batch.frames.len() as u64) as usize;
-        let (volume, frame) = batch.frames[turn];
+        let turn = (batch.number % batch.frames.len() as u64) as usize;
+        let (body, frame) = batch.frames[turn];
         let per_volume = self.config.crops_per_volume;
         outlet.preview.put(PositionPreview {
             step: self.step,
-            volume_name: feed.volumes[volume].name.clone(),
-            volume_index: feed.volumes[volume].index,
+            volume_name: feed.bodies[body].name.clone(),
+            volume_index: feed.bodies[body].index,
             frame,
             grid: self.config.recipe.position_grid(),
             crops: crops.into_iter().skip(turn * per_volume).take(per_volume).collect(),
@@ -345,6 +349,13 @@ impl Job for PretrainJob {
             self.prepare(outlet, cancel)?;
             return Ok(Step::More);
         }
+        if self.check.is_some() && self.validated != Some(self.step) && self.is_due(self.config.validate_every) {
+            self.validate(outlet, cancel)?;
+            return Ok(Step::More);
+        }
+        if self.saved != Some(self.step) && self.step > 0 && self.is_due(self.config.checkpoint_every) {
+            self.checkpoint(outlet)?;
+        }
         if self.step >= self.config.steps {
             return Ok(Step::Done);
         }
@@ -360,13 +371,17 @@ impl Job for PretrainJob {
             hits: self.hits.iter().copied().collect(),
             volumes: self.fingerprints.clone().unwrap_or_default(),
             watchdog: self.watchdog.clone(),
+            best: self.best,
+            validated: self.validated,
         };
         let metadata =
             [("model".to_owned(), self.config.model.name().to_owned()), ("step".into(), self.step.to_string())];
         let weights = weights::to_safetensors(model, &metadata.into_iter().collect()).map_err(cannot_encode)?;
         let optimizer = self.optimizer.to_bytes().map_err(cannot_encode)?;
+        let stays = self.config.keep_every.is_some_and(|every| self.step.is_multiple_of(every));
         let parts = [(WEIGHTS, weights), (OPTIMIZER, optimizer)];
-        let path = self.folder.save(&Snapshot { step: self.step, state: &state, parts: &parts, stays: false })?;
+        let path = self.folder.save(&Snapshot { step: self.step, state: &state, parts: &parts, stays })?;
+        self.saved = Some(self.step);
         outlet.send(EngineEvent::CheckpointSaved { job: self.id, path, step: self.step });
         outlet.send(EngineEvent::Phase { job: self.id, phase });
         Ok(())
@@ -378,40 +393,31 @@ pub fn run_config(folder: &Path) -> Option<PretrainConfig> {
     serde_json::from_slice(&std::fs::read(folder.join(CONFIG)).ok()?).ok()
 }
 
-fn model_config(config: &PretrainConfig) -> VocoModelConfig {
-    let name = config.model.name().to_lowercase();
-    // Every name of `Model` is a preset of the network crate; a test goes through them.
-    let mut preset = VocoModelConfig::from_name(&name).expect("each model has a preset");
-    if config.recipe == Recipe::Cvpr {
-        preset.recipe = losses::Recipe::Cvpr;
+/// Sums of the losses of the batches of one step.
+#[derive(Default)]
+struct Losses {
+    total: f64,
+    intra: f64,
+    inter: f64,
+    reg: f64,
+    intra_clean: f64,
+    count: f64,
+}
+
+impl Losses {
+    fn add(&mut self, output: &VocoOutput, intra_clean: f64) {
+        let values = output.losses.values();
+        self.total += f64::from(values.total);
+        self.intra += f64::from(values.positive) + f64::from(values.negative);
+        self.inter += f64::from(values.inter);
+        self.reg += f64::from(values.reg);
+        self.intra_clean += intra_clean;
+        self.count += 1.0;
     }
-    preset
-}
 
-fn optimizer_settings(config: &PretrainConfig) -> AdamWSettings {
-    AdamWSettings { weight_decay: config.weight_decay as f32, ..AdamWSettings::default() }
-}
-
-/// Crops in flight: all at once for the small network, few for the large ones, whose activations fill gigabytes.
-fn chunk(model: Model) -> usize {
-    match model {
-        Model::UnetTiny => 0,
-        Model::Tiny => 2,
-        Model::B | Model::L | Model::H => 1,
+    fn mean(&self, of: fn(&Self) -> f64) -> f64 {
+        of(self) / self.count
     }
-}
-
-/// The position loss and the predictions of the step's own crops without row drop-out.
-fn inspect(model: &VocoModel, output: &VocoOutput, batch: &VocoBatch) -> (f64, Vec<f32>) {
-    let [volumes, queries, _] = batch.labels.dims();
-    let embeddings = output.embeddings.clone().without_autodiff();
-    let student = model.valid().student().forward(embeddings);
-    let pair = Projections::split(student, output.teacher.clone().without_autodiff(), volumes, queries);
-    let predictions = losses::predictions(model.recipe(), &pair);
-    let (positive, negative) =
-        losses::cross_entropy(model.recipe(), batch.labels.clone().without_autodiff(), predictions.clone());
-    let number = |t: Tensor<1>| t.into_data().iter::<f32>().next().map_or(f64::NAN, f64::from);
-    (number(positive) + number(negative), predictions.into_data().iter::<f32>().collect())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "used as map_err's function")]
@@ -422,16 +428,4 @@ fn bad_file(error: voco_nn::NnError) -> EngineFailure {
 #[expect(clippy::needless_pass_by_value, reason = "used as map_err's function")]
 fn cannot_encode(error: voco_nn::NnError) -> EngineFailure {
     EngineFailure::Internal(format!("the checkpoint cannot be encoded: {error}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_model_has_a_preset() {
-        for model in Model::ALL {
-            model_config(&PretrainConfig::preset(model, 10));
-        }
-    }
 }

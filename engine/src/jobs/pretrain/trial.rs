@@ -1,0 +1,104 @@
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+use voco_engine_api::{EngineEvent, Model, PretrainConfig, RunEstimate};
+use voco_nn::VocoModel;
+use voco_nn::weights::expected_shapes;
+
+use super::PretrainJob;
+use super::network::{chunk, model_config};
+use crate::data::INPUT_EDGE;
+use crate::position::PositionCheck;
+use crate::training::{MemoryNeed, free_memory};
+use crate::worker::Outlet;
+
+/// Crops that are computed on trial where all are computed at once.
+const TRIAL_CROPS: usize = 4;
+
+/// What a run needs, before anything large is made.
+pub(super) fn memory_need(config: &PretrainConfig) -> MemoryNeed {
+    // The shapes are known before a weight is drawn.
+    let shapes = expected_shapes(&model_config(config).build_lazy());
+    let parameters = shapes.values().map(|shape| shape.iter().product::<usize>() as u64).sum();
+    let rows = rows(config);
+    let in_flight = match chunk(config.model) {
+        0 => rows,
+        chunk => chunk.min(rows),
+    } as u64;
+    let crop = 4 * (INPUT_EDGE as u64).pow(3);
+    MemoryNeed {
+        parameters,
+        moments: 3,
+        activations: in_flight * bytes_per_crop(config.model),
+        // One being learned from, and those that the loader has ready.
+        batches: 4 * rows as u64 * crop,
+    }
+}
+
+/// Crops of a batch.
+fn rows(config: &PretrainConfig) -> usize {
+    config.volumes_per_step * (config.crops_per_volume + config.recipe.position_grid().num_bases())
+}
+
+/// Bytes that forward and backward of one crop of 64³ hold at their peak, as measured on the processor (rounded up).
+fn bytes_per_crop(model: Model) -> u64 {
+    let megabytes = match model {
+        Model::UnetTiny => 12,
+        Model::Tiny => SWIN_PER_FEATURE * 12,
+        Model::B => SWIN_PER_FEATURE * 48,
+        Model::L => SWIN_PER_FEATURE * 96,
+        Model::H => SWIN_PER_FEATURE * 192,
+    };
+    megabytes * 1_000_000
+}
+
+/// Megabytes for each feature of a `SwinUNETR`: every map of it is as many times as deep.
+const SWIN_PER_FEATURE: u64 = 60;
+
+impl PretrainJob {
+    /// Computes a few crops on trial and says how long the run will take. The network stays as it is.
+    pub(super) fn estimate(&self, outlet: &Outlet) {
+        let Some(model) = &self.model else { return };
+        let config = &self.config;
+        let (rows, chunk) = (rows(config), chunk(config.model));
+        let crops = if chunk == 0 { TRIAL_CROPS.min(rows) } else { chunk.min(rows) };
+        let mut trial = self.time_of(model, crops);
+        if trial.0 + trial.1 < 5.0 {
+            // The first time includes what is made once.
+            trial = self.time_of(model, crops);
+        }
+        let (forward, both) = trial;
+        let per_crop = if chunk == 0 { both } else { forward + both } / crops as f64;
+        let seconds_per_step = per_crop * (rows * config.accumulate) as f64;
+        let left = config.steps.saturating_sub(self.step);
+        let looks = self.check.as_ref().map_or(0, PositionCheck::num_crops) as f64 * forward / crops as f64;
+        let validations = 1 + left / config.validate_every;
+        let need = memory_need(config);
+        let on_cpu = self.device_name == "cpu";
+        let estimate = RunEstimate {
+            parameters: need.parameters,
+            memory_bytes: need.bytes(),
+            free_bytes: if on_cpu { free_memory() } else { None },
+            seconds_per_step,
+            seconds_left: seconds_per_step * left as f64 + looks * validations as f64,
+        };
+        outlet.send(EngineEvent::Estimate { job: self.id, estimate });
+    }
+
+    /// Seconds of forward without a graph, and of forward and backward, for so many crops.
+    fn time_of(&self, model: &VocoModel, crops: usize) -> (f64, f64) {
+        let shape = [crops, 1, INPUT_EDGE, INPUT_EDGE, INPUT_EDGE];
+        // What is in them does not matter for the time.
+        let input = Tensor::<5>::ones(shape, &self.device);
+        let began = Instant::now();
+        // Reading a number waits for the device.
+        model.backbone().valid().embed(input.clone().without_autodiff()).sum().into_data();
+        let forward = began.elapsed().as_secs_f64();
+        let began = Instant::now();
+        let gradients = GradientsParams::from_grads(model.embed(input).sum().backward(), model);
+        voco_nn::optim::gradient_norm(model, &gradients);
+        (forward, began.elapsed().as_secs_f64())
+    }
+}
