@@ -3,6 +3,7 @@
 mod devices;
 mod evaluate;
 mod finetune;
+mod follow;
 mod info;
 mod model;
 mod omni;

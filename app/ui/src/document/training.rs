@@ -2,9 +2,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::finetune::ended_text;
 use super::{OpenVolume, VolumeId};
 use voco_engine_api::{
-    EngineEvent, JobId, Model, Outcome, Phase, PositionPreview, PositionReport, PretrainConfig, RunEstimate, StepReport,
+    EngineEvent, JobId, Model, Phase, PositionPreview, PositionReport, PretrainConfig, RunEstimate, StepReport,
 };
 
 /// What a run is to be, as the panel edits it.
@@ -176,14 +177,7 @@ impl TrainingState {
             EngineEvent::Ended { job: id, outcome } if *id == job.id => {
                 job.phase = None;
                 job.progress = None;
-                job.ended = Some(match outcome {
-                    Outcome::Done => ("Finished.".into(), false),
-                    Outcome::Cancelled => match job.saved_at {
-                        Some(step) => (format!("Stopped; saved at step {step}."), false),
-                        None => ("Stopped before anything was learned.".into(), false),
-                    },
-                    Outcome::Failed(failure) => (failure.to_string(), true),
-                });
+                job.ended = Some(ended_text(outcome, job.saved_at));
             }
             _ => {}
         }
