@@ -422,6 +422,11 @@ impl Job for FinetuneJob {
     }
 }
 
+/// The settings of the fine-tuning in a folder, if there is one.
+pub fn finetune_config(folder: &std::path::Path) -> Option<FinetuneConfig> {
+    serde_json::from_slice(&std::fs::read(folder.join(CONFIG)).ok()?).ok()
+}
+
 /// As the published fine-tuning: no AMSGrad, which the pre-training has.
 fn optimizer_settings(config: &FinetuneConfig) -> AdamWSettings {
     AdamWSettings { weight_decay: config.task.training.weight_decay as f32, amsgrad: false, ..AdamWSettings::default() }

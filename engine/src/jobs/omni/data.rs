@@ -226,8 +226,7 @@ fn source(item: DataItem, spec: &PreprocessSpec) -> Result<Source, EngineFailure
 /// The settings of the contrast, if the run has one.
 pub(super) fn contrast_config(config: &OmniRunConfig) -> Option<PretrainConfig> {
     let labelled = &config.labelled;
-    let preset =
-        PretrainConfig::new(config.contrast.clone()?, pretrain_model(labelled.model), Some(config.steps));
+    let preset = PretrainConfig::new(config.contrast.clone()?, pretrain_model(labelled.model), Some(config.steps));
     let (validation_share, fold) = match labelled.holdout {
         HoldoutChoice::Nobody => (0.0, None),
         HoldoutChoice::Listed => (preset.validation_share, None),

@@ -31,9 +31,7 @@ use super::{Job, Step};
 use crate::device;
 use crate::model_file::CARD_KEY;
 use crate::position::{Eye, loss_recipe};
-use crate::training::{
-    Best, Checkpoint, RunFolder, RunLog, Snapshot, Watchdog, bad_file, cannot_encode, free_memory,
-};
+use crate::training::{Best, Checkpoint, RunFolder, RunLog, Snapshot, Watchdog, bad_file, cannot_encode, free_memory};
 use crate::worker::Outlet;
 
 const CONFIG: &str = "config.json";
