@@ -1,8 +1,8 @@
 """Seconds and memory of our networks and of the same ones in PyTorch, side by side.
 
     pip install torch monai==1.3.0 einops dynamic-network-architectures==0.3.1
-    cargo build --release --workspace --example measure
-    python tests/compare/speed_vs_torch.py path/to/measure [--threads 2] [--rounds 3] [--cases NAME,NAME]
+    cargo build --release --workspace --example nn_measure
+    python tests/compare/speed_vs_torch.py path/to/nn_measure [--threads 2] [--rounds 3] [--cases NAME,NAME]
 
 Every case runs in a process of its own, ours and theirs in turn, `--rounds` times; a process runs the case three times.
 The table has the least seconds of all runs and the largest resident set of all processes. `--cases` takes beginnings of

@@ -4,6 +4,7 @@ mod compute;
 mod devices;
 mod evaluate;
 mod finetune;
+mod follow;
 mod info;
 mod model;
 mod omni;

@@ -74,6 +74,27 @@ pub fn open(path: &Path, control: Control<'_>) -> Result<Opened, OpenError> {
     first.ok_or_else(|| OpenError::new(path, Problem::NotNifti("it holds no volume")))
 }
 
+/// Grid of the (first) volume of a NIfTI file, from its header alone. That the voxels are there is not looked at.
+///
+/// # Errors
+/// One sentence about the file.
+pub fn read_geometry(path: &Path) -> Result<Geometry, OpenError> {
+    let (header_path, _) = pair_of(path);
+    let read = || -> Result<Geometry, Problem> {
+        let mut head = Vec::new();
+        let stream = Source::open(&header_path)?.inflated()?;
+        stream.reader.take(LEN_2 as u64).read_to_end(&mut head).map_err(gzip_or_io)?;
+        if head.is_empty() {
+            return Err(Problem::NotNifti("it is empty"));
+        }
+        let header = Header::parse(&head)?;
+        let (dims, _) = header.dims()?;
+        Decoder::of(header.datatype)?;
+        Ok(Geometry::new(dims, header.world_from_voxel(dims, &mut Vec::new())?)?)
+    };
+    read().map_err(|problem| OpenError::new(path, problem))
+}
+
 /// Opens a NIfTI file that is already in memory, such as the embedded sample.
 ///
 /// # Errors

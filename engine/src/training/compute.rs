@@ -10,17 +10,23 @@ pub(crate) struct MixedPrecision {
 }
 
 /// The format that a run asks for.
-///
-/// # Errors
-/// If the device does not compute in it.
-pub(crate) fn precision(compute: Compute, device: &Device, device_name: &str) -> Result<Precision, EngineFailure> {
-    let precision = match compute.precision {
-        Choice::F32 => return Ok(Precision::F32),
+pub(crate) fn format_of(compute: Compute) -> Precision {
+    match compute.precision {
+        Choice::F32 => Precision::F32,
         Choice::F16 => Precision::F16,
         Choice::Bf16 => Precision::BF16,
-    };
-    let name = compute.precision.name();
-    if device_name == "cpu" {
+    }
+}
+
+/// [`format_of`] a run, if the device computes in it.
+///
+/// # Errors
+/// If it does not, with what to do.
+pub(crate) fn precision(compute: Compute, device: &Device, device_name: &str) -> Result<Precision, EngineFailure> {
+    let (precision, name) = (format_of(compute), compute.precision.name());
+    if precision == Precision::F32 {
+        Ok(precision)
+    } else if device_name == "cpu" {
         // It can, but nothing would be faster for it.
         Err(EngineFailure::Device(format!("The CPU is fastest in f32; leave out --precision {name}, or choose a GPU")))
     } else if precision.is_supported(device) {

@@ -21,6 +21,7 @@ use voco_nn::{AdamW, Precision, VocoModel, VocoOutput, weights};
 pub(super) use self::network::{batch_tensors, row_scale};
 use self::network::{chunk, inspect, model_config, optimizer_settings};
 pub(super) use self::prepare::augmentation;
+pub use self::trial::estimate_pretrain;
 use self::trial::memory_need;
 use super::{Job, Step};
 use crate::data::{Batch, Bodies, Body};
@@ -28,8 +29,8 @@ use crate::device;
 use crate::model_file::read_model;
 use crate::position::{Eye, PositionCheck};
 use crate::training::{
-    Best, Checkpoint, GradientMean, MixedPrecision, RunFolder, RunLog, Snapshot, Watchdog, exact, free_memory,
-    precision,
+    Best, Checkpoint, GradientMean, MixedPrecision, RunFolder, RunLog, Snapshot, Watchdog, bad_file, cannot_encode,
+    exact, free_memory, precision,
 };
 use crate::worker::Outlet;
 
@@ -136,8 +137,7 @@ impl PretrainJob {
         let cache = SampleCache::open(cache, CACHE_BYTES).map_err(|e| EngineFailure::Io(e.to_string()))?;
         let (device, device_name, _) = device::resolve(config.device)?;
         if device_name == "cpu" {
-            let advice = "choose a smaller model, fewer volumes or crops per step, or another device";
-            memory_need(&config).check(free_memory(), advice)?;
+            memory_need(&config).check(free_memory(), trial::ADVICE)?;
         }
         let precision = precision(config.compute, &device, &device_name)?;
         let device = device.autodiff();
@@ -403,14 +403,4 @@ impl Losses {
     fn mean(&self, of: fn(&Self) -> f64) -> f64 {
         of(self) / self.count
     }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "used as map_err's function")]
-fn bad_file(error: voco_nn::NnError) -> EngineFailure {
-    EngineFailure::BadInput(format!("The checkpoint cannot be used: {error}"))
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "used as map_err's function")]
-fn cannot_encode(error: voco_nn::NnError) -> EngineFailure {
-    EngineFailure::Internal(format!("the checkpoint cannot be encoded: {error}"))
 }

@@ -1,6 +1,6 @@
 //! Seconds and memory of one case, for `tests/compare/speed_vs_torch.py`.
 //!
-//! `measure CASE RUNS` prints `wall SECONDS` and `cpu SECONDS` (of all threads) for every run and then `peak MEGABYTES`,
+//! `nn_measure CASE RUNS` prints `wall SECONDS` and `cpu SECONDS` (of all threads) for every run and then `peak MEGABYTES`,
 //! the largest resident set of the process; the latter two on Linux only, else 0. Without arguments it prints the names
 //! of the cases. `RAYON_NUM_THREADS` sets the threads; with `VOCO_CHECKPOINTING` networks keep less for their gradients.
 
