@@ -125,6 +125,10 @@ impl App {
     pub(super) fn save_labels(&mut self, id: VolumeId, path: PathBuf) {
         let session = &self.session;
         let Some(labels) = session.volumes.iter().find(|v| v.id == id).and_then(|v| v.labels.as_ref()) else { return };
+        if labels.volume.geometry().num_voxels() == 1 {
+            // The stand-in of a segmentation whose voxels are not all there.
+            return self.session.notice("The labels are still being found; save them when that is done.", true);
+        }
         let images = session.volumes.iter().filter_map(|v| v.path.clone()).collect();
         let (volume, table) = (labels.volume.clone(), labels.table.clone());
         self.start_task(TaskWork::SaveLabels(Box::new(SaveLabels {

@@ -146,6 +146,7 @@ fn labelled(
     let is_used = |n: &&usize| cases[**n].label.is_some() && grids[**n].is_some();
     let held_out: Vec<[usize; 3]> = split.validation.iter().filter(is_used).filter_map(|&n| grids[n]).collect();
     let training = split.training.iter().filter(is_used).count();
+    found.held_out = Some(held_out.len());
     (watch.report)(LABELS);
     Ok(RunLength::of(config, training as u64, &held_out))
 }
@@ -317,6 +318,7 @@ mod tests {
         let asked = look_at(setup(folder.path(), SegmentationModel::UnetTiny));
         let found = look(&asked, &|| false, &|_| {}).expect("a look");
         assert_eq!((found.volumes, found.labelled, found.persons), (6, 6, 6));
+        assert!(found.held_out.is_some_and(|count| count <= 1), "a fifth, unless it is the one that cannot be used");
         assert!(found.refused.iter().any(|line| line.starts_with("fritz")), "{:?}", found.refused);
         let classes: Vec<(&str, usize)> = found.classes.iter().map(|(name, n)| (name.as_str(), *n)).collect();
         assert_eq!(classes, [("liver", 5), ("spleen", 5), ("kidneys", 5)], "in each label map that can be read");

@@ -26,8 +26,8 @@ pub(super) struct SaveLabels {
 /// One sentence on why it cannot be, with the file's name. Then what was there before is still there.
 pub(super) fn save(save: &SaveLabels, control: Control<'_>) -> Result<String, String> {
     let chosen = name_of(&save.path);
-    let lower = chosen.to_lowercase();
-    let path = if lower.ends_with(".nii") || lower.ends_with(".nii.gz") {
+    let unpacked = Path::new(chosen.strip_suffix(".gz").unwrap_or(&chosen));
+    let path = if unpacked.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("nii")) {
         save.path.clone()
     } else {
         let path = save.path.with_file_name(format!("{chosen}.nii.gz"));

@@ -50,6 +50,8 @@ pub struct PreflightReport {
     pub unlabelled: usize,
     /// Persons they belong to.
     pub persons: usize,
+    /// Labelled volumes that are held out for validation; none if the run has no labels.
+    pub held_out: Option<usize>,
     /// Volumes that cannot be used, with the reason.
     pub refused: Vec<String>,
     /// Classes of the task with the number of volumes they were found in, among those looked at.

@@ -49,9 +49,11 @@ fn reference_ui(
         if ui.small_button("×").on_hover_text("Close the reference").clicked() {
             outbox.ask(Request::CloseReference(volume.id));
         }
-        key(ui, ComparisonColors::PREDICTION, &labels.name);
-        ui.weak("against");
-        key(ui, ComparisonColors::REFERENCE, &reference.labels.name);
+        // Under one another: two names of files do not fit beside each other.
+        ui.vertical(|ui| {
+            ui.horizontal(|ui| key(ui, ComparisonColors::PREDICTION, &labels.name));
+            ui.horizontal(|ui| key(ui, ComparisonColors::REFERENCE, &format!("reference: {}", reference.labels.name)));
+        });
     });
     ui.horizontal(|ui| {
         for (style, text, hint) in [
@@ -143,12 +145,16 @@ fn table_ui(ui: &mut Ui, reference: &mut ReferenceLabels, report: &ComparisonRep
         }
     });
     let height = ui.text_style_height(&egui::TextStyle::Body).max(ui.spacing().interact_size.y);
-    let widths = [ui.available_width() - 165.0, 42.0, 48.0];
+    let widths = [ui.available_width() - 175.0, 42.0, 56.0];
+    let left = egui::Layout::left_to_right(egui::Align::Center);
     let cell = |ui: &mut Ui, width: f32, text: RichText| {
-        ui.add_sized([width, height], egui::Label::new(text).truncate());
+        ui.allocate_ui_with_layout(egui::vec2(width, height), left, |ui| {
+            ui.set_min_width(width);
+            ui.add(egui::Label::new(text).truncate());
+        });
     };
     ui.horizontal(|ui| {
-        for (width, text) in widths.into_iter().zip(["Class", "Dice", "HD95"]) {
+        for (width, text) in widths.into_iter().zip(["Class", "Dice", "HD95 mm"]) {
             cell(ui, width, RichText::new(text).small().weak());
         }
     });
@@ -157,8 +163,11 @@ fn table_ui(ui: &mut Ui, reference: &mut ReferenceLabels, report: &ComparisonRep
         for class in &report.classes[range] {
             ui.horizontal(|ui| {
                 let button = egui::Button::selectable(reference.look.class == Some(class.id), &class.name).truncate();
-                let name = ui.add_sized([widths[0], height], button);
-                if name.on_hover_text(details(class)).clicked() {
+                let name = ui.allocate_ui_with_layout(egui::vec2(widths[0], height), left, |ui| {
+                    ui.set_min_width(widths[0]);
+                    ui.add(button)
+                });
+                if name.inner.on_hover_text(details(class)).clicked() {
                     reference.look.class = Some(class.id);
                 }
                 let number =

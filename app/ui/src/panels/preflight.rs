@@ -53,6 +53,11 @@ fn report_ui(ui: &mut Ui, report: &PreflightReport) {
         if report.labelled > 0 {
             row("With labels", report.labelled.to_string());
         }
+        match report.held_out {
+            Some(0) => row("Held out", "nobody: the run cannot tell how good it is".into()),
+            Some(count) => row("Held out", count.to_string()),
+            None => {}
+        }
         if report.unlabelled > 0 {
             row("Without labels", report.unlabelled.to_string());
         }

@@ -58,13 +58,10 @@ impl Validation {
     pub fn step(&mut self) -> Result<bool, EngineFailure> {
         let Some(sample) = self.samples.get(self.current).cloned() else { return Ok(true) };
         let classes = self.names.len();
-        let mut stitcher = match self.stitcher.take() {
-            Some(stitcher) => stitcher,
-            None => {
-                self.found = vec![0; sample.dims().iter().product()];
-                Stitcher::new(self.window, sample.dims(), classes, usize::MAX)
-            }
-        };
+        let mut stitcher = self.stitcher.take().unwrap_or_else(|| {
+            self.found = vec![0; sample.dims().iter().product()];
+            Stitcher::new(self.window, sample.dims(), classes, usize::MAX)
+        });
         if let Some(start) = stitcher.next_window() {
             let [x, y, z] = self.window.roi;
             let image =
