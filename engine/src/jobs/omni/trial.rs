@@ -3,7 +3,6 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use voco_engine_api::{EngineEvent, EngineFailure, OmniRunConfig, RunEstimate};
 use voco_nn::Precision;
-use voco_nn::Precision;
 use voco_nn::voco::OmniModel;
 
 use super::OmniJob;
