@@ -226,7 +226,9 @@ impl Brick {
     pub fn num_bytes(&self) -> usize {
         match self {
             Self::Uniform(_) => size_of::<Self>(),
-            Self::Mixed(mixed) => size_of::<Self>() + size_of::<Mixed>() + mixed.planes.len() * 4 + mixed.palette.len() * 2,
+            Self::Mixed(mixed) => {
+                size_of::<Self>() + size_of::<Mixed>() + mixed.planes.len() * 4 + mixed.palette.len() * 2
+            }
         }
     }
 
@@ -235,7 +237,9 @@ impl Brick {
     pub fn to_bytes(&self, out: &mut Vec<u8>) {
         let values = self.values();
         out.extend((values.len() as u16).to_le_bytes());
-        values.iter().for_each(|v| out.extend(v.to_le_bytes()));
+        for value in values {
+            out.extend(value.to_le_bytes());
+        }
         if let Self::Mixed(mixed) = self {
             mixed.planes.iter().for_each(|w| out.extend(w.to_le_bytes()));
         }

@@ -10,8 +10,9 @@ use crate::{BRICK, BRICK_ROWS, BrickGrid, LabelError, Mask, MaskBrick, VoxelBox}
 
 /// Calls a macro with the slice of stored voxels, whatever their type.
 macro_rules! with_voxels {
-    ($volume:expr, $values:ident => $body:expr) => {
-        match $volume.voxels() {
+    ($volume:expr, $values:ident => $body:expr) => {{
+        #[expect(clippy::unnecessary_cast, reason = "for one of the types")]
+        let result = match $volume.voxels() {
             Voxels::U8($values) => $body,
             Voxels::I8($values) => $body,
             Voxels::U16($values) => $body,
@@ -22,8 +23,9 @@ macro_rules! with_voxels {
             Voxels::I64($values) => $body,
             Voxels::F32($values) => $body,
             Voxels::F64($values) => $body,
-        }
-    };
+        };
+        result
+    }    };
 }
 pub(crate) use with_voxels;
 

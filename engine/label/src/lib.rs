@@ -13,9 +13,13 @@ mod image;
 mod lattice;
 mod map;
 mod mask;
+pub mod mesh;
 mod metrics;
 mod morphology;
 mod runs;
+mod stats;
+pub mod tools;
+mod watch;
 
 pub use brick::{BRICK, BRICK_ROWS, BRICK_VOXELS, Brick, BrickBits, BrickGrid, BrickMask, LabelVolume, MaskBrick};
 pub use components::{Components, Connectivity};
@@ -31,3 +35,5 @@ pub use metrics::{
     flare, present_labels, surface_distances,
 };
 pub use morphology::{Border, Element, close, dilate, erode, open};
+pub use stats::{SegmentStats, segment_stats, stats_csv};
+pub use watch::Watch;

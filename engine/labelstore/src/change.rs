@@ -71,11 +71,8 @@ impl Op {
     fn inverse(&self) -> Self {
         match self {
             Self::Bricks { layer, bricks } => {
-                let swap = |b: &BrickChange| BrickChange {
-                    index: b.index,
-                    before: b.after.clone(),
-                    after: b.before.clone(),
-                };
+                let swap =
+                    |b: &BrickChange| BrickChange { index: b.index, before: b.after.clone(), after: b.before.clone() };
                 Self::Bricks { layer: *layer, bricks: bricks.iter().map(swap).collect() }
             }
             Self::Segment { index, before, after } => {

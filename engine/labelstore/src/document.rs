@@ -219,7 +219,7 @@ impl Document {
                 crate::AuditKind::Redo => "redo",
             };
             let [author, tool, name] = [&what.author, &what.tool, &what.name].map(|text| csv_field(text));
-            out += &format!("{},{kind},{},{author},{tool},{name},{}\n", what.time_ms, what.change, what.voxels);
+            out.extend([format!("{},{kind},{},{author},{tool},{name},{}\n", what.time_ms, what.change, what.voxels)]);
         }
         out
     }
@@ -315,7 +315,8 @@ impl Document {
         for (info, volume) in &self.state.layers {
             let known = old.iter().position(|s| s.0 == info.id).map(|n| old.swap_remove(n));
             let fresh = || {
-                let stamp = |brick: &voco_label::Brick| if *brick == voco_label::Brick::Uniform(0) { 0 } else { revision };
+                let stamp =
+                    |brick: &voco_label::Brick| if *brick == voco_label::Brick::Uniform(0) { 0 } else { revision };
                 (info.id, volume.bricks().iter().map(stamp).collect())
             };
             self.stamps.push(known.unwrap_or_else(fresh));

@@ -13,7 +13,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Sender, bounded};
@@ -28,8 +28,8 @@ use writer::{Message, Shared, Writer};
 
 /// Records that wait for the writer; more, and a commit waits for the disk.
 const QUEUE: usize = 1024;
-/// A journal that grew by so much since it was opened or compacted is compacted.
-const COMPACT_AFTER_BYTES: u64 = 512 << 20;
+/// A journal that grew by so much since it was begun or compacted is compacted.
+pub(crate) const COMPACT_AFTER_BYTES: u64 = 512 << 20;
 /// Longest record that is read.
 const MAX_RECORD_BYTES: u64 = 1 << 30;
 
@@ -57,17 +57,11 @@ pub(crate) struct Journal {
     shared: Arc<Shared>,
     queue: Option<Sender<Message>>,
     thread: Option<JoinHandle<()>>,
-    /// The length beyond which it is compacted.
-    limit: AtomicU64,
 }
 
 impl Journal {
     /// Opens or begins a journal and does to `document` what it holds.
-    pub(crate) fn open(
-        path: &Path,
-        key: &ImageKey,
-        document: &mut Document,
-    ) -> Result<(Self, Recovery), StoreError> {
+    pub(crate) fn open(path: &Path, key: &ImageKey, document: &mut Document) -> Result<(Self, Recovery), StoreError> {
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         match file.try_lock() {
             Ok(()) => {}
@@ -102,8 +96,7 @@ impl Journal {
         let (queue, inbox) = bounded(QUEUE);
         let writer = Writer::new(file, path.to_path_buf(), head, Arc::clone(&shared));
         let thread = std::thread::Builder::new().name("label-journal".into()).spawn(move || writer.run(&inbox))?;
-        let limit = AtomicU64::new(end + COMPACT_AFTER_BYTES);
-        let journal = Self { path: path.to_path_buf(), shared, queue: Some(queue), thread: Some(thread), limit };
+        let journal = Self { path: path.to_path_buf(), shared, queue: Some(queue), thread: Some(thread) };
         Ok((journal, recovery))
     }
 
@@ -116,13 +109,13 @@ impl Journal {
     }
 
     pub(crate) fn compact(&self, base: Base) {
-        let limit = self.shared.bytes.load(Ordering::Relaxed) + COMPACT_AFTER_BYTES;
-        self.limit.store(limit, Ordering::Relaxed);
+        // Not again until the writer has done it.
+        self.shared.limit.store(u64::MAX, Ordering::Relaxed);
         self.send(Message::Compact(Box::new(base)));
     }
 
     pub(crate) fn is_large(&self) -> bool {
-        self.shared.bytes.load(Ordering::Relaxed) > self.limit.load(Ordering::Relaxed)
+        self.shared.bytes.load(Ordering::Relaxed) > self.shared.limit.load(Ordering::Relaxed)
     }
 
     /// Whether a change can be read back.
@@ -187,8 +180,7 @@ impl Source<'_> {
         let mut file = File::open(self.path)?;
         file.seek(SeekFrom::Start(place))?;
         let length = file.metadata()?.len().saturating_sub(place);
-        let (kind, payload) =
-            read_record(&mut file, length)?.ok_or(StoreError::BadJournal("a change is damaged"))?;
+        let (kind, payload) = read_record(&mut file, length)?.ok_or(StoreError::BadJournal("a change is damaged"))?;
         match Record::decode(kind, &payload)? {
             Record::Change(stored) | Record::Kept(stored) if stored.what.change == change => Ok(stored),
             _ => Err(StoreError::BadJournal("a change is not where it was")),

@@ -70,7 +70,7 @@ pub fn write_itksnap(segments: &[Segment]) -> String {
         let visible = u8::from(s.visible);
         let alpha = f64::from(s.opacity) / 255.0;
         let name: String = s.name.chars().map(|c| if c == '"' || c.is_control() { '\'' } else { c }).collect();
-        out += &format!("{} {r} {g} {b} {alpha:.3} {visible} 1 \"{name}\"\n", s.value);
+        out.extend([format!("{} {r} {g} {b} {alpha:.3} {visible} 1 \"{name}\"\n", s.value)]);
     }
     out
 }
@@ -81,7 +81,7 @@ pub fn write_slicer(segments: &[Segment]) -> String {
     for s in segments {
         let [r, g, b] = s.color;
         let name: String = s.name.chars().map(|c| if c.is_whitespace() || c.is_control() { '_' } else { c }).collect();
-        out += &format!("{} {name} {r} {g} {b} {}\n", s.value, s.opacity);
+        out.extend([format!("{} {name} {r} {g} {b} {}\n", s.value, s.opacity)]);
     }
     out
 }

@@ -166,7 +166,7 @@ impl BrickMask {
     }
 
     /// Replaces the set within one brick, cut to the grid.
-    pub fn set_brick(&mut self, index: usize, brick: MaskBrick) {
+    pub fn set_brick(&mut self, index: usize, brick: &MaskBrick) {
         self.bricks[index] = if brick.is_empty() { MaskBrick::Empty } else { brick.and(&self.grid.valid(index)) };
     }
 
@@ -243,7 +243,7 @@ impl BrickMask {
     /// # Errors
     /// If the dims differ.
     pub fn unite(&mut self, other: &Self) -> Result<(), LabelError> {
-        self.combine(other, |a, b| a.unite(b))
+        self.combine(other, MaskBrick::unite)
     }
 
     /// Keeps what is in both.

@@ -1,6 +1,6 @@
 use rayon::prelude::*;
 
-use super::{BRICK, BRICK_ROWS, BRICK_VOXELS, Brick, BrickMask, MaskBrick};
+use super::{BRICK, BRICK_VOXELS, Brick, BrickMask, MaskBrick};
 use crate::error::filled;
 use crate::lattice::{check_count, check_dims};
 use crate::{Label, LabelError, LabelValues, VoxelBox};
@@ -240,5 +240,3 @@ impl LabelVolume {
         self.bricks.iter().map(Brick::num_bytes).sum()
     }
 }
-
-const _: () = assert!(BRICK == u32::BITS as usize && BRICK_ROWS == BRICK * BRICK);

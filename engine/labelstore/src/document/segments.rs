@@ -11,12 +11,7 @@ impl Document {
     ///
     /// # Errors
     /// A layer that is not there or has no free value.
-    pub fn add_segment(
-        &mut self,
-        layer: LayerId,
-        name: &str,
-        color: Option<[u8; 3]>,
-    ) -> Result<SegmentId, StoreError> {
+    pub fn add_segment(&mut self, layer: LayerId, name: &str, color: Option<[u8; 3]>) -> Result<SegmentId, StoreError> {
         let value = self.state.free_value(layer)?;
         self.add_segment_with_value(layer, value, name, color)
     }
@@ -159,7 +154,8 @@ impl Document {
         let volume = state.layer(target.layer)?;
         let grow = |&index: &u32| {
             let before = volume.brick(index as usize);
-            let bits = all.brick(index as usize).without(&before.select(&[target.value])).without(&before.select(&kept));
+            let bits =
+                all.brick(index as usize).without(&before.select(&[target.value])).without(&before.select(&kept));
             let change = || BrickChange { index, before: before.clone(), after: before.written(&bits, target.value) };
             (!bits.is_empty()).then(|| (bits.count(), change()))
         };
@@ -171,11 +167,7 @@ impl Document {
             state.apply(&Change { ops: steps.clone() });
             ops.append(&mut steps);
             steps = bricks_without(&state, source, 0).1;
-            steps.push(Op::Segment {
-                index: state.index_of(source.id)?,
-                before: Some(source.clone()),
-                after: None,
-            });
+            steps.push(Op::Segment { index: state.index_of(source.id)?, before: Some(source.clone()), after: None });
         }
         ops.append(&mut steps);
         ops.retain(|op| !matches!(op, Op::Bricks { bricks, .. } if bricks.is_empty()));

@@ -75,7 +75,7 @@ impl Document {
         let allowed = |&n: &u32| (n, self.allowed(&plan, n as usize, gesture.staged.brick(n as usize)));
         let found: Vec<_> = touched.par_iter().with_min_len(4).map(allowed).collect();
         let mut mask = BrickMask::empty(self.geometry.dims())?;
-        found.into_iter().for_each(|(n, brick)| mask.set_brick(n as usize, brick));
+        found.into_iter().for_each(|(n, brick)| mask.set_brick(n as usize, &brick));
         Ok(mask)
     }
 
@@ -149,7 +149,8 @@ impl Document {
                 for j in from[1]..to[1] {
                     let row = j - min[1] + BRICK * (k - min[2]);
                     let bits = allowed.row(row);
-                    let at = from[0] - part.min[0] + part.size()[0] * (j - part.min[1] + part.size()[1] * (k - part.min[2]));
+                    let at =
+                        from[0] - part.min[0] + part.size()[0] * (j - part.min[1] + part.size()[1] * (k - part.min[2]));
                     for (i, &value) in (from[0]..to[0]).zip(&values[at..]) {
                         let place = &mut old[i - min[0] + BRICK * row];
                         let may = bits >> (i - min[0]) & 1 == 1 && Some(value) != keep;
@@ -274,13 +275,7 @@ impl Document {
         }
     }
 
-    fn plan_for(
-        &self,
-        layer: LayerId,
-        value: u16,
-        only: Option<u16>,
-        rules: &Rules,
-    ) -> Result<Plan, StoreError> {
+    fn plan_for(&self, layer: LayerId, value: u16, only: Option<u16>, rules: &Rules) -> Result<Plan, StoreError> {
         self.layer(layer)?;
         if rules.range.is_some() && self.image.is_none() {
             return Err(StoreError::NoImage);

@@ -63,7 +63,10 @@ pub(crate) struct StoredChange {
 
 #[derive(Debug)]
 pub(crate) enum StoredOp {
-    Bricks { layer: LayerId, bricks: Vec<(u32, Brick)> },
+    Bricks {
+        layer: LayerId,
+        bricks: Vec<(u32, Brick)>,
+    },
     /// A segment or layer.
     Other(Op),
 }

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tempfile::NamedTempFile;
 
 use super::record::{Base, Kind, Record};
-use super::{MAGIC, sync_folder};
+use super::{COMPACT_AFTER_BYTES, MAGIC, sync_folder};
 use crate::{AuditEvent, Change, Provenance};
 
 /// Written bytes are on the disk after at most a second: this, and the time that it takes.
@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     /// Where the record of each change begins.
     pub places: Mutex<BTreeMap<u64, u64>>,
     pub bytes: AtomicU64,
+    /// The length beyond which it should be compacted.
+    pub limit: AtomicU64,
     pub written: AtomicU64,
     pub synced: AtomicU64,
     pub problem: Mutex<Option<String>>,
@@ -42,6 +44,7 @@ impl Shared {
         Self {
             places: Mutex::new(places),
             bytes: AtomicU64::new(bytes),
+            limit: AtomicU64::new(COMPACT_AFTER_BYTES),
             written: AtomicU64::new(last_change),
             synced: AtomicU64::new(last_change),
             problem: Mutex::new(None),
@@ -144,7 +147,8 @@ impl Writer {
     fn compact(&mut self, base: &Base) {
         self.write_waiting();
         if !self.waiting.is_empty() {
-            // The disk is full or gone; the old file stays.
+            // The disk is full or gone; the old file stays, and this is asked for again.
+            self.shared.limit.store(self.shared.bytes.load(Ordering::Relaxed), Ordering::Relaxed);
             return;
         }
         let shared = Arc::clone(&self.shared);
@@ -164,6 +168,8 @@ impl Writer {
             }
             Err(error) => *shared.problem.lock() = Some(error.to_string()),
         }
+        let limit = shared.bytes.load(Ordering::Relaxed) + COMPACT_AFTER_BYTES;
+        shared.limit.store(limit, Ordering::Relaxed);
     }
 
     fn compacted(&self, base: &Base) -> std::io::Result<(NamedTempFile, BTreeMap<u64, u64>, u64)> {

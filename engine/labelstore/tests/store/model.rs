@@ -48,9 +48,8 @@ impl Model {
         let value_in = |id: LayerId| self.now.layers.iter().find(|l| l.0 == id).expect("a layer").2[at];
         let value = value_in(layer);
         let here = self.now.segments.iter().find(|s| s.layer == layer && s.value == value);
-        let is_in = |ids: &[SegmentId]| {
-            self.now.segments.iter().any(|s| ids.contains(&s.id) && value_in(s.layer) == s.value)
-        };
+        let is_in =
+            |ids: &[SegmentId]| self.now.segments.iter().any(|s| ids.contains(&s.id) && value_in(s.layer) == s.value);
         let area = match &rules.draw_over {
             DrawOver::Everywhere => true,
             DrawOver::OnlyEmpty => value == 0,
@@ -279,8 +278,7 @@ fn clear(model: &mut Model, segment: &Segment) {
 }
 
 fn random_rules(model: &Model, rng: &mut StdRng) -> Rules {
-    let some: Vec<SegmentId> =
-        model.now.segments.iter().filter(|_| rng.random_bool(0.4)).map(|s| s.id).collect();
+    let some: Vec<SegmentId> = model.now.segments.iter().filter(|_| rng.random_bool(0.4)).map(|s| s.id).collect();
     let draw_over = match rng.random_range(0..8) {
         0 => DrawOver::OnlyEmpty,
         1 => DrawOver::Inside(some),
