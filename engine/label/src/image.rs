@@ -25,7 +25,7 @@ macro_rules! with_voxels {
             Voxels::F64($values) => $body,
         };
         result
-    }    };
+    }};
 }
 pub(crate) use with_voxels;
 

@@ -10,6 +10,7 @@ pub struct Change {
 }
 
 /// One part of a change.
+#[expect(clippy::large_enum_variant, reason = "a change has few parts")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Op {
     /// Voxels of a layer.

@@ -303,7 +303,9 @@ impl Document {
             if let Op::Bricks { layer, bricks } = op
                 && let Some((_, stamps)) = self.stamps.iter_mut().find(|s| s.0 == *layer)
             {
-                bricks.iter().for_each(|b| stamps[b.index as usize] = self.revision);
+                for brick in bricks {
+                    stamps[brick.index as usize] = self.revision;
+                }
             }
         }
     }

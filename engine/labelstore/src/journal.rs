@@ -63,11 +63,9 @@ impl Journal {
     /// Opens or begins a journal and does to `document` what it holds.
     pub(crate) fn open(path: &Path, key: &ImageKey, document: &mut Document) -> Result<(Self, Recovery), StoreError> {
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => return Err(StoreError::InUse),
-            // A file system without locks; the work matters more.
-            Err(std::fs::TryLockError::Error(_)) => {}
+        // A file system without locks is none of these; the work matters more.
+        if let Err(std::fs::TryLockError::WouldBlock) = file.try_lock() {
+            return Err(StoreError::InUse);
         }
         let head = Record::head(key, document.geometry());
         let mut places = BTreeMap::new();

@@ -1,6 +1,6 @@
 //! Tables of labels in text: ITK-SNAP's label descriptions and Slicer's colour tables.
 //!
-//! ITK-SNAP: `index r g b alpha visible mesh-visible "name"`. Slicer, as FreeSurfer: `index name r g b alpha`, where blanks in
+//! ITK-SNAP: `index r g b alpha visible mesh-visible "name"`. Slicer, as `FreeSurfer`: `index name r g b alpha`, where blanks in
 //! names are underscores; newer versions write a table with columns separated by commas.
 
 use crate::{PresetEntry, Segment, StoreError};

@@ -35,7 +35,10 @@ pub fn fill_between(
         _ => return Err(LabelError::BadSetting("slices lie across axis 0, 1 or 2")),
     };
     let size = across.map(|a| part.size()[a]);
-    let lattice = Lattice::new([size[0], size[1], 1], [spacing_mm[across[0]], spacing_mm[across[1]], 1.0])?;
+    // With a frame of one empty pixel, so that every slice has an outside.
+    let framed = size.map(|n| n + 2);
+    let mm = across.map(|a| spacing_mm[a]);
+    let lattice = Lattice::new([framed[0], framed[1], 1], [mm[0], mm[1], 1.0])?;
     let slice_box = |slice: usize| {
         let (mut min, mut max) = (part.min, part.max);
         (min[axis], max[axis]) = (slice, slice + 1);
@@ -55,10 +58,9 @@ pub fn fill_between(
         if count == 0.0 {
             return Ok(None);
         }
-        let mask = Mask::of_nonzero(&values, [size[0], size[1], 1])?;
-        let mut distance_mm = signed_distance_mm(&mask, &lattice)?;
-        // A slice that is full has no outside; its border is the nearest there is.
-        distance_mm.iter_mut().filter(|d| !d.is_finite()).for_each(|d| *d = -1e6);
+        let mut mask = Mask::empty([framed[0], framed[1], 1])?;
+        mask.unite_at(&Mask::of_nonzero(&values, [size[0], size[1], 1])?, [1, 1, 0]);
+        let distance_mm = signed_distance_mm(&mask, &lattice)?;
         Ok(Some(Drawn { slice, distance_mm, centroid: sum.map(|s| s / count) }))
     };
     let slices: Vec<usize> = (part.min[axis]..part.max[axis]).collect();
@@ -74,20 +76,25 @@ pub fn fill_between(
         let shift =
             |from: &Drawn| -> [isize; 2] { std::array::from_fn(|n| (from.centroid[n] - center[n]).round() as isize) };
         let (to_a, to_b) = (shift(a), shift(b));
-        let sample = |from: &Drawn, u: usize, v: usize, by: [isize; 2]| {
-            let place = |n: usize, by: isize, size: usize| (n as isize + by).clamp(0, size as isize - 1) as usize;
-            from.distance_mm[place(u, by[0], size[0]) + size[0] * place(v, by[1], size[1])]
+        // Beyond the frame it gets farther and farther.
+        let sample = |from: &Drawn, at: [usize; 2], by: [isize; 2]| {
+            let wanted: [isize; 2] = std::array::from_fn(|n| at[n] as isize + 1 + by[n]);
+            let place: [usize; 2] = std::array::from_fn(|n| wanted[n].clamp(0, framed[n] as isize - 1) as usize);
+            let over: f64 = (0..2).map(|n| (wanted[n] - place[n] as isize).abs() as f64 * mm[n]).sum();
+            from.distance_mm[place[0] + framed[0] * place[1]] + over as f32
         };
         let mut values = vec![0_u8; size[0] * size[1]];
         for (n, value) in values.iter_mut().enumerate() {
-            let (u, v) = (n % size[0], n / size[0]);
-            let mixed = sample(a, u, v, to_a) * (1.0 - t as f32) + sample(b, u, v, to_b) * t as f32;
+            let at = [n % size[0], n / size[0]];
+            let mixed = sample(a, at, to_a) * (1.0 - t as f32) + sample(b, at, to_b) * t as f32;
             *value = u8::from(mixed < 0.0);
         }
         Ok((slice, Mask::of_nonzero(&values, slice_box(slice).size())?))
     };
     let filled: Vec<(usize, Mask)> = gaps.par_iter().map(fill).collect::<Result<_, _>>()?;
     watch.at(1.0)?;
-    filled.iter().for_each(|(slice, mask)| out.unite_mask(mask, slice_box(*slice).min));
+    for (slice, mask) in &filled {
+        out.unite_mask(mask, slice_box(*slice).min);
+    }
     Ok(out)
 }

@@ -1,6 +1,6 @@
 //! Growing from seeds: each voxel goes to the seed that reaches it at the least cost.
 //!
-//! A step costs its length and the difference of intensities along it, so regions meet at edges, as with GrowCut and geodesic
+//! A step costs its length and the difference of intensities along it, so regions meet at edges, as with `GrowCut` and geodesic
 //! segmentation (Criminisi, Sharp and Blake, 2008). The costs are found by sweeps over planes, each from the nine nearest voxels of
 //! the plane before, which all threads and vector units share; sweeps go on until nothing changes or for a set number of rounds.
 
@@ -170,8 +170,8 @@ impl<'a> Sweep<'a> {
             let relax = |(row, to): (usize, &mut Row<'_>)| {
                 let mut any = false;
                 let to_start = row_index(plane, row) * nx;
-                for near in row.saturating_sub(1)..(row + 2).min(per_plane) {
-                    let from = &before[near];
+                let first = row.saturating_sub(1);
+                for (near, from) in before.iter().enumerate().take(row + 2).skip(first) {
                     if from.costs.iter().all(|c| *c == f32::INFINITY) {
                         continue;
                     }

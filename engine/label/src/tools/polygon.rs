@@ -198,7 +198,7 @@ impl Crossing<'_> {
 }
 
 fn run(low: f64, high: f64, f: &mut impl FnMut(usize, usize)) {
-    let (from, to) = ((low - 1e-9).ceil().max(0.0), (high - 1e-9).floor());
+    let (from, to) = ((low - 1e-9).ceil().max(0.0), (high + 1e-9).floor());
     if from <= to {
         f(from as usize, to as usize + 1);
     }

@@ -178,9 +178,9 @@ pub fn median(set: &BrickMask, reach_voxels: [usize; 3], watch: &Watch<'_>) -> R
         let values = mask.to_values()?;
         let mut counts = filled(values.len(), 0_u32)?;
         counts.par_iter_mut().zip(&values).with_min_len(1 << 14).for_each(|(c, v)| *c = u32::from(*v));
-        for axis in 0..3 {
+        for (axis, &reach) in reach_voxels.iter().enumerate() {
             watch.at(axis as f32 / 3.0)?;
-            box_sums(&mut counts, dims, axis, reach_voxels[axis]);
+            box_sums(&mut counts, dims, axis, reach);
         }
         let inside: Vec<u8> = counts.par_iter().with_min_len(1 << 14).map(|&c| u8::from(c > half)).collect();
         Mask::of_nonzero(&inside, dims)

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use glam::DVec3;
 use rand::SeedableRng;
@@ -61,7 +61,7 @@ fn surfaces_are_closed_and_hold_their_volume() {
         let set = set_of(&values, DIMS);
         let smoothing = Smoothing { passes: if round % 4 < 2 { 0 } else { 10 }, ..Smoothing::default() };
         let mesh = surface_mesh(&set, &geometry.world_from_voxel(), smoothing, &Watch::NONE).expect("a mesh");
-        let mut edges: HashMap<(u32, u32), i32> = HashMap::new();
+        let mut edges: BTreeMap<(u32, u32), i32> = BTreeMap::new();
         for t in &mesh.triangles {
             for n in 0..3 {
                 *edges.entry((t[n], t[(n + 1) % 3])).or_default() += 1;

@@ -35,7 +35,7 @@ fn beyond(tip: Tip, radius: f64, plane: &Plane, p: DVec3, [a, b]: [DVec3; 2]) ->
         let (x, y) = (low + (high - low) / 3.0, high - (high - low) / 3.0);
         if at(x) < at(y) { high = y } else { low = x }
     }
-    at((low + high) / 2.0)
+    at(f64::midpoint(low, high))
 }
 
 #[test]

@@ -51,7 +51,9 @@ fn islands(values: &[u8]) -> Vec<Vec<usize>> {
 
 fn paint(all: &[&Vec<usize>]) -> Vec<u8> {
     let mut values = vec![0; DIMS.iter().product()];
-    all.iter().for_each(|island| island.iter().for_each(|&n| values[n] = 1));
+    for &n in all.iter().copied().flatten() {
+        values[n] = 1;
+    }
     values
 }
 
@@ -86,7 +88,7 @@ fn medians_count_boxes() {
         let values = blobs(DIMS, &mut rng);
         let found = values_of(&shape::median(&set_of(&values, DIMS), reach, &Watch::NONE).expect("a median"));
         let half = reach.iter().map(|r| 2 * r + 1).product::<usize>() / 2;
-        for n in 0..values.len() {
+        for (n, &found) in found.iter().enumerate() {
             let at = place(n, DIMS);
             let mut count = 0;
             for k in at[2].saturating_sub(reach[2])..=(at[2] + reach[2]).min(DIMS[2] - 1) {
@@ -96,7 +98,7 @@ fn medians_count_boxes() {
                     }
                 }
             }
-            assert_eq!(found[n], u8::from(count > half), "{reach:?} at {at:?}");
+            assert_eq!(found, u8::from(count > half), "{reach:?} at {at:?}");
         }
     }
 }
@@ -184,9 +186,9 @@ fn an_image_is_masked() {
     let volume = bumpy(straight(DIMS), &mut rng);
     let values = blobs(DIMS, &mut rng);
     let masked = masked_image(&volume, &set_of(&values, DIMS), -1000.0, false).expect("an image");
-    for n in 0..values.len() {
+    for (n, &value) in values.iter().enumerate() {
         let at = place(n, DIMS);
-        let wanted = if values[n] != 0 { volume.value(at) } else { Some(-1000.0) };
+        let wanted = if value != 0 { volume.value(at) } else { Some(-1000.0) };
         assert_eq!(masked.value(at), wanted, "{at:?}");
     }
 }

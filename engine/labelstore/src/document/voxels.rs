@@ -75,7 +75,9 @@ impl Document {
         let allowed = |&n: &u32| (n, self.allowed(&plan, n as usize, gesture.staged.brick(n as usize)));
         let found: Vec<_> = touched.par_iter().with_min_len(4).map(allowed).collect();
         let mut mask = BrickMask::empty(self.geometry.dims())?;
-        found.into_iter().for_each(|(n, brick)| mask.set_brick(n as usize, &brick));
+        for (n, brick) in found {
+            mask.set_brick(n as usize, &brick);
+        }
         Ok(mask)
     }
 

@@ -61,6 +61,7 @@ pub(crate) struct StoredChange {
     pub ops: Vec<StoredOp>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "a change has few parts")]
 #[derive(Debug)]
 pub(crate) enum StoredOp {
     Bricks {
@@ -90,6 +91,7 @@ struct ChangeText {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[expect(clippy::large_enum_variant, reason = "a change has few parts")]
 enum OpText {
     Bricks { layer: LayerId, count: u32 },
     Segment { index: usize, before: Option<Segment>, after: Option<Segment> },

@@ -21,11 +21,13 @@ pub struct Model {
     pub redo: Vec<Difference>,
 }
 
+type Names = Vec<(LayerId, String)>;
+
 /// Two states, as far as they differ.
 pub struct Difference {
     voxels: Vec<(LayerId, usize, u16, u16)>,
     segments: (Vec<Segment>, Vec<Segment>),
-    layers: (Vec<(LayerId, String)>, Vec<(LayerId, String)>),
+    layers: (Names, Names),
 }
 
 impl Model {
@@ -236,7 +238,9 @@ fn rare(document: &mut Document, model: &mut Model, rng: &mut StdRng, kind: u32)
             if result.is_ok() && layer != segment.layer {
                 let moved = voxels_of(model, &segment);
                 let after = document.segment(segment.id).expect("it").clone();
-                moved.iter().for_each(|&at| model.layer(segment.layer)[at] = 0);
+                for &at in &moved {
+                    model.layer(segment.layer)[at] = 0;
+                }
                 let empty = |at: &usize, model: &mut Model| model.layer(layer)[*at] == 0;
                 for at in moved {
                     if empty(&at, model) {
