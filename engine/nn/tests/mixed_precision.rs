@@ -1,5 +1,7 @@
 //! Half precision gives what single precision gives, up to its digits; on the CPU, which computes in both.
 
+#![expect(clippy::print_stdout, reason = "tests print what they measured")]
+
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, Int, Tensor};
