@@ -9,6 +9,7 @@ mod preflight;
 mod recent;
 mod requests;
 mod runs;
+mod series;
 mod tasks;
 
 use std::path::PathBuf;

@@ -14,9 +14,9 @@ pub use boxes::{box_edges, box_section};
 pub use document::{
     CardOf, ClassAgreement, ComparisonReport, FinetuneJob, FinetuneSetup, FinetuneState, LabelHistory, LabelPreset,
     LeftDrag, Loading, ModelRow, ModelState, ModelsState, Notice, OpenLabels, OpenVolume, PositionOverlay, Preflight,
-    PreflightReport, Previews, ReferenceLabels, RunCurves, RunSummary, RunsState, SegmentJob, SegmentState, Session,
-    TrainedVolume, TrainingJob, TrainingSetup, TrainingSource, TrainingState, ViewKind, ViewSettings, VolumeId, Window,
-    WindowPreset, Work,
+    PreflightReport, Previews, ReferenceLabels, RunCurves, RunSummary, RunsState, SegmentJob, SegmentState,
+    SeriesChoice, SeriesRow, Session, Thumbnail, TrainedVolume, TrainingJob, TrainingSetup, TrainingSource,
+    TrainingState, ViewKind, ViewSettings, VolumeId, Window, WindowPreset, Work,
 };
 pub use gpu::{GpuViews, install as install_gpu};
 pub use outbox::{Outbox, Request};

@@ -5,6 +5,7 @@ mod models;
 mod preflight;
 mod runs;
 mod segment;
+mod series;
 mod session;
 mod training;
 mod view_settings;
@@ -16,6 +17,7 @@ pub use models::{ModelRow, ModelState, ModelsState};
 pub use preflight::{Preflight, PreflightReport};
 pub use runs::{RunCurves, RunSummary, RunsState};
 pub use segment::{CardOf, SegmentJob, SegmentState};
+pub use series::{SeriesChoice, SeriesRow, Thumbnail};
 pub use session::{
     LabelPreset, Loading, Notice, OpenLabels, OpenVolume, PositionOverlay, Session, VolumeId, Window, WindowPreset,
 };
