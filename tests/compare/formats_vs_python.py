@@ -3,8 +3,8 @@
     python3 tests/compare/formats_vs_python.py --voco PATH/TO/voco FOLDER…
 
 Needs numpy, nibabel, SimpleITK and pydicom (with gdcm or pylibjpeg for compressed pixels). For each file that a Python reader opens,
-dims, affine and statistics must agree; what none of them opens must be refused by voco with one sentence. Exit status 1 if something
-differs.
+dims, affine and statistics must agree with one of them at least (SimpleITK does not scale doses, and two JPEG decoders may round
+differently); what none of them opens must be refused by voco with one sentence. Exit status 1 if something differs.
 """
 
 import argparse
@@ -123,7 +123,8 @@ def main():
                     continue
                 found = differences(info, size, affine, data)
                 verdicts.append((name, ", ".join(found) or "same", bool(found)))
-            bad = refusal is not None and refusal.startswith("BROKEN") or any(v[2] for v in verdicts)
+            bad = refusal is not None and refusal.startswith("BROKEN")
+            bad = bad or any(v[2] for v in verdicts) and not any(v[1] == "same" for v in verdicts)
             failed += bad
             mark = "DIFFERS" if bad else "ok     "
             print(mark, path.name, "|", "; ".join(f"{n}: {t}" for n, t, _ in verdicts), "|", refusal or "", flush=True)

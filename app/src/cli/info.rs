@@ -39,7 +39,7 @@ pub(crate) fn run(args: &InfoArgs) -> anyhow::Result<()> {
         true
     };
     match scan {
-        Some(scan) => args.input.each_of(scan, &mut each)?,
+        Some(scan) => args.input.each_of(&scan, &mut each)?,
         None => args.input.each(&mut each)?,
     }
     let Some(opened) = first else { anyhow::bail!("the file holds no volume") };

@@ -6,7 +6,7 @@ use voco_io::{Control, OpenError, Opened, Scan};
 /// What a command reads: a file, a folder, or a series or volume of it.
 #[derive(Debug, Args)]
 pub(crate) struct Input {
-    /// A volume (NIfTI, DICOM, NRRD, MetaImage) or a folder (a DICOM series, OME-Zarr).
+    /// A volume (NIfTI, DICOM, NRRD, .mha, .mhd) or a folder (a DICOM series, OME-Zarr).
     pub path: PathBuf,
     /// Which series of a DICOM folder that holds several, as `voco info` numbers them from 1.
     #[arg(long, value_name = "N")]
@@ -32,17 +32,20 @@ impl Input {
     /// Gives the volumes that were asked for to `f`, until it returns false.
     pub fn each(&self, f: &mut dyn FnMut(Opened) -> bool) -> anyhow::Result<()> {
         match self.scan()? {
-            Some(scan) => self.each_of(scan, f),
+            Some(scan) => self.each_of(&scan, f),
             None if self.series.is_some() => anyhow::bail!("{}: --series is for folders of DICOM files", self.name()),
-            None => Ok(match self.volume {
-                None => voco_io::read_components(&self.path, Control::NONE, f)?,
-                Some(n) => drop(f(voco_io::open_volume(&self.path, index(n)?, Control::NONE)?)),
-            }),
+            None => {
+                match self.volume {
+                    None => voco_io::read_components(&self.path, Control::NONE, f)?,
+                    Some(n) => drop(f(voco_io::open_volume(&self.path, index(n)?, Control::NONE)?)),
+                }
+                Ok(())
+            }
         }
     }
 
     /// The same from a folder that was scanned already.
-    pub fn each_of(&self, scan: Scan, f: &mut dyn FnMut(Opened) -> bool) -> anyhow::Result<()> {
+    pub fn each_of(&self, scan: &Scan, f: &mut dyn FnMut(Opened) -> bool) -> anyhow::Result<()> {
         let (name, count) = (self.name(), scan.series.len());
         let number = match self.series {
             Some(n) => index(n)?,

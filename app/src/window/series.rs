@@ -52,7 +52,7 @@ pub(super) fn find(path: &Path, control: Control<'_>) -> TaskOutcome {
             one.file_name().unwrap_or_default().to_string_lossy()
         )),
         many => {
-            notes.push(format!("The folder also holds {} files of labels; open them over their images.", many.len()))
+            notes.push(format!("The folder also holds {} files of labels; open them over their images.", many.len()));
         }
     }
     let found = FoundSeries { folder: path.to_owned(), series: scan.series, thumbnails, notes };

@@ -116,9 +116,9 @@ pub(crate) fn inflate_at_once(packed: &[u8], len: u128) -> Option<Vec<u8>> {
         return None;
     }
     let len = usize::try_from(len).ok()?;
-    let mut out = Vec::new();
-    out.try_reserve_exact(len).ok()?;
-    out.resize(len, 0);
+    // Tried first, as the second fails for good; it gets pages that the system has cleared already.
+    Vec::<u8>::new().try_reserve_exact(len).ok()?;
+    let mut out = vec![0; len];
     let mut inflater = libdeflater::Decompressor::new();
     let done = match packed {
         [0x1f, 0x8b, ..] => inflater.gzip_decompress(packed, &mut out),

@@ -225,12 +225,57 @@ macro_rules! voxel_types {
                 }
             }
 
+            /// Of the finite real values, in pieces on all cores; the pieces are the same whatever the number of cores.
+            pub(crate) fn extent(&self, rescale: Rescale) -> Extent {
+                match self {
+                    $(Self::$variant(v) => {
+                        let pieces = v.par_chunks(1 << 16).map(|piece| {
+                            let mut extent = Extent::NONE;
+                            for &stored in piece {
+                                let value = rescale.apply(stored as f64);
+                                if value.is_finite() {
+                                    // Not min and max, which take care of values that are none.
+                                    extent.min = if value < extent.min { value } else { extent.min };
+                                    extent.max = if value > extent.max { value } else { extent.max };
+                                    extent.sum += value;
+                                    extent.count += 1;
+                                }
+                            }
+                            extent
+                        });
+                        pieces.collect::<Vec<_>>().into_iter().fold(Extent::NONE, Extent::and)
+                    })*
+                }
+            }
+
             /// The bytes in this machine's order.
             pub fn as_bytes(&self) -> &[u8] {
                 match self { $(Self::$variant(v) => bytemuck::cast_slice(v),)* }
             }
         }
     };
+}
+
+/// What some finite values reach and add up to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extent {
+    pub min: f64,
+    pub max: f64,
+    pub sum: f64,
+    pub count: usize,
+}
+
+impl Extent {
+    const NONE: Self = Self { min: f64::INFINITY, max: f64::NEG_INFINITY, sum: 0.0, count: 0 };
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            min: self.min.min(other.min),
+            max: self.max.max(other.max),
+            sum: self.sum + other.sum,
+            count: self.count + other.count,
+        }
+    }
 }
 
 /// The number of a type that is nearest to a real one.

@@ -9,8 +9,6 @@ use std::borrow::Cow;
 const MAX_DEPTH: usize = 24;
 /// Elements of one data set; real ones have hundreds.
 const MAX_ELEMENTS: usize = 1 << 16;
-/// Pixel data in any form.
-const FIRST_PIXELS: u32 = 0x7fe0_0008;
 const UNDEFINED: u32 = u32::MAX;
 
 /// How elements are written.
@@ -69,20 +67,15 @@ impl<'a> DataSet<'a> {
                 // A delimiter too many, or padding.
                 break;
             }
-            let Ok((value, next)) = head.value(bytes, encoding, 0) else {
-                // What follows the pixels is of no use, and some files have anything there.
-                if elements.iter().any(|e: &Element<'_>| e.tag >= FIRST_PIXELS) {
-                    break;
-                }
-                return Err(Malformed);
-            };
+            let (value, next) = head.value(bytes, encoding, 0)?;
             let is_cut_off = next.is_none();
             let is_undefined = head.len == UNDEFINED;
             elements.push(Element { tag: head.tag, vr: head.vr, value, is_cut_off, is_undefined });
             if elements.len() > MAX_ELEMENTS {
                 return Err(Malformed);
             }
-            let Some(next) = next else { break };
+            // What follows the pixels is of no use, and some files have anything there.
+            let Some(next) = next.filter(|_| head.tag != crate::dicom::tags::PIXELS) else { break };
             at = next;
         }
         Ok(Self { encoding, elements })

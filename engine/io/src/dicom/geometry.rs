@@ -134,6 +134,8 @@ fn affine(places: &[Place], warnings: &mut Vec<String>) -> DAffine3 {
     } else {
         normal * nominal
     };
+    // Positions are rounded; only a true tilt shears the grid.
+    let step = if tilt_degrees(step, normal) > TILT_DEGREES { step } else { normal * step.dot(normal) };
     if positions.len() == count && count > 1 {
         check_steps(&positions, normal, step, warnings);
     }
@@ -146,10 +148,14 @@ pub(crate) fn ras_affine(place: &Place, step: DVec3, origin: DVec3) -> DAffine3 
     crate::array::affine([place.row_direction * x, place.column_direction * y, step], origin, crate::array::LPS)
 }
 
+fn tilt_degrees(step: DVec3, normal: DVec3) -> f64 {
+    step.normalize_or_zero().dot(normal).clamp(-1.0, 1.0).acos().to_degrees()
+}
+
 fn check_steps(positions: &[DVec3], normal: DVec3, step: DVec3, warnings: &mut Vec<String>) {
     let heights: Vec<f64> = positions.iter().map(|p| p.dot(normal)).collect();
     let mut gaps: Vec<f64> = heights.windows(2).map(|w| w[1] - w[0]).collect();
-    let tilt = step.normalize_or_zero().dot(normal).clamp(-1.0, 1.0).acos().to_degrees();
+    let tilt = tilt_degrees(step, normal);
     if tilt > TILT_DEGREES {
         warnings.push(format!(
             "The slices are shifted against one another, as by a gantry tilt of {tilt:.1}°; the voxels are shown where they lie (a \

@@ -260,7 +260,7 @@ fn frames(data: &DataSet<'_>) -> Result<Vec<Frame>, Problem> {
     if shared.is_none() && per_frame.is_empty() {
         return Ok(classic_frames(data, count));
     }
-    if per_frame.len() > count || !per_frame.is_empty() && per_frame.len() < count {
+    if !per_frame.is_empty() && per_frame.len() < count {
         let what = format!("describes {} of {count} frames", per_frame.len());
         return Err(Problem::Field { field: "Per-Frame Functional Groups", what });
     }
