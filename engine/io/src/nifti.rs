@@ -7,7 +7,7 @@ use voco_volume::{Geometry, Volume, VoxelType};
 
 use crate::error::human_bytes;
 use crate::header::{Header, LEN_1, LEN_2};
-use crate::raw::{from_bytes, from_stream, gzip_or_io, inflate_at_once};
+use crate::raw::{from_stream, gzip_or_io, inflated_values};
 use crate::{Control, Format, Opened, Problem};
 
 /// Deflate cannot do better than about 1032 : 1, so a compressed file bounds what it can hold.
@@ -168,15 +168,16 @@ fn read_from(
         let warnings = warnings.clone();
         Ok(Opened { volume, num_components, component, kind, warnings, segments: Vec::new() })
     };
+    let begin = usize::try_from(offset).unwrap_or(usize::MAX);
+    let (count, all) = (geometry.num_voxels(), claimed + u128::from(offset));
     if num_components == 1
         && first == 0
         && let Some(path) = paths[usize::from(header.is_pair)].filter(|_| stream.is_gzip)
-        && let Some(bytes) = inflate_at_once(&std::fs::read(path)?, claimed + u128::from(offset))
+        && let Some(voxels) =
+            inflated_values(&std::fs::read(path)?, all, begin, voxel_type, count, header.is_big_endian)
         && !(control.is_cancelled)()
     {
-        (control.progress)(0.9);
-        let begin = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
-        let voxels = from_bytes(&bytes[begin..], voxel_type, [0, 1, geometry.num_voxels()], header.is_big_endian)?;
+        (control.progress)(1.0);
         each(opened(voxels, 0)?);
         return Ok(());
     }

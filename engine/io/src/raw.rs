@@ -49,6 +49,54 @@ pub(crate) fn from_bytes(
     Ok(by_type!(voxel_type, pick_values(bytes, [first, step, count], is_big_endian)))
 }
 
+/// The `count` values from byte `begin` on of a packed file of `len` bytes, in one go (see [`inflate_at_once`]).
+pub(crate) fn inflated_values(
+    packed: &[u8],
+    len: u128,
+    begin: usize,
+    voxel_type: VoxelType,
+    count: usize,
+    is_big_endian: bool,
+) -> Option<Voxels> {
+    let read = || -> Result<Voxels, Problem> {
+        Ok(by_type!(voxel_type, inflate_values(packed, len, begin, count, is_big_endian)))
+    };
+    read().ok()
+}
+
+/// The memory that the values go to is got ready while they are inflated: that takes nearly as long.
+fn inflate_values<T: bytemuck::Pod + Send + Sync, const N: usize>(
+    packed: &[u8],
+    len: u128,
+    begin: usize,
+    count: usize,
+    is_big_endian: bool,
+    little: fn([u8; N]) -> T,
+    big: fn([u8; N]) -> T,
+) -> Result<Arc<[T]>, Problem> {
+    let other = || Problem::Gzip("it holds something else".into());
+    if len > MOST_AT_ONCE || Vec::<T>::new().try_reserve_exact(count).is_err() {
+        return Err(other());
+    }
+    let ready = || -> Arc<[T]> { std::iter::repeat_n(T::zeroed(), count).collect() };
+    let (bytes, mut values) = rayon::join(|| inflate_at_once(packed, len), ready);
+    let bytes = bytes.ok_or_else(other)?;
+    let (chunks, _) = bytes.get(begin..).unwrap_or_default().as_chunks::<N>();
+    // The only reference, so this is the memory itself.
+    let out = Arc::get_mut(&mut values).unwrap_or_default();
+    if chunks.len() < count {
+        return Err(other());
+    }
+    if is_big_endian == cfg!(target_endian = "big") {
+        bytemuck::cast_slice_mut::<T, u8>(out).copy_from_slice(chunks[..count].as_flattened());
+    } else {
+        for (value, &chunk) in out.iter_mut().zip(chunks) {
+            *value = if is_big_endian { big(chunk) } else { little(chunk) };
+        }
+    }
+    Ok(values)
+}
+
 fn pick_values<T: bytemuck::Pod, const N: usize>(
     bytes: &[u8],
     [first, step, count]: [usize; 3],

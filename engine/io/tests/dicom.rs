@@ -75,7 +75,7 @@ fn a_user_is_told_what_is_not_regular() {
     for (name, words, dims) in [
         ("tilted", &["tilt", "11.3°"][..], [40, 32, 4]),
         ("uneven", &["varies from 2.300 to 2.700", "0.20 mm off"], [40, 32, 4]),
-        ("gap", &["1 slices are missing", "after slice 2", "up to 0.8 mm"], [40, 32, 4]),
+        ("gap", &["1 slice is missing", "after slice 2", "up to 0.8 mm"], [40, 32, 4]),
         ("twice", &["1 slices are there twice", "1 slices lie where another"], [40, 32, 4]),
     ] {
         let opened = opened(name);

@@ -177,8 +177,9 @@ fn check_steps(positions: &[DVec3], normal: DVec3, step: DVec3, warnings: &mut V
     if let (Some(&hole), true) = (holes.first(), others_even) {
         let total: f64 = holes.iter().map(|&n| missing(in_order[n])).sum();
         warnings.push(format!(
-            "{total} slices are missing (the first gap is of {:.2} mm after slice {}, others are of {median:.2} mm); slices are shown \
+            "{total} slice{} missing (the first gap is of {:.2} mm after slice {}, others are of {median:.2} mm); slices are shown \
              up to {stray:.1} mm from where they lie.",
+            if total == 1.0 { " is" } else { "s are" },
             in_order[hole],
             hole + 1
         ));
