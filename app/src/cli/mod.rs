@@ -4,6 +4,7 @@ mod convert;
 mod devices;
 mod evaluate;
 mod finetune;
+mod follow;
 mod info;
 mod input;
 mod model;

@@ -5,7 +5,8 @@ use voco_engine_api::{
     DataItem, HoldoutChoice, JobSpec, OmniRecipe, OmniRunConfig, PretrainRecipe, SegmentationModel, Task, task_named,
 };
 
-use super::pretrain::{PretrainArgs, data_source, follow};
+use super::follow::follow;
+use super::pretrain::{PretrainArgs, data_source};
 
 /// `voco pretrain` with a recipe that also learns from labels.
 pub(super) fn run(args: &PretrainArgs, recipe: OmniRecipe) -> anyhow::Result<()> {

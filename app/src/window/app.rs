@@ -48,7 +48,11 @@ impl App {
         session.recent = recent.paths().to_vec();
         session.label_presets = crate::label_presets::all();
         session.tasks = voco_engine_api::built_in_tasks();
+        session.finetune.setup = session.tasks.first().cloned().map(voco_ui::FinetuneSetup::new);
         let mut outbox = Outbox::default();
+        // What networks can be begun with by name.
+        outbox.ask(Request::ListModels);
+        outbox.ask(Request::ListRuns);
         if sample {
             outbox.ask(Request::OpenSample);
         }

@@ -1,7 +1,8 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use voco_ui::VolumeId;
 
 /// What was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,7 +11,11 @@ pub(super) enum Asked {
     ImageFolder,
     Labels,
     Reference,
+    SaveLabels(VolumeId),
     TrainingFolder,
+    TrainingInit,
+    LabelledFolder,
+    LabelledList,
     RunFolder,
     RunsRoot,
     FinetuneFolder,
@@ -60,8 +65,14 @@ impl Dialogs {
                     dialog.set_title(title).add_filter("Volumes", &images).add_filter("All files", &["*"]).pick_file();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }
-            Asked::FinetuneList | Asked::FinetuneInit | Asked::Checkpoint => {
-                let dialog = if asked == Asked::FinetuneList {
+            // By `ask_to_save`, which knows a name for the file.
+            Asked::SaveLabels(_) => {}
+            Asked::FinetuneList
+            | Asked::LabelledList
+            | Asked::FinetuneInit
+            | Asked::TrainingInit
+            | Asked::Checkpoint => {
+                let dialog = if matches!(asked, Asked::FinetuneList | Asked::LabelledList) {
                     dialog.set_title("List of volumes with label maps").add_filter("JSON list", &["json"])
                 } else {
                     let weights = ["safetensors", "pt", "pth", "bpk"];
@@ -72,6 +83,7 @@ impl Dialogs {
             }
             Asked::ImageFolder
             | Asked::TrainingFolder
+            | Asked::LabelledFolder
             | Asked::RunFolder
             | Asked::RunsRoot
             | Asked::FinetuneFolder
@@ -81,7 +93,7 @@ impl Dialogs {
                     Asked::ImageFolder => "Folder of DICOM images".to_owned(),
                     Asked::RunFolder | Asked::FinetuneRun => "Folder for the run".to_owned(),
                     Asked::RunsRoot => "Folder that holds runs".to_owned(),
-                    Asked::FinetuneFolder => "Folder of volumes with label maps".to_owned(),
+                    Asked::FinetuneFolder | Asked::LabelledFolder => "Folder of volumes with label maps".to_owned(),
                     Asked::ModelFolder(model) => format!("Folder that holds {}", model.file),
                     _ => "Folder of volumes to train on".to_owned(),
                 };
@@ -89,6 +101,22 @@ impl Dialogs {
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }
         }
+    }
+
+    /// Asks where to save the label map of a volume; `name` is proposed. The system asks whether a file may be replaced.
+    pub fn ask_to_save(&self, volume: VolumeId, name: &str, folder: Option<&Path>) {
+        let mut dialog = rfd::AsyncFileDialog::new().set_title("Save labels").set_file_name(name);
+        dialog = dialog.add_filter("NIfTI", &["nii.gz", "nii"]);
+        if let Some(folder) = folder {
+            dialog = dialog.set_directory(folder);
+        }
+        let picked = dialog.save_file();
+        let (sender, wake) = (self.sender.clone(), Arc::clone(&self.wake));
+        wait(move || {
+            let paths = pollster::block_on(picked).into_iter().map(|file| file.path().to_owned()).collect();
+            sender.try_send((Asked::SaveLabels(volume), paths)).ok();
+            wake();
+        });
     }
 
     /// Answers given since the last call.

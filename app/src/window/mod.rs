@@ -7,8 +7,10 @@ mod jobs;
 mod models;
 mod preflight;
 mod recent;
+mod reference;
 mod requests;
 mod runs;
+mod save;
 mod series;
 mod tasks;
 

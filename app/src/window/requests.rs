@@ -2,14 +2,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use voco_engine_api::{DataItem, EngineCommand, JobSpec};
-use voco_render::{Comparison, ComparisonStyle};
 use voco_ui::{
-    FinetuneSetup, LabelHistory, Loading, OpenLabels, OpenVolume, Preflight, ReferenceLabels, Request, TrainedVolume,
-    TrainingJob, TrainingSetup, TrainingSource, VolumeId, Window,
+    FinetuneSetup, LabelHistory, LabelledData, Loading, OpenLabels, OpenVolume, Preflight, ReferenceLabels, Request,
+    TrainedVolume, TrainingJob, TrainingSetup, TrainingSource, VolumeId, Window, Work,
 };
 
 use super::app::App;
 use super::dialogs::Asked;
+use super::reference::Match;
 use super::tasks::{ImageSource, LabelRole, LoadedImage, TaskOutcome, TaskWork};
 use crate::sample;
 
@@ -32,6 +32,12 @@ impl App {
                 }
             }
             Request::Compare(id) => self.compare(id),
+            Request::CompareWithBefore(id) => {
+                let volume = self.session.volumes.iter().find(|v| v.id == id);
+                if let Some(before) = volume.and_then(|v| v.label_history.before()).cloned() {
+                    self.put_labels(id, LabelRole::Reference, before);
+                }
+            }
             Request::TrainingFolderDialog => self.dialogs.ask(Asked::TrainingFolder),
             Request::RunFolderDialog => self.dialogs.ask(Asked::RunFolder),
             Request::Open(paths) => self.open(paths),
@@ -55,7 +61,15 @@ impl App {
             Request::FinetuneListDialog => self.dialogs.ask(Asked::FinetuneList),
             Request::FinetuneInitDialog => self.dialogs.ask(Asked::FinetuneInit),
             Request::FinetuneRunDialog => self.dialogs.ask(Asked::FinetuneRun),
-            Request::Preflight(setup) => self.start_preflight(*setup),
+            Request::Preflight(asked) => self.start_preflight(asked),
+            Request::SaveLabelsDialog(id) => self.ask_to_save_labels(id),
+            Request::LabelledFolderDialog => self.dialogs.ask(Asked::LabelledFolder),
+            Request::LabelledListDialog => self.dialogs.ask(Asked::LabelledList),
+            Request::TrainingInitDialog => self.dialogs.ask(Asked::TrainingInit),
+            Request::OpenModels => {
+                self.session.models.is_open = true;
+                self.list_models();
+            }
             Request::StartFinetune(setup) => self.start_finetune(*setup),
             Request::PauseFinetune => self.tell_finetune(EngineCommand::Pause),
             Request::ResumeFinetune => self.tell_finetune(EngineCommand::Resume),
@@ -80,9 +94,13 @@ impl App {
             Request::SaveRunNote { folder, note } => self.start_task(TaskWork::SaveNote { folder, note }),
             Request::ContinueRun(folder) => self.continue_run(folder),
             Request::StartFromRun(folder) => {
-                let setup = &mut self.session.training.setup;
-                (setup.init, setup.resume, setup.out) = (Some(folder), false, None);
                 self.session.runs.is_open = false;
+                self.session.models.is_open = false;
+                // The next step of the loop: what was pre-trained is fine-tuned; a pre-training can choose it in its list.
+                if let Some(setup) = &mut self.session.finetune.setup {
+                    (setup.init, setup.resume, setup.out) = (Some(folder), false, None);
+                    self.settings.work = Work::Finetune;
+                }
             }
             Request::StartTraining(setup) => self.start_training(*setup),
             Request::PauseTraining => self.tell_job(EngineCommand::Pause),
@@ -113,6 +131,13 @@ impl App {
                 Asked::Images | Asked::ImageFolder => self.open(paths),
                 Asked::Labels => self.open_labels(&paths.swap_remove(0), LabelRole::Shown),
                 Asked::Reference => self.open_labels(&paths.swap_remove(0), LabelRole::Reference),
+                Asked::SaveLabels(id) => self.save_labels(id, paths.swap_remove(0)),
+                Asked::TrainingInit => setup.init = Some(paths.swap_remove(0)),
+                Asked::LabelledFolder | Asked::LabelledList => {
+                    if let Some(labelled) = &mut setup.labelled {
+                        labelled.data = Some(paths.swap_remove(0));
+                    }
+                }
                 Asked::TrainingFolder => setup.source = TrainingSource::Folder(paths.swap_remove(0)),
                 Asked::ModelFolder(model) => self.fetch_model(&model.name, Some(paths.swap_remove(0))),
                 Asked::RunFolder => self.continue_run(paths.swap_remove(0)),
@@ -171,6 +196,17 @@ impl App {
                         paths.into_iter().map(|p| (DataItem::File(p.clone()), TrainedVolume::File(p))).unzip();
                     self.start_training_on(*setup, data, volumes);
                 }
+                TaskOutcome::Matched { volume_id, key, matched } => {
+                    let volume = self.session.volumes.iter_mut().find(|v| v.id == volume_id);
+                    if let Some(reference) = volume.and_then(|v| v.reference.as_mut())
+                        && reference.measuring.as_ref().is_some_and(|(task, _)| *task == result.task)
+                    {
+                        let original = || (reference.original.clone(), 0);
+                        (reference.labels, reference.left_out) = matched.map_or_else(original, |both| *both);
+                        (reference.matched_with, reference.measuring) = (Some(key), None);
+                        self.compare(volume_id);
+                    }
+                }
                 TaskOutcome::Compared { volume_id, report } => {
                     let volume = self.session.volumes.iter_mut().find(|v| v.id == volume_id);
                     // An answer about another pair of maps than those on show is dropped.
@@ -182,19 +218,33 @@ impl App {
                     }
                 }
                 TaskOutcome::Preflight(report) => {
-                    if let Preflight::Running(data, _, task, _) = &self.session.preflight
+                    if let Preflight::Running(asked, _, task, _) = &self.session.preflight
                         && *task == result.task
                     {
-                        self.session.preflight = Preflight::Done(data.clone(), report);
+                        self.session.preflight = Preflight::Done(asked.clone(), report);
                     }
                 }
                 TaskOutcome::Card(card) => self.take_card(*card),
                 TaskOutcome::Prediction { volume_id, texture, volume } => {
                     self.keep_prediction(volume_id, &texture, &volume);
                 }
+                TaskOutcome::LabelsSaved { volume_id, name } => {
+                    if let Some(labels) =
+                        self.session.volumes.iter_mut().find(|v| v.id == volume_id).and_then(|v| v.labels.as_mut())
+                    {
+                        labels.name.clone_from(&name);
+                    }
+                    self.session.notice(format!("Saved {name} with its names beside."), false);
+                }
                 TaskOutcome::Runs(list) => self.session.runs.set_list(list),
                 TaskOutcome::RunCurves { folder, curves } => drop(self.session.runs.curves.insert(folder, curves)),
-                TaskOutcome::Failed(text) => self.session.notice(text, true),
+                TaskOutcome::Failed(text) => {
+                    let references = self.session.volumes.iter_mut().filter_map(|v| v.reference.as_mut());
+                    for reference in references {
+                        reference.measuring.take_if(|(task, _)| *task == result.task);
+                    }
+                    self.session.notice(text, true);
+                }
                 TaskOutcome::Cancelled => {}
             }
         }
@@ -289,8 +339,7 @@ impl App {
                 volume.label_history.record(edit, before);
             }
             LabelRole::Reference => {
-                let look = Comparison { style: ComparisonStyle::Outlines, class: None };
-                volume.reference = Some(ReferenceLabels { labels, look, measuring: None, report: None });
+                volume.reference = Some(ReferenceLabels::new(labels));
             }
         }
         self.compare(id);
@@ -303,11 +352,24 @@ impl App {
         if let Some((_, cancel)) = reference.measuring.take() {
             cancel.cancel();
         }
-        let work = TaskWork::Compare {
-            volume_id: id,
-            prediction: Box::new((labels.volume.clone(), labels.table.clone())),
-            reference: Box::new((reference.labels.volume.clone(), reference.labels.table.clone())),
-        };
+        let key = labels.names_key();
+        let work =
+            if reference.matched_with.as_ref() != Some(&key) && labels.has_names() && reference.original.has_names() {
+                TaskWork::MatchReference(Box::new(Match {
+                    volume_id: id,
+                    reference: reference.original.clone(),
+                    table: labels.table.clone(),
+                    key,
+                    render: self.render.clone(),
+                }))
+            } else {
+                reference.matched_with = Some(key);
+                TaskWork::Compare {
+                    volume_id: id,
+                    prediction: Box::new((labels.volume.clone(), labels.table.clone())),
+                    reference: Box::new((reference.labels.volume.clone(), reference.labels.table.clone())),
+                }
+            };
         match self.tasks.start(work) {
             Ok(started) => reference.measuring = Some(started),
             Err(text) => self.session.notice(text, true),
@@ -385,13 +447,28 @@ impl App {
 
     /// The folder of the next run; if one is in it already, going on with that is what one wants.
     fn continue_run(&mut self, folder: PathBuf) {
+        self.session.runs.is_open = false;
+        if let Some(config) = voco_engine::finetune_config(&folder)
+            && let Some(setup) = &mut self.session.finetune.setup
+        {
+            (setup.config, setup.resume, setup.out) = (config, true, Some(folder));
+            self.settings.work = Work::Finetune;
+            return;
+        }
+        self.settings.work = Work::Pretrain;
         let setup = &mut self.session.training.setup;
         if let Some(config) = voco_engine::run_config(&folder) {
             setup.config = config;
+            setup.labelled = None;
+            setup.resume = true;
+        } else if let Some(config) = voco_engine::omni_config(&folder) {
+            let (data, names) = setup.labelled.take().map_or((None, None), |before| (before.data, before.names));
+            setup.config.seed = config.labelled.seed;
+            setup.config.device = config.labelled.device;
+            setup.labelled = Some(LabelledData { data, names, config });
             setup.resume = true;
         }
         setup.out = Some(folder);
-        self.session.runs.is_open = false;
     }
 
     /// Lists the folder on a task first, as it may lie on a slow network.
@@ -403,6 +480,11 @@ impl App {
                 let (data, volumes) = open.map(|v| (item(v), TrainedVolume::Open(v.id))).unzip();
                 self.start_training_on(setup, data, volumes);
             }
+            TrainingSource::Folder(path) if setup.labelled.is_some() => {
+                // Crops of a run with labels are not drawn on volumes in the window: it need not know them one by one.
+                let data = vec![DataItem::Source { path: path.clone(), group: None }];
+                self.start_training_on(setup, data, Vec::new());
+            }
             TrainingSource::Folder(_) => {
                 self.start_task(TaskWork::ListTrainingFolder(Box::new(setup)));
             }
@@ -410,7 +492,7 @@ impl App {
     }
 
     fn start_training_on(&mut self, setup: TrainingSetup, data: Vec<DataItem>, volumes: Vec<TrainedVolume>) {
-        if data.is_empty() {
+        if data.is_empty() && setup.labelled.as_ref().is_none_or(LabelledData::needs_unlabelled) {
             return self.session.notice("There are no volumes in that folder (NIfTI, NRRD or MetaImage).", true);
         }
         let Some(out) = setup.out.clone().or_else(super::runs::new_run_folder) else {
@@ -418,22 +500,35 @@ impl App {
         };
         let (config, resume) = (setup.config.clone(), setup.resume);
         let (init, cache) = (setup.init.clone(), crate::folders::sample_cache(&out));
-        let spec = JobSpec::Pretrain { config: Box::new(config), data, out: out.clone(), resume, init, cache };
+        let spec = match &setup.labelled {
+            Some(labelled) => {
+                let Some(path) = labelled.data.clone() else { return };
+                JobSpec::Omni {
+                    config: Box::new(labelled.run_config(&config)),
+                    labelled: path,
+                    label_names: self.label_names(labelled.names.as_ref()),
+                    unlabelled: if labelled.needs_unlabelled() { data } else { Vec::new() },
+                    cache,
+                    out: out.clone(),
+                    resume,
+                    init,
+                }
+            }
+            None => JobSpec::Pretrain { config: Box::new(config), data, out: out.clone(), resume, init, cache },
+        };
         match self.engine.start_job(spec) {
             Ok((id, cancel)) => {
                 self.training_cancel = Some(cancel);
                 let mut job = TrainingJob::new(id, setup.config, out, volumes);
+                job.labelled = setup.labelled;
                 if let Some(before) = self.session.training.job.take().filter(|b| resume && b.out == job.out) {
-                    // The same run goes on: its curves up to the checkpoint stay.
-                    let saved_at = before.saved_at.unwrap_or(0);
-                    job.steps = before.steps;
-                    job.steps.retain(|s| s.step <= saved_at);
-                    job.validations = before.validations;
-                    job.validations.retain(|v| v.step <= saved_at);
+                    job.go_on_from(before);
+                }
+                if job.labelled.is_none() {
+                    self.settings.show_grid = true;
+                    self.settings.show_predictions = true;
                 }
                 self.session.training.job = Some(job);
-                self.settings.show_grid = true;
-                self.settings.show_predictions = true;
             }
             Err(text) => self.session.notice(text, true),
         }

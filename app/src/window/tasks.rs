@@ -7,8 +7,8 @@ use voco_engine_api::CancelFlag;
 use voco_io::{Control, LabelNames, OpenError, Opened};
 use voco_render::{LabelTexture, PreparedVolume, RenderContext, UploadLimits, VolumeTexture};
 use voco_ui::{
-    CardOf, ComparisonReport, FinetuneSetup, OpenLabels, PreflightReport, RunCurves, RunSummary, TrainingSetup,
-    TrainingSource, VolumeId,
+    CardOf, ComparisonReport, OpenLabels, PreflightReport, RunCurves, RunSummary, TrainingSetup, TrainingSource,
+    VolumeId,
 };
 use voco_volume::position::{Crop, PositionGrid};
 use voco_volume::{Geometry, Grid, Interpolation, LabelTable, Recipe, Rescale, Stats, Volume, Voxels, preprocess};
@@ -50,14 +50,16 @@ pub(super) enum TaskWork {
     FindSeries(PathBuf),
     ResampleLabels { volume_id: VolumeId, labels: Box<OpenLabels>, image: Geometry, render: RenderContext },
     Compare { volume_id: VolumeId, prediction: Box<(Volume, LabelTable)>, reference: Box<(Volume, LabelTable)> },
+    MatchReference(Box<super::reference::Match>),
     PositionFrame { volume_id: VolumeId, volume: Volume, recipe: Recipe, seed: u64 },
     ListTrainingFolder(Box<TrainingSetup>),
-    Preflight { setup: Box<FinetuneSetup>, names: LabelNames },
+    Preflight(Box<super::preflight::Look>),
     ReadCard(PathBuf),
     KeepPrediction { volume_id: VolumeId, geometry: Geometry, texture: Arc<LabelTexture>, labels: Vec<u16> },
     ListRuns(PathBuf),
     ReadRun(PathBuf),
     SaveNote { folder: PathBuf, note: String },
+    SaveLabels(Box<super::save::SaveLabels>),
 }
 
 /// What came of a task.
@@ -75,6 +77,12 @@ pub(super) enum TaskOutcome {
     Series(Box<super::series::FoundSeries>),
     /// What looked like a slice holds labels.
     LabelFile(PathBuf),
+    /// The reference under the label map's ids and how many classes that leaves out; none if it may stay as it is.
+    Matched {
+        volume_id: VolumeId,
+        key: String,
+        matched: Option<Box<(OpenLabels, usize)>>,
+    },
     Compared {
         volume_id: VolumeId,
         report: Arc<ComparisonReport>,
@@ -93,6 +101,10 @@ pub(super) enum TaskOutcome {
         volume_id: VolumeId,
         texture: Arc<LabelTexture>,
         volume: Box<Volume>,
+    },
+    LabelsSaved {
+        volume_id: VolumeId,
+        name: String,
     },
     Runs(Vec<RunSummary>),
     RunCurves {
@@ -212,6 +224,12 @@ fn run(work: TaskWork, cancel: &CancelFlag, report: &dyn Fn(f32)) -> TaskOutcome
                 Err(text) => TaskOutcome::Failed(text),
             }
         }
+        TaskWork::MatchReference(wanted) => match super::reference::matched(&wanted) {
+            Ok(matched) => {
+                TaskOutcome::Matched { volume_id: wanted.volume_id, key: wanted.key, matched: matched.map(Box::new) }
+            }
+            Err(text) => TaskOutcome::Failed(text),
+        },
         TaskWork::ListTrainingFolder(setup) => {
             let TrainingSource::Folder(folder) = &setup.source else { return TaskOutcome::Cancelled };
             match voco_io::list_images(folder) {
@@ -219,7 +237,7 @@ fn run(work: TaskWork, cancel: &CancelFlag, report: &dyn Fn(f32)) -> TaskOutcome
                 Err(e) => TaskOutcome::Failed(format!("The folder cannot be read ({}); choose another.", e.kind())),
             }
         }
-        TaskWork::Preflight { setup, names } => match super::preflight::look(&setup, &names, &is_cancelled, report) {
+        TaskWork::Preflight(look) => match super::preflight::look(&look, &is_cancelled, report) {
             Ok(found) => TaskOutcome::Preflight(Box::new(found)),
             Err(_) if is_cancelled() => TaskOutcome::Cancelled,
             Err(text) => TaskOutcome::Failed(text),
@@ -243,6 +261,11 @@ fn run(work: TaskWork, cancel: &CancelFlag, report: &dyn Fn(f32)) -> TaskOutcome
         TaskWork::SaveNote { folder, note } => {
             super::runs::save_note(&folder, &note).map_or_else(TaskOutcome::Failed, |()| TaskOutcome::Cancelled)
         }
+        TaskWork::SaveLabels(save) => match super::save::save(&save, control) {
+            Ok(name) => TaskOutcome::LabelsSaved { volume_id: save.volume_id, name },
+            Err(_) if is_cancelled() => TaskOutcome::Cancelled,
+            Err(text) => TaskOutcome::Failed(text),
+        },
         TaskWork::PositionFrame { volume_id, volume, recipe, seed } => {
             position_frame(volume_id, &volume, recipe, seed, cancel)
         }
@@ -307,7 +330,7 @@ fn to_labels(
         ImageSource::Sample => (crate::label_presets::of_sample(), "TotalSegmentator CT"),
         ImageSource::File(path) | ImageSource::Series(_, path) => match voco_io::label_names_beside(path) {
             Some(names) => (names, "file beside it"),
-            None => (LabelNames::new(), "numbers only"),
+            None => (LabelNames::new(), voco_ui::NUMBERS_ONLY),
         },
     };
     let mut table = voco_io::label_table(&volume, &names).map_err(|e| format!("{name}: {e}"))?;

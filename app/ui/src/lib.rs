@@ -13,10 +13,11 @@ mod views;
 pub use boxes::{box_edges, box_section};
 pub use document::{
     CardOf, ClassAgreement, ComparisonReport, FinetuneJob, FinetuneSetup, FinetuneState, LabelHistory, LabelPreset,
-    LeftDrag, Loading, ModelRow, ModelState, ModelsState, Notice, OpenLabels, OpenVolume, PositionOverlay, Preflight,
-    PreflightReport, Previews, ReferenceLabels, RunCurves, RunSummary, RunsState, SegmentJob, SegmentState,
-    SeriesChoice, SeriesRow, Session, Thumbnail, TrainedVolume, TrainingJob, TrainingSetup, TrainingSource,
-    TrainingState, ViewKind, ViewSettings, VolumeId, Window, WindowPreset, Work,
+    LabelledData, LeftDrag, Loading, ModelRow, ModelState, ModelsState, NUMBERS_ONLY, Notice, OpenLabels, OpenVolume,
+    PositionOverlay, Preflight, PreflightAsked, PreflightReport, Previews, ReferenceLabels, RunCurves, RunKind,
+    RunSummary, RunsState, SegmentJob, SegmentState, SeriesChoice, SeriesRow, Session, Thumbnail, TrainedVolume,
+    TrainingJob, TrainingSetup, TrainingSource, TrainingState, ViewKind, ViewSettings, VolumeId, Window, WindowPreset,
+    Work, recipe_names,
 };
 pub use gpu::{GpuViews, install as install_gpu};
 pub use outbox::{Outbox, Request};

@@ -76,6 +76,11 @@ impl Shell {
         if ui.input_mut(|i| i.consume_key(Modifiers::COMMAND, Key::O)) {
             outbox.ask(Request::OpenDialog);
         }
+        if ui.input_mut(|i| i.consume_key(Modifiers::COMMAND, Key::S))
+            && let Some(volume) = session.active().filter(|v| v.labels.is_some())
+        {
+            outbox.ask(Request::SaveLabelsDialog(volume.id));
+        }
         // With Shift first: the other pattern would match it, too.
         if ui.input_mut(|i| {
             i.consume_key(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z) || i.consume_key(Modifiers::COMMAND, Key::Y)
@@ -201,6 +206,9 @@ fn menu_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outb
             ui.add_enabled_ui(session.active.is_some(), |ui| item(ui, "Open label map…", Request::OpenLabelsDialog));
             let has_labels = session.active().is_some_and(|v| v.labels.is_some());
             ui.add_enabled_ui(has_labels, |ui| item(ui, "Open reference labels…", Request::OpenReferenceDialog));
+            if let Some(id) = session.active {
+                ui.add_enabled_ui(has_labels, |ui| item(ui, "Save labels…  (Ctrl+S)", Request::SaveLabelsDialog(id)));
+            }
             ui.add_enabled_ui(!session.recent.is_empty(), |ui| {
                 ui.menu_button("Recent files", |ui| {
                     for path in &session.recent {

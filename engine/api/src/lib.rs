@@ -34,5 +34,5 @@ pub use recipe::{
 };
 pub use segment::{BlendChoice, ClassVolume, LabelPatch, SegmentConfig, SegmentItem, SegmentReport, WithoutCard};
 pub use slot::Slot;
-pub use task::{Modality, Task, TaskAugmentation, TaskClass, TaskTraining};
+pub use task::{DiceProtocol, Modality, Task, TaskAugmentation, TaskClass, TaskTraining, TaskValidation};
 pub use tasks::{built_in_tasks, task_file, task_named};

@@ -51,6 +51,21 @@ pub(crate) fn open_bytes(bytes: &[u8]) -> Result<Opened, Problem> {
     first.ok_or(Problem::NotNifti("it holds no volume"))
 }
 
+/// Grid of the (first) volume, from the header alone. That the voxels are there is not looked at.
+pub(crate) fn read_geometry(path: &Path) -> Result<Geometry, Problem> {
+    let (header_path, _) = pair_of(path);
+    let mut head = Vec::new();
+    let stream = Source::open(&header_path)?.inflated()?;
+    stream.reader.take(LEN_2 as u64).read_to_end(&mut head).map_err(gzip_or_io)?;
+    if head.is_empty() {
+        return Err(Problem::NotNifti("it is empty"));
+    }
+    let header = Header::parse(&head)?;
+    let (dims, _) = header.dims()?;
+    voxel_type(header.datatype)?;
+    Ok(Geometry::new(dims, header.world_from_voxel(dims, &mut Vec::new())?)?)
+}
+
 /// Reads the volumes from number `first` on, until `each` returns false.
 pub(crate) fn read(
     path: &Path,

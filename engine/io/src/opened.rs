@@ -126,6 +126,19 @@ pub fn open_volume(path: &Path, component: usize, control: Control<'_>) -> Resul
     })
 }
 
+/// Grid of the (first) volume of a file or a folder: of NIfTI from the header alone, without looking whether the voxels are there;
+/// other formats are read whole.
+///
+/// # Errors
+/// One sentence about the file.
+pub fn read_geometry(path: &Path, control: Control<'_>) -> Result<Geometry, OpenError> {
+    let failed = |problem| OpenError::new(path, problem);
+    match Kind::of(path).map_err(failed)? {
+        Kind::Nifti => nifti::read_geometry(path).map_err(failed),
+        _ => Ok(*open(path, control)?.volume.geometry()),
+    }
+}
+
 /// Opens a NIfTI file that is already in memory, such as the embedded sample.
 ///
 /// # Errors

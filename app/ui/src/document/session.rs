@@ -82,6 +82,9 @@ pub struct OpenVolume {
     pub position: Option<PositionOverlay>,
 }
 
+/// Where names come from if from nowhere.
+pub const NUMBERS_ONLY: &str = "numbers only";
+
 /// A label map over a volume.
 #[derive(Clone)]
 pub struct OpenLabels {
@@ -219,6 +222,20 @@ impl Session {
 }
 
 impl OpenLabels {
+    /// True if somebody said what its ids mean.
+    pub fn has_names(&self) -> bool {
+        self.names_from != NUMBERS_ONLY
+    }
+
+    /// All ids and names as one text, to see whether they have changed.
+    pub fn names_key(&self) -> String {
+        if !self.has_names() {
+            return String::new();
+        }
+        let one = |entry: &voco_volume::LabelEntry| format!("{}={}", entry.name, entry.id);
+        self.table.entries().iter().map(one).collect::<Vec<_>>().join(";")
+    }
+
     /// The label at a point in the patient: its id and name.
     pub fn at_world(&self, point_mm: DVec3) -> Option<(u16, &str)> {
         let value = self.volume.value_at_world(point_mm)?;

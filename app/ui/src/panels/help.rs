@@ -17,6 +17,7 @@ pub(crate) fn help_ui(ui: &mut Ui) {
         ("G", "Base crops on and off"),
         ("R", "Fit and centre all views"),
         ("Ctrl+O", "Open"),
+        ("Ctrl+S", "Save the label map"),
         ("F1", "This sheet"),
     ];
     egui::Grid::new("help").num_columns(2).striped(true).spacing([24.0, 5.0]).show(ui, |ui| {

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use egui::{Slider, Ui};
 
-use crate::{LabelPreset, OpenLabels, Session, ViewSettings, theme};
+use crate::{LabelPreset, NUMBERS_ONLY, OpenLabels, Session, ViewSettings, theme};
 
 /// The label map over the volume on show: opacity, and a switch for each label. Returns true if a colour changed.
 pub(crate) fn labels_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings) -> bool {
@@ -63,8 +63,8 @@ fn names_ui(ui: &mut Ui, labels: &mut OpenLabels, presets: &[LabelPreset]) {
     ui.horizontal(|ui| {
         let label = ui.label("Names").id;
         let list = egui::ComboBox::from_id_salt("label names").selected_text(&labels.names_from).show_ui(ui, |ui| {
-            if ui.selectable_label(false, "numbers only").clicked() {
-                chosen = Some(LabelPreset { title: "numbers only".into(), names: BTreeMap::new() });
+            if ui.selectable_label(false, NUMBERS_ONLY).clicked() {
+                chosen = Some(LabelPreset { title: NUMBERS_ONLY.into(), names: BTreeMap::new() });
             }
             for preset in presets {
                 if ui.selectable_label(labels.names_from == preset.title, &preset.title).clicked() {

@@ -2,6 +2,7 @@
 
 mod data;
 mod network;
+mod trial;
 mod validate;
 mod variety;
 
@@ -24,11 +25,15 @@ use voco_nn::{AdamW, AdamWSettings, Architecture, Network, weights};
 pub(super) use self::data::{Batch, Cases, Plan, task_spec};
 use self::network::{Init, Loss};
 pub(super) use self::network::{architecture, card, init_from};
+pub use self::trial::{RunLength, estimate_finetune};
+pub(super) use self::trial::{activations, pace};
 pub(super) use self::validate::Validation;
 use super::{Job, Step};
 use crate::device;
 use crate::model_file::CARD_KEY;
-use crate::training::{Best, Checkpoint, GradientMean, RunFolder, RunLog, Snapshot, Watchdog, exact};
+use crate::training::{
+    Best, Checkpoint, GradientMean, RunFolder, RunLog, Snapshot, Watchdog, bad_file, cannot_encode, exact, free_memory,
+};
 use crate::worker::Outlet;
 
 const CONFIG: &str = "config.json";
@@ -123,6 +128,9 @@ impl FinetuneJob {
         let cases = Cases::open(&config, &data, label_names)?;
         let architecture = network::architecture(&config)?;
         let (device, device_name, _) = device::resolve(config.device)?;
+        if device_name == "cpu" {
+            trial::memory_need(&config, &architecture).check(free_memory(), trial::ADVICE)?;
+        }
         let device = device.autodiff();
         let mut network = architecture.init_seeded(&device, config.seed);
         let settings = optimizer_settings(&config);
@@ -239,7 +247,7 @@ impl FinetuneJob {
         let config = &self.state.config;
         let training = config.task.training;
         let per_epoch = self.training.len() as u64;
-        let total = config.steps.unwrap_or(config.epochs.unwrap_or(training.epochs) * per_epoch);
+        let total = RunLength::of(config, per_epoch, &[]).steps;
         let validate_every = config.validate_every.unwrap_or(training.validate_every * per_epoch).max(1);
         // A short run is not all warm-up.
         let warmup = (training.warmup_epochs * per_epoch).min(total / 10);
@@ -248,6 +256,7 @@ impl FinetuneJob {
         let plan = Plan { cases: Arc::clone(&self.cases), samples, config: config.clone() };
         self.feed = Some(Feed { loader: plan.start(self.step)?, total, validate_every, schedule });
         outlet.send(EngineEvent::Phase { job, phase: Phase::Training });
+        self.estimate(outlet);
         Ok(())
     }
 
@@ -413,17 +422,12 @@ impl Job for FinetuneJob {
     }
 }
 
+/// The settings of the fine-tuning in a folder, if there is one.
+pub fn finetune_config(folder: &std::path::Path) -> Option<FinetuneConfig> {
+    serde_json::from_slice(&std::fs::read(folder.join(CONFIG)).ok()?).ok()
+}
+
 /// As the published fine-tuning: no AMSGrad, which the pre-training has.
 fn optimizer_settings(config: &FinetuneConfig) -> AdamWSettings {
     AdamWSettings { weight_decay: config.task.training.weight_decay as f32, amsgrad: false, ..AdamWSettings::default() }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "used as map_err's function")]
-fn bad_file(error: voco_nn::NnError) -> EngineFailure {
-    EngineFailure::BadInput(format!("The checkpoint cannot be used: {error}"))
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "used as map_err's function")]
-fn cannot_encode(error: voco_nn::NnError) -> EngineFailure {
-    EngineFailure::Internal(format!("the checkpoint cannot be encoded: {error}"))
 }

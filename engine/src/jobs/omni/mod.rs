@@ -3,8 +3,10 @@
 
 mod data;
 mod model;
+mod trial;
 
 pub(crate) use data::OmniData;
+pub use trial::{OmniLength, estimate_omni};
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -28,7 +30,8 @@ use super::finetune::{Batch, Validation, card, init_from};
 use super::{Job, Step};
 use crate::device;
 use crate::model_file::CARD_KEY;
-use crate::training::{Best, Checkpoint, RunFolder, RunLog, Snapshot, Watchdog, free_memory};
+use crate::position::{Eye, loss_recipe};
+use crate::training::{Best, Checkpoint, RunFolder, RunLog, Snapshot, Watchdog, bad_file, cannot_encode, free_memory};
 use crate::worker::Outlet;
 
 const CONFIG: &str = "config.json";
@@ -48,6 +51,9 @@ struct RunState {
     /// Step of the last validation, and the best mean Dice.
     validated: Option<u64>,
     best_dice: Option<f64>,
+    /// Step of the last look at the position task.
+    #[serde(default)]
+    looked: Option<u64>,
     /// Name of the file that the run began with.
     parent: Option<String>,
 }
@@ -97,8 +103,7 @@ impl OmniJob {
         let shape = model_config(&config)?;
         let (device, device_name, _) = device::resolve(config.labelled.device)?;
         if device_name == "cpu" {
-            let advice = "choose a smaller model, smaller crops, or another device";
-            memory_need(&config, &shape).check(free_memory(), advice)?;
+            memory_need(&config, &shape).check(free_memory(), trial::ADVICE)?;
         }
         let device = device.autodiff();
         let mut model = shape.init(&device, config.labelled.seed);
@@ -110,6 +115,7 @@ impl OmniJob {
             watchdog: Watchdog::default(),
             validated: None,
             best_dice: None,
+            looked: None,
             parent: None,
         };
         let (mut step, mut expected, mut snapshot) = (0, None, None);
@@ -181,8 +187,13 @@ impl OmniJob {
                 let text = "The volumes are not those that the run began with: it goes on, but not as it would have.";
                 outlet.send(EngineEvent::Warning { job, text: text.into() });
             }
+            if feeds.check.is_none() && self.state.config.contrast.is_some() {
+                let text = "Nobody without labels is held out, so the position task is not validated: that takes five people at least.";
+                outlet.send(EngineEvent::Warning { job, text: text.into() });
+            }
             self.feeds = Some(feeds);
             outlet.send(EngineEvent::Phase { job, phase: Phase::Training });
+            self.estimate(outlet)?;
         }
         Ok(())
     }
@@ -291,6 +302,22 @@ impl OmniJob {
         Ok(Some((sum, report)))
     }
 
+    /// Looks at the position task of held-out people.
+    fn look(&mut self, outlet: &Outlet, cancel: &CancelFlag) -> Result<(), EngineFailure> {
+        let (Some(model), Some(feeds)) = (&self.model, &self.feeds) else { return Ok(()) };
+        let config = &self.state.config;
+        let (Some(check), Some(recipe)) = (&feeds.check, &config.contrast) else { return Ok(()) };
+        let eye = Eye::Omni(model, loss_recipe(recipe));
+        let chunk = contrast_chunk(config.labelled.model);
+        let findings = check.run(&eye, &self.device, chunk, self.step, || !cancel.is_cancelled())?;
+        // Stopped in the middle: done again on resuming.
+        let Some(report) = findings.map(|findings| findings.report) else { return Ok(()) };
+        (self.state.looked, self.saved) = (Some(self.step), None);
+        self.log.write("position", &report)?;
+        outlet.send(EngineEvent::PositionValidation { job: self.id, report });
+        Ok(())
+    }
+
     /// One window of a validation, which begins if it has not.
     fn validate(&mut self, outlet: &Outlet) -> Result<(), EngineFailure> {
         let job = self.id;
@@ -373,6 +400,11 @@ impl Job for OmniJob {
         let config = &self.state.config;
         let is_last = self.step >= config.steps;
         let is_due = |every: u64| self.step > 0 && (is_last || self.step.is_multiple_of(every));
+        let is_look_due = self.step == 0 || is_due(config.validate_every);
+        if is_look_due && feeds.check.is_some() && self.state.looked != Some(self.step) {
+            self.look(outlet, cancel)?;
+            return Ok(Step::More);
+        }
         if is_due(config.validate_every) && !feeds.held_out.is_empty() && self.state.validated != Some(self.step) {
             self.validate(outlet)?;
             return Ok(Step::More);
@@ -404,12 +436,7 @@ fn tensors(batch: &Batch, device: &Device) -> (burn::tensor::Tensor<5>, burn::te
     )
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "used as map_err's function")]
-fn bad_file(error: voco_nn::NnError) -> EngineFailure {
-    EngineFailure::BadInput(format!("The checkpoint cannot be used: {error}"))
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "used as map_err's function")]
-fn cannot_encode(error: voco_nn::NnError) -> EngineFailure {
-    EngineFailure::Internal(format!("the checkpoint cannot be encoded: {error}"))
+/// The settings of a supervised, semi- or omni-supervised run in a folder, if there is one.
+pub fn omni_config(folder: &Path) -> Option<OmniRunConfig> {
+    serde_json::from_slice(&std::fs::read(folder.join(CONFIG)).ok()?).ok()
 }

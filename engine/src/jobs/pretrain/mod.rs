@@ -21,13 +21,16 @@ use voco_nn::{AdamW, VocoModel, VocoOutput, weights};
 pub(super) use self::network::{batch_tensors, row_scale};
 use self::network::{chunk, inspect, model_config, optimizer_settings};
 pub(super) use self::prepare::augmentation;
+pub use self::trial::estimate_pretrain;
 use self::trial::memory_need;
 use super::{Job, Step};
 use crate::data::{Batch, Bodies, Body};
 use crate::device;
 use crate::model_file::read_model;
 use crate::position::{Eye, PositionCheck};
-use crate::training::{Best, Checkpoint, GradientMean, RunFolder, RunLog, Snapshot, Watchdog, exact, free_memory};
+use crate::training::{
+    Best, Checkpoint, GradientMean, RunFolder, RunLog, Snapshot, Watchdog, bad_file, cannot_encode, exact, free_memory,
+};
 use crate::worker::Outlet;
 
 const CONFIG: &str = "config.json";
@@ -129,8 +132,7 @@ impl PretrainJob {
         let cache = SampleCache::open(cache, CACHE_BYTES).map_err(|e| EngineFailure::Io(e.to_string()))?;
         let (device, device_name, _) = device::resolve(config.device)?;
         if device_name == "cpu" {
-            let advice = "choose a smaller model, fewer volumes or crops per step, or another device";
-            memory_need(&config).check(free_memory(), advice)?;
+            memory_need(&config).check(free_memory(), trial::ADVICE)?;
         }
         let device = device.autodiff();
         let mut model = model_config(&config).init(&device, config.seed);
@@ -392,14 +394,4 @@ impl Losses {
     fn mean(&self, of: fn(&Self) -> f64) -> f64 {
         of(self) / self.count
     }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "used as map_err's function")]
-fn bad_file(error: voco_nn::NnError) -> EngineFailure {
-    EngineFailure::BadInput(format!("The checkpoint cannot be used: {error}"))
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "used as map_err's function")]
-fn cannot_encode(error: voco_nn::NnError) -> EngineFailure {
-    EngineFailure::Internal(format!("the checkpoint cannot be encoded: {error}"))
 }
