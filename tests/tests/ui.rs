@@ -5,7 +5,7 @@ use egui_kittest::kittest::Queryable;
 use voco_engine_api::{EngineEvent, JobId, Model, Outcome, Phase, PretrainConfig, StepReport};
 use voco_ui::{
     LabelledData, ModelRow, ModelState, Outbox, Preflight, PreflightAsked, PreflightReport, Request, RunSummary,
-    Session, Shell, TrainingJob, TrainingSource, ViewSettings,
+    SeriesChoice, SeriesRow, Session, Shell, Thumbnail, TrainingJob, TrainingSource, ViewSettings,
 };
 
 #[derive(Default)]
@@ -44,6 +44,31 @@ fn an_empty_window_says_what_to_do() {
     harness.get_by_label("Open the sample CT").click();
     harness.run();
     assert_eq!(harness.state_mut().outbox.take(), [Request::OpenSample]);
+}
+
+#[test]
+fn series_are_ticked_and_opened() {
+    let row = |description: &str, slices| SeriesRow {
+        description: description.into(),
+        modality: "CT".into(),
+        num_volumes: 1,
+        dims: [8, 6, slices],
+        spacing_mm: [0.5, 0.75, 2.5],
+        warnings: vec!["2 slices are missing.".into()],
+        thumbnail: Some(Thumbnail::new([8, 6], (0..48).map(|n| 5 * n).collect())),
+        is_chosen: false,
+    };
+    let mut window = Window::default();
+    let rows = vec![row("Thorax", 40), row("Topogram", 1)];
+    window.session.series = Some(SeriesChoice { folder: "disc".into(), rows, notes: Vec::new() });
+    let mut harness = harness(window);
+    harness.get_by_label("Series in disc");
+    harness.get_by_label("40 slices of 8 × 6 pixels");
+    harness.get_by_label("CT  Topogram").click();
+    harness.run();
+    harness.get_by_label("Open series").click();
+    harness.run();
+    assert_eq!(harness.state_mut().outbox.take(), [Request::OpenSeries(vec![1])]);
 }
 
 #[test]

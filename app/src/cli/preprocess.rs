@@ -10,7 +10,7 @@ use super::recipe::{RecipeArg, parse_recipe};
 
 #[derive(Debug, Args)]
 pub(crate) struct PreprocessArgs {
-    /// A NIfTI file.
+    /// A volume, or the folder of a DICOM series.
     input: PathBuf,
     /// The result (.nii or .nii.gz); with --label its label map lies beside it as `NAME_label`.
     output: PathBuf,

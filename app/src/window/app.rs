@@ -26,6 +26,8 @@ pub(super) struct App {
     pub recent: RecentFiles,
     pub told_of_render_error: bool,
     pub dialogs: super::dialogs::Dialogs,
+    /// The series that the user chooses from, and their folder.
+    pub found_series: (PathBuf, Vec<voco_io::Series>),
 }
 
 impl App {
@@ -71,6 +73,7 @@ impl App {
             recent,
             told_of_render_error: false,
             dialogs: super::dialogs::Dialogs::new(waker()),
+            found_series: (PathBuf::new(), Vec::new()),
         })
     }
 

@@ -8,6 +8,7 @@ use voco_ui::VolumeId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
     Images,
+    ImageFolder,
     Labels,
     Reference,
     SaveLabels(VolumeId),
@@ -41,7 +42,7 @@ impl Dialogs {
     /// Opens a dialog. Must be called on the main thread, as macOS demands.
     pub fn ask(&self, asked: Asked) {
         let dialog = rfd::AsyncFileDialog::new();
-        let images = ["nii", "gz", "hdr", "img"];
+        let images = ["nii", "gz", "hdr", "img", "nrrd", "nhdr", "mha", "mhd", "dcm", "ima"];
         let (sender, wake) = (self.sender.clone(), Arc::clone(&self.wake));
         let answer = move |paths: Vec<PathBuf>| {
             // A full queue means that sixteen answers wait already; one more is not missed.
@@ -51,12 +52,17 @@ impl Dialogs {
         let paths = |files: Vec<rfd::FileHandle>| files.iter().map(|f| f.path().to_owned()).collect::<Vec<_>>();
         match asked {
             Asked::Images => {
-                let picked = dialog.set_title("Open volumes").add_filter("NIfTI", &images).pick_files();
+                let picked = dialog
+                    .set_title("Open volumes")
+                    .add_filter("Volumes", &images)
+                    .add_filter("All files", &["*"])
+                    .pick_files();
                 wait(move || answer(paths(pollster::block_on(picked).unwrap_or_default())));
             }
             Asked::Labels | Asked::Reference => {
                 let title = if asked == Asked::Labels { "Open a label map" } else { "Open reference labels" };
-                let picked = dialog.set_title(title).add_filter("NIfTI", &images).pick_file();
+                let picked =
+                    dialog.set_title(title).add_filter("Volumes", &images).add_filter("All files", &["*"]).pick_file();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }
             // By `ask_to_save`, which knows a name for the file.
@@ -75,7 +81,8 @@ impl Dialogs {
                 let picked = dialog.pick_file();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }
-            Asked::TrainingFolder
+            Asked::ImageFolder
+            | Asked::TrainingFolder
             | Asked::LabelledFolder
             | Asked::RunFolder
             | Asked::RunsRoot
@@ -83,6 +90,7 @@ impl Dialogs {
             | Asked::FinetuneRun
             | Asked::ModelFolder(_) => {
                 let title = match asked {
+                    Asked::ImageFolder => "Folder of DICOM images".to_owned(),
                     Asked::RunFolder | Asked::FinetuneRun => "Folder for the run".to_owned(),
                     Asked::RunsRoot => "Folder that holds runs".to_owned(),
                     Asked::FinetuneFolder | Asked::LabelledFolder => "Folder of volumes with label maps".to_owned(),

@@ -11,6 +11,7 @@ mod reference;
 mod requests;
 mod runs;
 mod save;
+mod series;
 mod tasks;
 
 use std::path::PathBuf;

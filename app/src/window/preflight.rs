@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use voco_data::{Case, ClassName, DataList, Holdout, LabelMap, Source};
 use voco_engine::{OmniLength, RunLength};
 use voco_engine_api::{EngineFailure, FinetuneConfig, HoldoutChoice, RunEstimate, Task};
-use voco_io::{Control, LabelNames, OpenError};
+use voco_io::{Control, LabelNames};
 use voco_ui::{CardOf, LabelledData, PreflightAsked, PreflightReport, TrainingSetup, TrainingSource};
 use voco_volume::{Geometry, PreprocessSpec};
 
@@ -190,11 +190,9 @@ fn headers(
 /// The grid of a case, by the headers of its files.
 fn grid_of(case: &Case, watch: Watch<'_>) -> Result<Geometry, String> {
     let control = Control { progress: &|_| {}, is_cancelled: watch.is_cancelled };
-    let whole = |path: &PathBuf| voco_io::open(path, control).map(|opened| *opened.volume.geometry());
     let mut geometry = None;
     for path in &case.image {
-        // What is no NIfTI has no header that could be read alone.
-        let found = voco_io::read_geometry(path).or_else(|_| whole(path)).map_err(|e: OpenError| e.to_string())?;
+        let found = voco_io::read_geometry(path, control).map_err(|e| e.to_string())?;
         geometry.get_or_insert(found);
     }
     if let Some(label) = case.label.as_ref().filter(|path| !path.is_file()) {

@@ -18,6 +18,10 @@ impl App {
     pub(super) fn carry_out(&mut self, request: Request, ctx: &egui::Context) {
         match request {
             Request::OpenDialog => self.dialogs.ask(Asked::Images),
+            Request::OpenFolderDialog => self.dialogs.ask(Asked::ImageFolder),
+            Request::OpenSeries(chosen) => self.open_series(&chosen),
+            Request::CloseSeriesChoice => self.session.series = None,
+            Request::ResampleLabels(id) => self.resample_labels(id),
             Request::OpenLabelsDialog => self.dialogs.ask(Asked::Labels),
             Request::OpenReferenceDialog => self.dialogs.ask(Asked::Reference),
             Request::CloseReference(id) => {
@@ -124,7 +128,7 @@ impl App {
         for (asked, mut paths) in self.dialogs.answers() {
             let setup = &mut self.session.training.setup;
             match asked {
-                Asked::Images => self.open(paths),
+                Asked::Images | Asked::ImageFolder => self.open(paths),
                 Asked::Labels => self.open_labels(&paths.swap_remove(0), LabelRole::Shown),
                 Asked::Reference => self.open_labels(&paths.swap_remove(0), LabelRole::Reference),
                 Asked::SaveLabels(id) => self.save_labels(id, paths.swap_remove(0)),
@@ -175,6 +179,11 @@ impl App {
                         self.session.notice(note, false);
                     }
                 }
+                TaskOutcome::Series(found) => self.take_series(*found),
+                TaskOutcome::LabelFile(path) if self.session.active.is_some() => {
+                    self.open_labels(&path, LabelRole::Shown);
+                }
+                TaskOutcome::LabelFile(path) => self.open_image(ImageSource::File(path), None),
                 TaskOutcome::PositionFrame { volume_id, overlay } => {
                     // An older answer than the last question would draw another recipe's grid.
                     let wanted = self.session.position_asked == Some((volume_id, overlay.recipe, overlay.seed));
@@ -248,6 +257,10 @@ impl App {
         if let Some(path) = weights.into_iter().next_back() {
             self.use_checkpoint(path);
         }
+        let (series, paths) = series_among(paths);
+        for path in series {
+            self.find_series(path);
+        }
         if paths.is_empty() {
             return;
         }
@@ -272,10 +285,11 @@ impl App {
         }
     }
 
-    fn open_image(&mut self, source: ImageSource, labels: Option<ImageSource>) {
+    pub(super) fn open_image(&mut self, source: ImageSource, labels: Option<ImageSource>) {
         let name = match &source {
             ImageSource::Sample => sample::NAME.to_owned(),
             ImageSource::File(path) => file_name(path),
+            ImageSource::Series(series, folder) => series_name(series, folder),
         };
         let work = TaskWork::Image { source, render: self.render.clone(), labels };
         match self.tasks.start(work) {
@@ -300,6 +314,19 @@ impl App {
             }
             Err(text) => self.session.notice(text, true),
         }
+    }
+
+    /// Brings the labels onto the grid of their image, on a task.
+    fn resample_labels(&mut self, id: VolumeId) {
+        let Some(volume) = self.session.volumes.iter().find(|v| v.id == id) else { return };
+        let Some(labels) = volume.labels.clone() else { return };
+        let image = *volume.volume.geometry();
+        self.start_task(TaskWork::ResampleLabels {
+            volume_id: id,
+            labels: Box::new(labels),
+            image,
+            render: self.render.clone(),
+        });
     }
 
     /// A reference is measured at once; a new label map under a reference, too.
@@ -358,6 +385,11 @@ impl App {
                 self.recent.add(&path);
                 self.session.recent = self.recent.paths().to_vec();
                 (file_name(&path), Some(path))
+            }
+            ImageSource::Series(series, folder) => {
+                self.recent.add(&folder);
+                self.session.recent = self.recent.paths().to_vec();
+                (series_name(&series, &folder), Some(folder))
             }
         };
         for note in loaded.notes {
@@ -461,7 +493,7 @@ impl App {
 
     fn start_training_on(&mut self, setup: TrainingSetup, data: Vec<DataItem>, volumes: Vec<TrainedVolume>) {
         if data.is_empty() && setup.labelled.as_ref().is_none_or(LabelledData::needs_unlabelled) {
-            return self.session.notice("There are no volumes in that folder (.nii, .nii.gz or .hdr).", true);
+            return self.session.notice("There are no volumes in that folder (NIfTI, NRRD or MetaImage).", true);
         }
         let Some(out) = setup.out.clone().or_else(super::runs::new_run_folder) else {
             return self.session.notice("Choose a folder for the run first.", true);
@@ -530,6 +562,28 @@ impl App {
             self.settings.reset_for(volume);
         }
     }
+}
+
+/// Folders and DICOM files by their ending, one for each folder, and what remains.
+fn series_among(paths: Vec<PathBuf>) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let is_slice =
+        |path: &Path| path.extension().is_some_and(|e| e.eq_ignore_ascii_case("dcm") || e.eq_ignore_ascii_case("ima"));
+    let (series, rest): (Vec<_>, Vec<_>) = paths.into_iter().partition(|p| voco_io::is_dicom_folder(p) || is_slice(p));
+    let mut kept: Vec<PathBuf> = Vec::new();
+    for path in series {
+        let is_beside = |k: &PathBuf| is_slice(k) && is_slice(&path) && k.parent() == path.parent();
+        if let Some(n) = kept.iter().position(is_beside) {
+            // Several slices of one folder: all that it holds.
+            kept[n] = path.parent().map_or(path.clone(), Path::to_owned);
+        } else if !kept.iter().any(|k| Some(k.as_path()) == path.parent()) {
+            kept.push(path);
+        }
+    }
+    (kept, rest)
+}
+
+fn series_name(series: &voco_io::Series, folder: &Path) -> String {
+    if series.description.is_empty() { file_name(folder) } else { series.description.clone() }
 }
 
 fn is_weights(path: &Path) -> bool {

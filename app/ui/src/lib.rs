@@ -15,8 +15,9 @@ pub use document::{
     CardOf, ClassAgreement, ComparisonReport, FinetuneJob, FinetuneSetup, FinetuneState, LabelHistory, LabelPreset,
     LabelledData, LeftDrag, Loading, ModelRow, ModelState, ModelsState, NUMBERS_ONLY, Notice, OpenLabels, OpenVolume,
     PositionOverlay, Preflight, PreflightAsked, PreflightReport, Previews, ReferenceLabels, RunCurves, RunKind,
-    RunSummary, RunsState, SegmentJob, SegmentState, Session, TrainedVolume, TrainingJob, TrainingSetup,
-    TrainingSource, TrainingState, ViewKind, ViewSettings, VolumeId, Window, WindowPreset, Work, recipe_names,
+    RunSummary, RunsState, SegmentJob, SegmentState, SeriesChoice, SeriesRow, Session, Thumbnail, TrainedVolume,
+    TrainingJob, TrainingSetup, TrainingSource, TrainingState, ViewKind, ViewSettings, VolumeId, Window, WindowPreset,
+    Work, recipe_names,
 };
 pub use gpu::{GpuViews, install as install_gpu};
 pub use outbox::{Outbox, Request};

@@ -21,8 +21,16 @@ pub enum Request {
     CloseReference(VolumeId),
     /// Measure the agreement of label map and reference.
     Compare(VolumeId),
-    /// Open these files.
+    /// Ask for a folder of DICOM images, then open it.
+    OpenFolderDialog,
+    /// Open these files and folders.
     Open(Vec<PathBuf>),
+    /// Open these of the series shown to choose from.
+    OpenSeries(Vec<usize>),
+    /// Open none of them.
+    CloseSeriesChoice,
+    /// Bring the labels of a volume onto its grid.
+    ResampleLabels(VolumeId),
     /// Open the sample that comes with the program.
     OpenSample,
     /// Stop opening.

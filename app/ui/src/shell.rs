@@ -37,7 +37,10 @@ impl Shell {
             egui::ScrollArea::vertical().id_salt("left panel").auto_shrink([false, false]).show(ui, |ui| {
                 section(ui, "Volumes", |ui| panels::volumes_ui(ui, session, settings, outbox));
                 section(ui, "Image", |ui| panels::image_ui(ui, session, settings));
-                section(ui, "Labels", |ui| self.labels_changed |= panels::labels_ui(ui, session, settings));
+                section(ui, "Labels", |ui| {
+                    panels::resample_ui(ui, session, outbox);
+                    self.labels_changed |= panels::labels_ui(ui, session, settings);
+                });
                 section(ui, "Compare", |ui| panels::compare_ui(ui, session, settings, outbox));
                 section(ui, "VoCo grid", |ui| panels::position_ui(ui, session, settings, outbox));
             });
@@ -58,6 +61,7 @@ impl Shell {
                 self.tree.ui(&mut Views { session, settings }, ui);
             }
         });
+        panels::series_window(ui, session, outbox);
         panels::models_window(ui, session, outbox);
         panels::runs_window(ui, session, outbox);
         help_window(ui, settings);
@@ -197,6 +201,7 @@ fn menu_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outb
                 }
             };
             item(ui, "Open…  (Ctrl+O)", Request::OpenDialog);
+            item(ui, "Open DICOM folder…", Request::OpenFolderDialog);
             item(ui, "Open sample CT", Request::OpenSample);
             ui.add_enabled_ui(session.active.is_some(), |ui| item(ui, "Open label map…", Request::OpenLabelsDialog));
             let has_labels = session.active().is_some_and(|v| v.labels.is_some());
@@ -347,10 +352,13 @@ fn empty_ui(ui: &mut Ui, session: &Session, outbox: &mut Outbox) {
         }
         ui.heading("Drop a CT or MR volume here");
         ui.add_space(4.0);
-        ui.weak("NIfTI: .nii, .nii.gz, or .hdr with .img");
+        ui.weak("NIfTI, DICOM files and folders, NRRD, MetaImage, OME-Zarr");
         ui.add_space(12.0);
         if ui.button("Open files…").clicked() {
             outbox.ask(Request::OpenDialog);
+        }
+        if ui.button("Open a DICOM folder…").clicked() {
+            outbox.ask(Request::OpenFolderDialog);
         }
         if ui.button("Open the sample CT").clicked() {
             outbox.ask(Request::OpenSample);

@@ -6,6 +6,7 @@ mod models;
 mod preflight;
 mod runs;
 mod segment;
+mod series;
 mod session;
 mod training;
 mod view_settings;
@@ -18,6 +19,7 @@ pub use models::{ModelRow, ModelState, ModelsState};
 pub use preflight::{Preflight, PreflightAsked, PreflightReport};
 pub use runs::{RunCurves, RunKind, RunSummary, RunsState};
 pub use segment::{CardOf, SegmentJob, SegmentState};
+pub use series::{SeriesChoice, SeriesRow, Thumbnail};
 pub use session::{
     LabelPreset, Loading, NUMBERS_ONLY, Notice, OpenLabels, OpenVolume, PositionOverlay, Session, VolumeId, Window,
     WindowPreset,

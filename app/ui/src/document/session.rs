@@ -9,7 +9,8 @@ use voco_volume::position::{Crop, PositionGrid};
 use voco_volume::{Geometry, LabelTable, Recipe, Stats, Volume};
 
 use super::{
-    FinetuneState, LabelHistory, ModelsState, Preflight, ReferenceLabels, RunsState, SegmentState, TrainingState,
+    FinetuneState, LabelHistory, ModelsState, Preflight, ReferenceLabels, RunsState, SegmentState, SeriesChoice,
+    TrainingState,
 };
 
 /// What is open and what is going on.
@@ -41,6 +42,8 @@ pub struct Session {
     pub models: ModelsState,
     /// Runs on disk.
     pub runs: RunsState,
+    /// The series of a folder that the user chooses from.
+    pub series: Option<SeriesChoice>,
     /// What label ids may mean.
     pub label_presets: Vec<LabelPreset>,
     /// The graphics adapter, for the status bar.

@@ -10,6 +10,7 @@ mod position;
 mod preflight;
 mod runs;
 mod segment;
+mod series;
 mod start;
 mod training;
 mod volumes;
@@ -27,6 +28,7 @@ pub(crate) use position::position_ui;
 pub(crate) use preflight::preflight_ui;
 pub(crate) use runs::runs_window;
 pub(crate) use segment::segment_ui;
+pub(crate) use series::{resample_ui, series_window};
 pub(crate) use training::training_ui;
 pub(crate) use volumes::volumes_ui;
 
