@@ -15,6 +15,7 @@ use crate::sample;
 
 impl App {
     /// Does what a panel asked for.
+    #[expect(clippy::too_many_lines, reason = "a line or two for each request")]
     pub(super) fn carry_out(&mut self, request: Request, ctx: &egui::Context) {
         match request {
             Request::OpenDialog => self.dialogs.ask(Asked::Images),
