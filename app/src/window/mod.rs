@@ -13,6 +13,7 @@ mod runs;
 mod save;
 mod series;
 mod tasks;
+mod training;
 
 use std::path::PathBuf;
 use std::sync::Arc;
