@@ -235,3 +235,40 @@ fn preprocess_writes_each_stage_with_its_label_map() {
     assert_eq!(voco(&["preprocess", &image, &out, "--recipe", "nope"]).status.code(), Some(2), "wrong usage");
     assert_eq!(voco(&["preprocess", &image, &path("out.png")]).status.code(), Some(1), "no NIfTI");
 }
+
+#[test]
+fn folders_list_their_series_and_convert_takes_one() {
+    let folder = repository("tests/fixtures/dicom/two");
+    let info = json(&["info", &folder, "--json"]);
+    let series = info["series"].as_array().expect("a list");
+    let told: Vec<_> =
+        series.iter().map(|s| (s["description"].as_str(), s["modality"].as_str(), s["num_slices"].as_u64())).collect();
+    assert_eq!(told, [(Some("synthetic"), Some("CT"), Some(4)), (Some("second"), Some("CT"), Some(4))], "{info}");
+    assert_eq!(series[0]["dims"], serde_json::json!([40, 32, 4]), "{info}");
+    assert_eq!(series[0]["spacing_mm"], serde_json::json!([0.5, 0.75, 2.5]), "{info}");
+    let out = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| out.path().join(name).to_str().expect("a readable path").to_owned();
+    let asked = voco(&["convert", &folder, &path("a.nii.gz")]);
+    assert_eq!(asked.status.code(), Some(1), "two series and none chosen");
+    let args = ["convert", &folder, &path("a.nrrd"), "--series", "1", "--orientation", "RAS", "--json"];
+    let done = json(&args);
+    assert_eq!((done["orientation"].as_str(), done["dtype"].as_str()), (Some("RAS"), Some("int16")), "{done}");
+    let ([one, two], nii) =
+        ([info_of(&path("a.nrrd")), json(&["info", &folder, "--series", "1", "--json"])], path("b.nii.gz"));
+    for field in ["min", "max", "mean", "dims"] {
+        assert_eq!(one[field], two[field], "{field}");
+    }
+    // Back onto the grid of another file, to the voxel.
+    json(&["convert", &folder, &nii, "--series", "1", "--json"]);
+    json(&["convert", &path("a.nrrd"), &path("c.nii"), "--like", &nii, "--interpolation", "nearest", "--json"]);
+    let (b, c) = (info_of(&nii), info_of(&path("c.nii")));
+    assert_eq!((&b["affine_ras"], &b["mean"], &b["orientation"]), (&c["affine_ras"], &c["mean"], &c["orientation"]));
+    let spaced = json(&["convert", &nii, &path("d.nii"), "--spacing", "1,1.5,5", "--json"]);
+    assert_eq!(spaced["spacing_mm"], serde_json::json!([1.0, 1.5, 5.0]), "{spaced}");
+    let wrong = voco(&["convert", &nii, &path("e.nii"), "--orientation", "RRS"]);
+    assert_eq!(wrong.status.code(), Some(2), "no such orientation");
+}
+
+fn info_of(path: &str) -> Value {
+    json(&["info", path, "--json"])
+}

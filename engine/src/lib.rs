@@ -16,7 +16,9 @@ mod worker;
 pub use data::{draw_crop, draw_window};
 pub use device::{devices, resolve as resolve_device};
 pub use handle::EngineHandle;
-pub use jobs::pretrain::run_config;
+pub use jobs::finetune::{RunLength, estimate_finetune, finetune_config};
+pub use jobs::omni::{OmniLength, estimate_omni, omni_config};
+pub use jobs::pretrain::{estimate_pretrain, run_config};
 pub use model_file::{
     ConvertReport, Expectation, ModelInfo, ModelRun, PatchMerging, RunReport, WindowSettings, convert_model, run_model,
     show_model,

@@ -1,17 +1,53 @@
 #!/usr/bin/env bash
 # Kills a training at random moments and resumes it until it is done; the weights must equal those of an undisturbed run, bit by
-# bit. Works for every command that knows --out and --resume.
+# bit. On the sample CT, killed N (10) times:
+#
+#     bash tests/compare/kill_resume.sh pretrain|finetune|omni [N]
+#
+# or with any command that knows --out and --resume:
 #
 #     bash tests/compare/kill_resume.sh VOCO SCRATCH pretrain --data FOLDER --steps 60 --checkpoint-every 7 --device cpu --seed 1
 #
-# KILLS (10) is how many times it is killed, LONGEST (8) the most seconds before a kill.
+# VOCO is the program, SCRATCH a folder for both runs, KILLS (10) how many times it is killed, LONGEST (8) the most seconds before a kill.
 set -euo pipefail
 
-voco=$1
-scratch=$2
-shift 2
 kills=${KILLS:-10}
 longest=${LONGEST:-8}
+case $1 in
+pretrain | finetune | omni)
+    kills=${2:-$kills}
+    voco=${VOCO:-${CARGO_TARGET_DIR:-target}/release/voco}
+    scratch=${SCRATCH:-$(mktemp -d)}
+    mkdir -p "$scratch/data"
+    samples=$(cd "$(dirname "$0")/../../assets/samples" && pwd)
+    # The sample under two names: one to learn from, one held out.
+    for name in one two; do
+        cp "$samples/ts_abdomen.nii.gz" "$scratch/data/$name.nii.gz"
+        cp "$samples/ts_abdomen_label.nii.gz" "$scratch/data/${name}_label.nii.gz"
+    done
+    cat >"$scratch/data/list.json" <<LIST
+{ "labels": { "1": "spleen", "2": "kidney right", "3": "kidney left", "5": "liver" },
+  "training": [{ "image": "one.nii.gz", "label": "one_label.nii.gz" }],
+  "validation": [{ "image": "two.nii.gz", "label": "two_label.nii.gz" }] }
+LIST
+    common=(--model unet-tiny --device cpu --seed 3 --cache "$scratch/cache")
+    case $1 in
+    pretrain)
+        set -- pretrain --data "$scratch/data/list.json" --steps "${STEPS:-60}" --checkpoint-every 7 --validate-every 20 "${common[@]}" ;;
+    finetune)
+        set -- finetune --task abdomen-organs --data "$scratch/data/list.json" --steps "${STEPS:-60}" --checkpoint-every 7 \
+            --validate-every 25 "${common[@]}" ;;
+    omni)
+        set -- pretrain --recipe omni --task abdomen-organs --labelled "$scratch/data/list.json" --data "$scratch/data/list.json" \
+            --steps "${STEPS:-20}" --batch 2 --crops 2 --checkpoint-every 3 --validate-every 10 "${common[@]}" ;;
+    esac
+    ;;
+*)
+    voco=$1
+    scratch=$2
+    shift 2
+    ;;
+esac
 
 mkdir -p "$scratch"
 rm -rf "$scratch/whole" "$scratch/killed"

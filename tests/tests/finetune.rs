@@ -181,6 +181,12 @@ fn a_resumed_run_equals_the_uninterrupted_one() {
     assert_eq!((expected.len(), validated.len()), (6, 2), "validated at step 4 and at the end");
     assert!(expected.iter().all(|r| r.loss.is_finite() && r.gradient_norm > 0.0), "{expected:?}");
 
+    let estimate =
+        events.iter().find_map(|e| if let EngineEvent::Estimate { estimate, .. } = e { Some(*estimate) } else { None });
+    let estimate = estimate.expect("what the run needs is told before the first step");
+    let (step, steps_to_go) = (estimate.seconds_per_step, 6.0);
+    assert!(estimate.parameters > 1000 && step > 0.0 && estimate.seconds_left > step * steps_to_go, "{estimate:?}");
+
     // Once within training, and once within the validation of step 4.
     let mut got = Vec::new();
     let first = Run::new(config()).go_with(folder.path(), "parts", |event, cancel| {

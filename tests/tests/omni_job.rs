@@ -108,6 +108,49 @@ fn each_recipe_has_its_losses_and_resumes_to_the_same_bits() {
     }
 }
 
+#[test]
+fn the_position_task_is_validated_on_people_without_labels() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let engine = EngineHandle::start(Arc::new(|| {})).expect("a thread");
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/samples");
+    let scans = folder.path().join("scans");
+    std::fs::create_dir(&scans).expect("made");
+    for name in ["anna", "bert", "carl", "dora", "emil"] {
+        std::fs::copy(samples.join("ts_abdomen.nii.gz"), scans.join(format!("{name}.nii.gz"))).expect("copied");
+    }
+    let mut config = config("omni", 2);
+    config.validate_every = 2;
+    let JobSpec::Omni { config, labelled, label_names, cache, resume, init, .. } =
+        spec(config, folder.path(), Path::new("unused"), false)
+    else {
+        panic!("an omni job");
+    };
+    let unlabelled = vec![DataItem::Source { path: scans, group: None }];
+    let out = folder.path().join("run");
+    let spec = JobSpec::Omni { config, labelled, label_names, unlabelled, cache, out, resume, init };
+    engine.start_job(spec).expect("started");
+    let (mut looks, mut estimates, mut steps) = (Vec::new(), 0, 0);
+    loop {
+        match engine.events().recv_timeout(Duration::from_secs(100)).expect("the job ends") {
+            EngineEvent::PositionValidation { report, .. } => looks.push(report),
+            EngineEvent::Estimate { estimate, .. } => {
+                assert!(steps == 0 && estimate.seconds_left > 2.0 * estimate.seconds_per_step, "{estimate:?}");
+                estimates += 1;
+            }
+            EngineEvent::OmniStep { .. } => steps += 1,
+            EngineEvent::Ended { outcome, .. } => {
+                assert!(matches!(outcome, Outcome::Done), "{outcome:?}");
+                break;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!((estimates, steps), (1, 2));
+    let at: Vec<u64> = looks.iter().map(|look| look.step).collect();
+    assert_eq!(at, [0, 2], "before the first step and at the end");
+    assert!(looks.iter().all(|look| look.volumes == 1 && look.crops == 64), "one of five people: {looks:?}");
+}
+
 fn asked(checkpoint: &Path) -> PositionAnswer {
     let question = PositionQuestion {
         input: Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/samples/ts_abdomen.nii.gz"),

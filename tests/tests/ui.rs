@@ -4,7 +4,8 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use voco_engine_api::{EngineEvent, JobId, Model, Outcome, Phase, PretrainConfig, StepReport};
 use voco_ui::{
-    ModelRow, ModelState, Outbox, Request, RunSummary, Session, Shell, TrainingJob, TrainingSource, ViewSettings,
+    LabelledData, ModelRow, ModelState, Outbox, Preflight, PreflightAsked, PreflightReport, Request, RunSummary,
+    SeriesChoice, SeriesRow, Session, Shell, Thumbnail, TrainingJob, TrainingSource, ViewSettings,
 };
 
 #[derive(Default)]
@@ -43,6 +44,31 @@ fn an_empty_window_says_what_to_do() {
     harness.get_by_label("Open the sample CT").click();
     harness.run();
     assert_eq!(harness.state_mut().outbox.take(), [Request::OpenSample]);
+}
+
+#[test]
+fn series_are_ticked_and_opened() {
+    let row = |description: &str, slices| SeriesRow {
+        description: description.into(),
+        modality: "CT".into(),
+        num_volumes: 1,
+        dims: [8, 6, slices],
+        spacing_mm: [0.5, 0.75, 2.5],
+        warnings: vec!["2 slices are missing.".into()],
+        thumbnail: Some(Thumbnail::new([8, 6], (0..48).map(|n| 5 * n).collect())),
+        is_chosen: false,
+    };
+    let mut window = Window::default();
+    let rows = vec![row("Thorax", 40), row("Topogram", 1)];
+    window.session.series = Some(SeriesChoice { folder: "disc".into(), rows, notes: Vec::new() });
+    let mut harness = harness(window);
+    harness.get_by_label("Series in disc");
+    harness.get_by_label("40 slices of 8 × 6 pixels");
+    harness.get_by_label("CT  Topogram").click();
+    harness.run();
+    harness.get_by_label("Open series").click();
+    harness.run();
+    assert_eq!(harness.state_mut().outbox.take(), [Request::OpenSeries(vec![1])]);
 }
 
 #[test]
@@ -128,6 +154,7 @@ fn models_are_listed_fetched_and_stopped() {
         network: "SwinUNETR".to_owned(),
         purpose: "A start".to_owned(),
         state,
+        path: format!("{name}.pt").into(),
         error: None,
     };
     let mut harness = harness(Window::default());
@@ -165,6 +192,77 @@ fn models_are_listed_fetched_and_stopped() {
     models.set_list(["one", "two", "three"].map(|name| row(name, ModelState::Absent)).into());
     assert!(matches!(models.rows[1].state, ModelState::Running { .. }), "{:?}", models.rows[1]);
     assert!(models.rows[2].error.is_some() && models.rows.len() == 3, "{:?}", models.rows);
+}
+
+#[test]
+fn a_recipe_with_labels_asks_for_them_and_starts() {
+    let mut window = Window::default();
+    window.session.tasks = voco_engine_api::built_in_tasks();
+    let folder = std::path::PathBuf::from("scans");
+    window.session.training.setup.source = TrainingSource::Folder(folder.clone());
+    window.session.training.setup.labelled = LabelledData::new("omni", Model::UnetTiny, 40);
+    let mut harness = harness(window);
+    harness.run();
+    harness.get_by_label("Start pre-training").click();
+    harness.run();
+    assert!(harness.state_mut().outbox.is_empty(), "it has no labels to learn from yet");
+    let setup = &mut harness.state_mut().session.training.setup;
+    setup.labelled.as_mut().expect("omni").data = Some("labelled".into());
+    setup.config.seed = 7;
+    harness.run();
+    harness.get_by_label("Look at the data first").click();
+    harness.run();
+    let requests = harness.state_mut().outbox.take();
+    let [Request::Preflight(PreflightAsked::Training(asked))] = requests.as_slice() else { panic!("{requests:?}") };
+    let report = PreflightReport { volumes: 9, persons: 9, labelled: 2, unlabelled: 7, ..PreflightReport::default() };
+    harness.state_mut().session.preflight = Preflight::Done(PreflightAsked::Training(asked.clone()), Box::new(report));
+    harness.run();
+    assert_eq!(harness.get_all_by_label("With labels").count(), 2, "to be chosen, and how many there are");
+    harness.get_by_label("Without labels");
+    harness.get_by_label("9 usable of 9, 9 persons");
+    harness.get_by_label("Start pre-training").click();
+    harness.run();
+    let requests = harness.state_mut().outbox.take();
+    let [Request::StartTraining(setup)] = requests.as_slice() else { panic!("{requests:?}") };
+    let labelled = setup.labelled.as_ref().expect("with labels");
+    let config = labelled.run_config(&setup.config);
+    assert_eq!((config.labelled.seed, config.steps, config.contrast.is_some()), (7, 40, true));
+    assert!(labelled.needs_unlabelled() && setup.source == TrainingSource::Folder(folder));
+    let supervised = labelled.with("supervised", Model::Tiny, 80);
+    assert!(!supervised.needs_unlabelled() && supervised.data == Some("labelled".into()), "the data stay");
+}
+
+#[test]
+fn weights_to_begin_with_are_offered_by_name() {
+    let mut window = Window::default();
+    window.session.models.rows = vec![ModelRow {
+        name: "VoComni_B".into(),
+        size: "300 MB".into(),
+        licence: "Apache-2.0".into(),
+        network: "SwinUNETR".into(),
+        purpose: "Whole network".into(),
+        state: ModelState::Present,
+        path: "models/vocomni_b.pt".into(),
+        error: None,
+    }];
+    let run = |name: &str, has_best| RunSummary {
+        folder: std::path::Path::new("runs").join(name),
+        name: name.into(),
+        has_checkpoint: true,
+        has_best,
+        ..RunSummary::default()
+    };
+    window.session.runs.set_list(vec![run("run-002", true), run("run-001", false)]);
+    let mut harness = harness(window);
+    harness.run();
+    harness.get_by_role_and_label(egui::accesskit::Role::ComboBox, "Start from").click();
+    harness.run();
+    harness.get_by_label("VoComni_B");
+    harness.get_by_label("run-001, last");
+    assert!(harness.query_by_label("run-001, best").is_none(), "no validation said which is the best");
+    harness.get_by_label("run-002, best").click();
+    harness.run();
+    assert_eq!(harness.state().session.training.setup.init, Some("runs/run-002/best".into()));
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn fine_tuning_wants_data_is_looked_at_and_starts() {
     harness.get_by_label("Look at the data first").click();
     harness.run();
     let requests = harness.state_mut().outbox.take();
-    assert!(matches!(requests.as_slice(), [Request::Preflight(_)]), "{requests:?}");
+    let [Request::Preflight(asked)] = requests.as_slice() else { panic!("{requests:?}") };
     let report = PreflightReport {
         volumes: 5,
         labelled: 5,
@@ -57,10 +57,10 @@ fn fine_tuning_wants_data_is_looked_at_and_starts() {
         looked_at: 4,
         ..PreflightReport::default()
     };
-    harness.state_mut().session.preflight = Preflight::Done("scans".into(), Box::new(report));
+    harness.state_mut().session.preflight = Preflight::Done(asked.clone(), Box::new(report));
     harness.run();
     harness.get_by_label("4 usable of 5, 4 persons");
-    harness.get_by_label("1 volumes cannot be used");
+    harness.get_by_label("1 volume cannot be used");
     harness.get_by_label("1 of 2 classes found");
     harness.get_by_label("Start fine-tuning").click();
     harness.run();

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use voco_engine::EngineHandle;
-use voco_engine_api::{
-    DeviceChoice, EngineEvent, FinetuneConfig, HoldoutChoice, JobSpec, Outcome, Phase, SegmentationModel, Task,
-};
+use voco_engine_api::{DeviceChoice, FinetuneConfig, HoldoutChoice, JobSpec, SegmentationModel, Task};
 
+use super::compute::ComputeArgs;
+use super::follow::follow;
 use super::model::parse_roi;
 use super::tasks::parse_task;
 use crate::label_presets;
@@ -83,6 +83,8 @@ pub(crate) struct FinetuneArgs {
     /// auto, cpu, gpu or gpu:N.
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
+    #[command(flatten)]
+    compute: ComputeArgs,
     /// Go on from the run's last checkpoint.
     #[arg(long)]
     resume: bool,
@@ -143,6 +145,7 @@ pub(crate) fn run(args: FinetuneArgs) -> anyhow::Result<()> {
         checkpoint_every: args.checkpoint_every.unwrap_or(preset.checkpoint_every),
         seed: args.seed,
         device: args.device,
+        compute: args.compute.get(),
         ..preset
     };
     let engine = EngineHandle::start(Arc::new(|| {}))?;
@@ -155,46 +158,7 @@ pub(crate) fn run(args: FinetuneArgs) -> anyhow::Result<()> {
         resume: args.resume,
         init: if args.init == Path::new("none") { None } else { Some(super::model::checkpoint_path(&args.init)?) },
     };
-    let (_, cancel) = engine.start_job(spec).map_err(anyhow::Error::msg)?;
-    ctrlc::set_handler(move || cancel.cancel())?;
-    let (mut saved, mut phase) = (false, Phase::Preparing);
-    for event in engine.events() {
-        match event {
-            EngineEvent::Started { device, .. } if !device.is_empty() => super::say(&format!("computing on {device}")),
-            EngineEvent::Phase { phase: now, .. } => {
-                phase = now;
-                match phase {
-                    Phase::Preparing => super::say("reading and preprocessing…"),
-                    Phase::Validating => super::say("validating…"),
-                    _ => {}
-                }
-            }
-            EngineEvent::Progress { done, total, .. } if phase == Phase::Preparing => {
-                super::say(&format!("  {done} of {total} cases"));
-            }
-            EngineEvent::WeightsLoaded { text, .. } => super::say(&text),
-            EngineEvent::FinetuneStep { report, .. } => super::print(&serde_json::to_string(&report)?),
-            EngineEvent::Validation { report, .. } => super::print(&serde_json::to_string(&report)?),
-            EngineEvent::CheckpointSaved { step, .. } => {
-                saved = true;
-                super::say(&format!("checkpoint at step {step}"));
-            }
-            EngineEvent::Warning { text, .. } => super::say(&format!("warning: {text}")),
-            EngineEvent::Ended { outcome, .. } => {
-                if let Some(bytes) = super::peak_memory_bytes() {
-                    super::say(&format!("peak memory {:.0} MB", bytes as f64 / 1e6));
-                }
-                return match outcome {
-                    Outcome::Done => Ok(()),
-                    Outcome::Cancelled if saved => Err(anyhow::anyhow!("stopped; go on with --resume")),
-                    Outcome::Cancelled => Err(anyhow::anyhow!("stopped before anything was learned")),
-                    Outcome::Failed(failure) => Err(failure.into()),
-                };
-            }
-            _ => {}
-        }
-    }
-    Err(anyhow::anyhow!("the engine ended without a word"))
+    follow(&engine, spec)
 }
 
 #[cfg(test)]

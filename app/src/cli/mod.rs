@@ -1,9 +1,13 @@
 //! The head-less commands. Machine output goes to standard output, everything else to standard error.
 
+mod compute;
+mod convert;
 mod devices;
 mod evaluate;
 mod finetune;
+mod follow;
 mod info;
+mod input;
 mod model;
 mod omni;
 mod position;
@@ -49,6 +53,8 @@ impl Args {
 pub(crate) enum Command {
     /// Header and statistics of a volume or label map.
     Info(info::InfoArgs),
+    /// Another format, orientation, spacing or grid of a volume.
+    Convert(convert::ConvertArgs),
     /// The deterministic steps before a network sees a volume, each as a file.
     Preprocess(preprocess::PreprocessArgs),
     /// An off-screen picture of a volume.
@@ -78,6 +84,7 @@ pub(crate) enum Command {
 pub(crate) fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Info(args) => info::run(&args),
+        Command::Convert(args) => convert::run(&args),
         Command::Preprocess(args) => preprocess::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Position(command) => position::run(command),

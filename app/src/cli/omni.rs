@@ -5,7 +5,8 @@ use voco_engine_api::{
     DataItem, HoldoutChoice, JobSpec, OmniRecipe, OmniRunConfig, PretrainRecipe, SegmentationModel, Task, task_named,
 };
 
-use super::pretrain::{PretrainArgs, data_source, follow};
+use super::follow::follow;
+use super::pretrain::{PretrainArgs, data_source};
 
 /// `voco pretrain` with a recipe that also learns from labels.
 pub(super) fn run(args: &PretrainArgs, recipe: OmniRecipe) -> anyhow::Result<()> {
@@ -29,6 +30,7 @@ pub(super) fn run(args: &PretrainArgs, recipe: OmniRecipe) -> anyhow::Result<()>
     part.task.roi = args.roi.unwrap_or(part.task.roi);
     part.seed = args.seed;
     part.device = args.device;
+    part.compute = args.compute.get();
     let parts = args.validation_share.filter(|share| *share > 0.0).map_or(5.0, |share| (1.0 / share).round());
     part.holdout = match (args.fold, args.validation_share) {
         (Some(k), _) => HoldoutChoice::Fold { k, n: (parts as usize).max(2) },

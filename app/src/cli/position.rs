@@ -23,7 +23,7 @@ pub(crate) enum PositionCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct TargetsArgs {
-    /// A NIfTI file.
+    /// A volume, or the folder of a DICOM series.
     input: PathBuf,
     /// A name (`voco recipes` lists them) or a TOML file.
     #[arg(long, default_value = "abdomen-unlabelled", value_parser = parse_recipe)]
@@ -44,7 +44,7 @@ pub(crate) struct TargetsArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct PredictArgs {
-    /// A NIfTI file.
+    /// A volume, or the folder of a DICOM series.
     input: PathBuf,
     /// A run (its best checkpoint by validation, else its last), RUN/best, RUN/last, or a file of weights.
     #[arg(long)]

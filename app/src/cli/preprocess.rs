@@ -4,17 +4,22 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::{Value, json};
 use voco_io::{Control, image_stem, save_grid, save_labels};
-use voco_volume::{Grid, PreprocessSpec, Recipe, Stage, Volume, prepare};
+use voco_volume::{Grid, Stage, Volume, prepare};
+
+use super::recipe::{RecipeArg, parse_recipe};
 
 #[derive(Debug, Args)]
 pub(crate) struct PreprocessArgs {
-    /// A NIfTI file.
+    /// A volume, or the folder of a DICOM series.
     input: PathBuf,
     /// The result (.nii or .nii.gz); with --label its label map lies beside it as `NAME_label`.
     output: PathBuf,
-    /// abdomen, abdomen-unlabelled, chest, head-neck, cvpr, or a TOML file of settings.
-    #[arg(long, default_value = "abdomen-unlabelled", value_parser = recipe_or_file)]
-    recipe: String,
+    /// The name of a recipe (see `voco recipes`), or a TOML file: a recipe's, or preprocessing settings alone.
+    #[arg(long, default_value = "abdomen-unlabelled", value_parser = parse_recipe)]
+    recipe: RecipeArg,
+    /// The recipe's group of volumes, if not its default one.
+    #[arg(long)]
+    group: Option<String>,
     /// The label map of the image, taken along by the nearest voxel.
     #[arg(long)]
     label: Option<PathBuf>,
@@ -27,7 +32,7 @@ pub(crate) struct PreprocessArgs {
 }
 
 pub(crate) fn run(args: &PreprocessArgs) -> anyhow::Result<()> {
-    let spec = spec_of(&args.recipe)?;
+    let spec = args.recipe.preprocess(args.group.as_deref())?;
     if let Some(folder) = &args.stages {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("{}: the folder for the stages cannot be made", name_of(folder)))?;
@@ -55,7 +60,9 @@ pub(crate) fn run(args: &PreprocessArgs) -> anyhow::Result<()> {
     }
     save(&args.output, &prepared.image, prepared.label.as_ref())?;
     if args.json {
-        return super::print_json(&json!({ "recipe": args.recipe, "settings": spec, "stages": stages }));
+        return super::print_json(
+            &json!({ "recipe": args.recipe.text(), "group": args.group, "settings": spec, "stages": stages }),
+        );
     }
     for stage in stages {
         let number = |key: &str, axis: usize| stage[key][axis].as_f64().unwrap_or(0.0);
@@ -65,31 +72,6 @@ pub(crate) fn run(args: &PreprocessArgs) -> anyhow::Result<()> {
         super::print(&format!("{name:<8} {x:>4} × {y:>4} × {z:>4} voxels of {sx:.3} × {sy:.3} × {sz:.3} mm"));
     }
     Ok(())
-}
-
-/// The name of a recipe or of a file of settings, or which ones there are.
-fn recipe_or_file(text: &str) -> Result<String, String> {
-    let is_file = Path::new(text).extension().is_some_and(|e| e.eq_ignore_ascii_case("toml"));
-    if is_file || Recipe::from_name(text).is_some() {
-        return Ok(text.to_owned());
-    }
-    Err(format!("the recipes are {}, or name a .toml file", Recipe::ALL.map(Recipe::name).join(", ")))
-}
-
-/// The settings of a recipe, or those in a file.
-fn spec_of(recipe: &str) -> anyhow::Result<PreprocessSpec> {
-    if let Some(recipe) = Recipe::from_name(recipe) {
-        return Ok(recipe.spec());
-    }
-    let path = Path::new(recipe);
-    let name = name_of(path);
-    let text = std::fs::read_to_string(path).with_context(|| format!("{name}: the settings cannot be read"))?;
-    let spec: PreprocessSpec = toml::from_str(&text)
-        .map_err(|e| anyhow::anyhow!("{name}: these are no preprocessing settings: {}", e.message()))?;
-    match spec.problem() {
-        Some(problem) => anyhow::bail!("{name}: {problem}"),
-        None => Ok(spec),
-    }
 }
 
 fn open_label(path: &Path) -> anyhow::Result<Volume> {

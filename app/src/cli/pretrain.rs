@@ -3,12 +3,11 @@ use std::sync::Arc;
 
 use clap::Args;
 use voco_engine::EngineHandle;
-use voco_engine_api::{
-    DataItem, DeviceChoice, EngineEvent, JobSpec, Model, Outcome, Phase, PretrainConfig, PretrainRecipe, RunEstimate,
-    Task,
-};
+use voco_engine_api::{DataItem, DeviceChoice, JobSpec, Model, PretrainConfig, PretrainRecipe, Task};
 
+use super::compute::ComputeArgs;
 use super::finetune::{Names, parse_label_names};
+use super::follow::follow;
 use super::model::parse_roi;
 use super::recipe::{AnyRecipe, RecipeArg, parse_recipe};
 use super::tasks::parse_task;
@@ -97,6 +96,8 @@ pub(crate) struct PretrainArgs {
     /// auto, cpu, gpu or gpu:N.
     #[arg(long, default_value = "auto")]
     pub(super) device: DeviceChoice,
+    #[command(flatten)]
+    pub(super) compute: ComputeArgs,
     /// Go on from the run's last checkpoint.
     #[arg(long)]
     pub(super) resume: bool,
@@ -133,6 +134,7 @@ impl PretrainArgs {
             keep_every: self.keep_every.or(preset.keep_every),
             seed: self.seed,
             device: self.device,
+            compute: self.compute.get(),
             ..preset
         }
     }
@@ -156,54 +158,6 @@ pub(crate) fn run(args: &PretrainArgs) -> anyhow::Result<()> {
         cache: args.cache.clone().unwrap_or_else(|| crate::folders::sample_cache(&args.out)),
     };
     follow(&engine, spec)
-}
-
-/// Runs a training job to its end: JSON lines to standard output, everything else to standard error.
-pub(super) fn follow(engine: &EngineHandle, spec: JobSpec) -> anyhow::Result<()> {
-    let (_, cancel) = engine.start_job(spec).map_err(anyhow::Error::msg)?;
-    ctrlc::set_handler(move || cancel.cancel())?;
-    let mut saved = false;
-    for event in engine.events() {
-        match event {
-            EngineEvent::Started { device, .. } if !device.is_empty() => super::say(&format!("computing on {device}")),
-            EngineEvent::Phase { phase: Phase::Preparing, .. } => super::say("reading and preprocessing…"),
-            EngineEvent::Progress { done, total, .. } => super::say(&format!("  {done} of {total} volumes")),
-            EngineEvent::Estimate { estimate, .. } => say_estimate(&estimate),
-            EngineEvent::Step { report, .. } => super::print(&serde_json::to_string(&report)?),
-            EngineEvent::OmniStep { report, .. } => super::print(&serde_json::to_string(&report)?),
-            EngineEvent::Validation { report, .. } => super::print(&serde_json::to_string(&report)?),
-            EngineEvent::PositionValidation { report, .. } => super::print(&serde_json::to_string(&report)?),
-            EngineEvent::CheckpointSaved { step, .. } => {
-                saved = true;
-                super::say(&format!("checkpoint at step {step}"));
-            }
-            EngineEvent::Warning { text, .. } => super::say(&format!("warning: {text}")),
-            EngineEvent::Ended { outcome, .. } => {
-                if let Some(bytes) = super::peak_memory_bytes() {
-                    super::say(&format!("peak memory {:.0} MB", bytes as f64 / 1e6));
-                }
-                return match outcome {
-                    Outcome::Done => Ok(()),
-                    Outcome::Cancelled if saved => Err(anyhow::anyhow!("stopped; go on with --resume")),
-                    Outcome::Cancelled => Err(anyhow::anyhow!("stopped before anything was learned")),
-                    Outcome::Failed(failure) => Err(failure.into()),
-                };
-            }
-            _ => {}
-        }
-    }
-    Err(anyhow::anyhow!("the engine ended without a word"))
-}
-
-fn say_estimate(estimate: &RunEstimate) {
-    let free = estimate.free_bytes.map_or_else(String::new, |free| format!(" of {:.1} GB free", free as f64 / 1e9));
-    let (step, left) = (estimate.seconds_per_step, estimate.seconds_left);
-    super::say(&format!(
-        "{:.1} million parameters, about {:.1} GB of memory{free}, {step:.1} s a step, {:.0} minutes in all",
-        estimate.parameters as f64 / 1e6,
-        estimate.memory_bytes as f64 / 1e9,
-        (left / 60.0).ceil()
-    ));
 }
 
 /// `GROUP=PATH` or `PATH`. A folder with a folder for each of several groups is taken apart by them.

@@ -14,7 +14,7 @@ use voco_volume::{FrameWindow, Recipe, SliceFrame, SlicePlane, Stats, Volume, pr
 
 #[derive(Debug, Args)]
 pub(crate) struct RenderArgs {
-    /// A NIfTI file.
+    /// A volume, or the folder of a DICOM series.
     input: PathBuf,
     /// The picture to write.
     output: PathBuf,

@@ -31,6 +31,8 @@ pub(super) struct App {
     pub picture: Option<image::RgbaImage>,
     /// A frame that was asked for, whole.
     pub screenshot: Arc<parking_lot::Mutex<Option<Arc<egui::ColorImage>>>>,
+    /// The series that the user chooses from, and their folder.
+    pub found_series: (PathBuf, Vec<voco_io::Series>),
 }
 
 impl App {
@@ -51,7 +53,11 @@ impl App {
         session.recent = recent.paths().to_vec();
         session.label_presets = crate::label_presets::all();
         session.tasks = voco_engine_api::built_in_tasks();
+        session.finetune.setup = session.tasks.first().cloned().map(voco_ui::FinetuneSetup::new);
         let mut outbox = Outbox::default();
+        // What networks can be begun with by name.
+        outbox.ask(Request::ListModels);
+        outbox.ask(Request::ListRuns);
         if sample {
             outbox.ask(Request::OpenSample);
         }
@@ -79,6 +85,7 @@ impl App {
             kept_preferences: preferences,
             picture: None,
             screenshot: Arc::default(),
+            found_series: (PathBuf::new(), Vec::new()),
         })
     }
 

@@ -1,15 +1,21 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use voco_ui::VolumeId;
 
 /// What was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
     Images,
+    ImageFolder,
     Labels,
     Reference,
+    SaveLabels(VolumeId),
     TrainingFolder,
+    TrainingInit,
+    LabelledFolder,
+    LabelledList,
     RunFolder,
     RunsRoot,
     FinetuneFolder,
@@ -40,7 +46,7 @@ impl Dialogs {
     /// Opens a dialog. Must be called on the main thread, as macOS demands.
     pub fn ask(&self, asked: Asked) {
         let dialog = rfd::AsyncFileDialog::new();
-        let images = ["nii", "gz", "hdr", "img"];
+        let images = ["nii", "gz", "hdr", "img", "nrrd", "nhdr", "mha", "mhd", "dcm", "ima"];
         let (sender, wake) = (self.sender.clone(), Arc::clone(&self.wake));
         let answer = move |paths: Vec<PathBuf>| {
             // A full queue means that sixteen answers wait already; one more is not missed.
@@ -50,16 +56,27 @@ impl Dialogs {
         let paths = |files: Vec<rfd::FileHandle>| files.iter().map(|f| f.path().to_owned()).collect::<Vec<_>>();
         match asked {
             Asked::Images => {
-                let picked = dialog.set_title("Open volumes").add_filter("NIfTI", &images).pick_files();
+                let picked = dialog
+                    .set_title("Open volumes")
+                    .add_filter("Volumes", &images)
+                    .add_filter("All files", &["*"])
+                    .pick_files();
                 wait(move || answer(paths(pollster::block_on(picked).unwrap_or_default())));
             }
             Asked::Labels | Asked::Reference => {
                 let title = if asked == Asked::Labels { "Open a label map" } else { "Open reference labels" };
-                let picked = dialog.set_title(title).add_filter("NIfTI", &images).pick_file();
+                let picked =
+                    dialog.set_title(title).add_filter("Volumes", &images).add_filter("All files", &["*"]).pick_file();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }
-            Asked::FinetuneList | Asked::FinetuneInit | Asked::Checkpoint => {
-                let dialog = if asked == Asked::FinetuneList {
+            // By `ask_to_save`, which knows a name for the file.
+            Asked::SaveLabels(_) => {}
+            Asked::FinetuneList
+            | Asked::LabelledList
+            | Asked::FinetuneInit
+            | Asked::TrainingInit
+            | Asked::Checkpoint => {
+                let dialog = if matches!(asked, Asked::FinetuneList | Asked::LabelledList) {
                     dialog.set_title("List of volumes with label maps").add_filter("JSON list", &["json"])
                 } else {
                     let weights = ["safetensors", "pt", "pth", "bpk"];
@@ -78,16 +95,19 @@ impl Dialogs {
                 let picked = dialog.set_file_name("measurements.csv").save_file();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }
-            Asked::TrainingFolder
+            Asked::ImageFolder
+            | Asked::TrainingFolder
+            | Asked::LabelledFolder
             | Asked::RunFolder
             | Asked::RunsRoot
             | Asked::FinetuneFolder
             | Asked::FinetuneRun
             | Asked::ModelFolder(_) => {
                 let title = match asked {
+                    Asked::ImageFolder => "Folder of DICOM images".to_owned(),
                     Asked::RunFolder | Asked::FinetuneRun => "Folder for the run".to_owned(),
                     Asked::RunsRoot => "Folder that holds runs".to_owned(),
-                    Asked::FinetuneFolder => "Folder of volumes with label maps".to_owned(),
+                    Asked::FinetuneFolder | Asked::LabelledFolder => "Folder of volumes with label maps".to_owned(),
                     Asked::ModelFolder(model) => format!("Folder that holds {}", model.file),
                     _ => "Folder of volumes to train on".to_owned(),
                 };
@@ -95,6 +115,22 @@ impl Dialogs {
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }
         }
+    }
+
+    /// Asks where to save the label map of a volume; `name` is proposed. The system asks whether a file may be replaced.
+    pub fn ask_to_save(&self, volume: VolumeId, name: &str, folder: Option<&Path>) {
+        let mut dialog = rfd::AsyncFileDialog::new().set_title("Save labels").set_file_name(name);
+        dialog = dialog.add_filter("NIfTI", &["nii.gz", "nii"]);
+        if let Some(folder) = folder {
+            dialog = dialog.set_directory(folder);
+        }
+        let picked = dialog.save_file();
+        let (sender, wake) = (self.sender.clone(), Arc::clone(&self.wake));
+        wait(move || {
+            let paths = pollster::block_on(picked).into_iter().map(|file| file.path().to_owned()).collect();
+            sender.try_send((Asked::SaveLabels(volume), paths)).ok();
+            wake();
+        });
     }
 
     /// Answers given since the last call.

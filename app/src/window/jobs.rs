@@ -8,11 +8,14 @@ use std::time::Instant;
 use voco_engine_api::{
     CancelFlag, DataItem, EngineCommand, EngineEvent, JobId, JobSpec, LabelPatch, SegmentItem, WithoutCard,
 };
+use voco_io::LabelNames;
 use voco_render::{LabelTexture, RenderContext};
-use voco_ui::{CardOf, FinetuneJob, FinetuneSetup, OpenLabels, Preflight, SegmentJob, VolumeId, Work};
+use voco_ui::{CardOf, FinetuneJob, FinetuneSetup, OpenLabels, Preflight, PreflightAsked, SegmentJob, VolumeId, Work};
 use voco_volume::{Geometry, LabelTable, Rescale, Volume, Voxels};
 
 use super::app::App;
+use super::preflight::Look;
+use super::save::SaveLabels;
 use super::tasks::TaskWork;
 
 /// Label voxels taken over in one frame: a millisecond or so.
@@ -48,12 +51,10 @@ impl App {
         let Some(out) = setup.out.clone().or_else(super::runs::new_run_folder) else {
             return self.session.notice("Choose a folder for the run first.", true);
         };
-        let preset =
-            setup.names.as_ref().and_then(|title| self.session.label_presets.iter().find(|p| &p.title == title));
         let spec = JobSpec::Finetune {
             config: Box::new(setup.config.clone()),
             data,
-            label_names: preset.map(|p| p.names.clone()).unwrap_or_default(),
+            label_names: self.label_names(setup.names.as_ref()),
             cache: crate::folders::sample_cache(&out),
             out: out.clone(),
             resume: setup.resume,
@@ -84,24 +85,65 @@ impl App {
         }
     }
 
-    pub(super) fn start_preflight(&mut self, setup: FinetuneSetup) {
-        let Some(data) = setup.data.clone() else { return };
+    /// What the ids of label maps mean: the names under that title.
+    pub(super) fn label_names(&self, title: Option<&String>) -> LabelNames {
+        let preset = title.and_then(|title| self.session.label_presets.iter().find(|p| &p.title == title));
+        preset.map(|p| p.names.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn start_preflight(&mut self, asked: PreflightAsked) {
         if let Preflight::Running(_, _, _, cancel) = &self.session.preflight {
             cancel.cancel();
         }
-        let preset =
-            setup.names.as_ref().and_then(|title| self.session.label_presets.iter().find(|p| &p.title == title));
-        let names = preset.map(|p| p.names.clone()).unwrap_or_default();
-        match self.tasks.start(TaskWork::Preflight { setup: Box::new(setup), names }) {
-            Ok((task, cancel)) => self.session.preflight = Preflight::Running(data, 0.0, task, cancel),
+        let names = match &asked {
+            PreflightAsked::Finetune(setup) => self.label_names(setup.names.as_ref()),
+            PreflightAsked::Training(setup) => {
+                self.label_names(setup.labelled.as_ref().and_then(|labelled| labelled.names.as_ref()))
+            }
+        };
+        let session = &self.session;
+        let is_busy = session.training.is_running() || session.finetune.is_running() || session.segment.is_running();
+        let look = Look { asked: asked.clone(), names, num_open: session.volumes.len(), is_busy };
+        match self.tasks.start(TaskWork::Preflight(Box::new(look))) {
+            Ok((task, cancel)) => self.session.preflight = Preflight::Running(asked, 0.0, task, cancel),
             Err(text) => self.session.notice(text, true),
         }
+    }
+
+    /// Asks where the label map of a volume is to be saved.
+    pub(super) fn ask_to_save_labels(&mut self, id: VolumeId) {
+        let Some(volume) = self.session.volumes.iter().find(|v| v.id == id) else { return };
+        if self.jobs.segment.as_ref().is_some_and(|segmenting| segmenting.volume == id) {
+            return self.session.notice("The labels are still being found; save them when that is done.", true);
+        }
+        let stem = volume.path.as_ref().map_or_else(|| "sample".to_owned(), |path| voco_io::image_stem(path));
+        let folder = volume.path.as_ref().and_then(|path| path.parent());
+        self.dialogs.ask_to_save(id, &format!("{stem}_label.nii.gz"), folder);
+    }
+
+    /// Saves the label map of a volume.
+    pub(super) fn save_labels(&mut self, id: VolumeId, path: PathBuf) {
+        let session = &self.session;
+        let Some(labels) = session.volumes.iter().find(|v| v.id == id).and_then(|v| v.labels.as_ref()) else { return };
+        if labels.volume.geometry().num_voxels() == 1 {
+            // The stand-in of a segmentation whose voxels are not all there.
+            return self.session.notice("The labels are still being found; save them when that is done.", true);
+        }
+        let images = session.volumes.iter().filter_map(|v| v.path.clone()).collect();
+        let (volume, table) = (labels.volume.clone(), labels.table.clone());
+        self.start_task(TaskWork::SaveLabels(Box::new(SaveLabels {
+            path,
+            volume_id: id,
+            labels: volume,
+            table,
+            images,
+        })));
     }
 
     /// Takes weights, or a run's folder, for segmentation, and asks what they are.
     pub(super) fn use_checkpoint(&mut self, path: PathBuf) {
         self.settings.work = Work::Segment;
-        self.session.runs.is_open = false;
+        (self.session.runs.is_open, self.session.models.is_open) = (false, false);
         self.session.segment.config.checkpoints = vec![path.clone()];
         self.session.segment.card = None;
         self.start_task(TaskWork::ReadCard(path));

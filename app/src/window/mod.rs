@@ -8,9 +8,13 @@ mod kept;
 mod models;
 mod preflight;
 mod recent;
+mod reference;
 mod requests;
 mod runs;
+mod save;
+mod series;
 mod tasks;
+mod training;
 
 use std::path::PathBuf;
 use std::sync::Arc;

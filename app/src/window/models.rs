@@ -39,6 +39,8 @@ struct Listing {
     origin: String,
     folder: String,
     presences: Vec<Presence>,
+    /// The file of each, there or not.
+    paths: Vec<PathBuf>,
 }
 
 impl ModelTasks {
@@ -111,6 +113,7 @@ fn list() -> Result<Listing, HubError> {
         origin: format!("{host}/{}", all.repository),
         folder: store.folder().display().to_string(),
         presences: all.models.iter().map(|model| store.presence(model)).collect(),
+        paths: all.models.iter().map(|model| store.path(model)).collect(),
     })
 }
 
@@ -155,9 +158,9 @@ impl App {
         }
         for done in self.models.results.try_iter() {
             match done {
-                Done::Listed(Ok(Listing { origin, folder, presences })) => {
-                    let all = catalogue().models.iter();
-                    models.set_list(all.zip(presences).map(|(model, there)| row(model, there)).collect());
+                Done::Listed(Ok(Listing { origin, folder, presences, paths })) => {
+                    let all = catalogue().models.iter().zip(presences).zip(paths);
+                    models.set_list(all.map(|((model, there), path)| row(model, there, path)).collect());
                     (models.origin, models.folder) = (origin, folder);
                 }
                 Done::Listed(Err(text)) => self.session.notices.push(voco_ui::Notice { text, is_error: true }),
@@ -173,7 +176,7 @@ impl App {
     }
 }
 
-fn row(model: &Model, presence: Presence) -> ModelRow {
+fn row(model: &Model, presence: Presence, path: PathBuf) -> ModelRow {
     ModelRow {
         name: model.name.clone(),
         size: human_bytes(model.bytes),
@@ -181,6 +184,7 @@ fn row(model: &Model, presence: Presence) -> ModelRow {
         network: model.network.clone(),
         purpose: model.purpose.clone(),
         state: state(presence),
+        path,
         error: None,
     }
 }

@@ -1,23 +1,28 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use voco_engine_api::{DataItem, EngineCommand, JobSpec};
-use voco_render::{Comparison, ComparisonStyle};
+use voco_engine_api::{DataItem, EngineCommand};
 use voco_ui::{
     FinetuneSetup, LabelHistory, Loading, OpenLabels, OpenVolume, Preflight, ReferenceLabels, Request, TrainedVolume,
-    TrainingJob, TrainingSetup, TrainingSource, VolumeId, Window,
+    TrainingSource, VolumeId, Window, Work,
 };
 
 use super::app::App;
 use super::dialogs::Asked;
+use super::reference::Match;
 use super::tasks::{ImageSource, LabelRole, LoadedImage, TaskOutcome, TaskWork};
 use crate::sample;
 
 impl App {
     /// Does what a panel asked for.
+    #[expect(clippy::too_many_lines, reason = "a line or two for each request")]
     pub(super) fn carry_out(&mut self, request: Request, ctx: &egui::Context) {
         match request {
             Request::OpenDialog => self.dialogs.ask(Asked::Images),
+            Request::OpenFolderDialog => self.dialogs.ask(Asked::ImageFolder),
+            Request::OpenSeries(chosen) => self.open_series(&chosen),
+            Request::CloseSeriesChoice => self.session.series = None,
+            Request::ResampleLabels(id) => self.resample_labels(id),
             Request::OpenLabelsDialog => self.dialogs.ask(Asked::Labels),
             Request::OpenReferenceDialog => self.dialogs.ask(Asked::Reference),
             Request::CloseReference(id) => {
@@ -28,6 +33,12 @@ impl App {
                 }
             }
             Request::Compare(id) => self.compare(id),
+            Request::CompareWithBefore(id) => {
+                let volume = self.session.volumes.iter().find(|v| v.id == id);
+                if let Some(before) = volume.and_then(|v| v.label_history.before()).cloned() {
+                    self.put_labels(id, LabelRole::Reference, before);
+                }
+            }
             Request::TrainingFolderDialog => self.dialogs.ask(Asked::TrainingFolder),
             Request::RunFolderDialog => self.dialogs.ask(Asked::RunFolder),
             Request::Open(paths) => self.open(paths),
@@ -51,7 +62,15 @@ impl App {
             Request::FinetuneListDialog => self.dialogs.ask(Asked::FinetuneList),
             Request::FinetuneInitDialog => self.dialogs.ask(Asked::FinetuneInit),
             Request::FinetuneRunDialog => self.dialogs.ask(Asked::FinetuneRun),
-            Request::Preflight(setup) => self.start_preflight(*setup),
+            Request::Preflight(asked) => self.start_preflight(asked),
+            Request::SaveLabelsDialog(id) => self.ask_to_save_labels(id),
+            Request::LabelledFolderDialog => self.dialogs.ask(Asked::LabelledFolder),
+            Request::LabelledListDialog => self.dialogs.ask(Asked::LabelledList),
+            Request::TrainingInitDialog => self.dialogs.ask(Asked::TrainingInit),
+            Request::OpenModels => {
+                self.session.models.is_open = true;
+                self.list_models();
+            }
             Request::StartFinetune(setup) => self.start_finetune(*setup),
             Request::PauseFinetune => self.tell_finetune(EngineCommand::Pause),
             Request::ResumeFinetune => self.tell_finetune(EngineCommand::Resume),
@@ -76,9 +95,13 @@ impl App {
             Request::SaveRunNote { folder, note } => self.start_task(TaskWork::SaveNote { folder, note }),
             Request::ContinueRun(folder) => self.continue_run(folder),
             Request::StartFromRun(folder) => {
-                let setup = &mut self.session.training.setup;
-                (setup.init, setup.resume, setup.out) = (Some(folder), false, None);
                 self.session.runs.is_open = false;
+                self.session.models.is_open = false;
+                // The next step of the loop: what was pre-trained is fine-tuned; a pre-training can choose it in its list.
+                if let Some(setup) = &mut self.session.finetune.setup {
+                    (setup.init, setup.resume, setup.out) = (Some(folder), false, None);
+                    self.settings.work = Work::Finetune;
+                }
             }
             Request::StartTraining(setup) => self.start_training(*setup),
             Request::PauseTraining => self.tell_job(EngineCommand::Pause),
@@ -110,9 +133,16 @@ impl App {
         for (asked, mut paths) in self.dialogs.answers() {
             let setup = &mut self.session.training.setup;
             match asked {
-                Asked::Images => self.open(paths),
+                Asked::Images | Asked::ImageFolder => self.open(paths),
                 Asked::Labels => self.open_labels(&paths.swap_remove(0), LabelRole::Shown),
                 Asked::Reference => self.open_labels(&paths.swap_remove(0), LabelRole::Reference),
+                Asked::SaveLabels(id) => self.save_labels(id, paths.swap_remove(0)),
+                Asked::TrainingInit => setup.init = Some(paths.swap_remove(0)),
+                Asked::LabelledFolder | Asked::LabelledList => {
+                    if let Some(labelled) = &mut setup.labelled {
+                        labelled.data = Some(paths.swap_remove(0));
+                    }
+                }
                 Asked::TrainingFolder => setup.source = TrainingSource::Folder(paths.swap_remove(0)),
                 Asked::ModelFolder(model) => self.fetch_model(&model.name, Some(paths.swap_remove(0))),
                 Asked::RunFolder => self.continue_run(paths.swap_remove(0)),
@@ -156,6 +186,11 @@ impl App {
                         self.session.notice(note, false);
                     }
                 }
+                TaskOutcome::Series(found) => self.take_series(*found),
+                TaskOutcome::LabelFile(path) if self.session.active.is_some() => {
+                    self.open_labels(&path, LabelRole::Shown);
+                }
+                TaskOutcome::LabelFile(path) => self.open_image(ImageSource::File(path), None),
                 TaskOutcome::PositionFrame { volume_id, overlay } => {
                     // An older answer than the last question would draw another recipe's grid.
                     let wanted = self.session.position_asked == Some((volume_id, overlay.recipe, overlay.seed));
@@ -168,6 +203,17 @@ impl App {
                         paths.into_iter().map(|p| (DataItem::File(p.clone()), TrainedVolume::File(p))).unzip();
                     self.start_training_on(*setup, data, volumes);
                 }
+                TaskOutcome::Matched { volume_id, key, matched } => {
+                    let volume = self.session.volumes.iter_mut().find(|v| v.id == volume_id);
+                    if let Some(reference) = volume.and_then(|v| v.reference.as_mut())
+                        && reference.measuring.as_ref().is_some_and(|(task, _)| *task == result.task)
+                    {
+                        let original = || (reference.original.clone(), 0);
+                        (reference.labels, reference.left_out) = matched.map_or_else(original, |both| *both);
+                        (reference.matched_with, reference.measuring) = (Some(key), None);
+                        self.compare(volume_id);
+                    }
+                }
                 TaskOutcome::Compared { volume_id, report } => {
                     let volume = self.session.volumes.iter_mut().find(|v| v.id == volume_id);
                     // An answer about another pair of maps than those on show is dropped.
@@ -179,10 +225,10 @@ impl App {
                     }
                 }
                 TaskOutcome::Preflight(report) => {
-                    if let Preflight::Running(data, _, task, _) = &self.session.preflight
+                    if let Preflight::Running(asked, _, task, _) = &self.session.preflight
                         && *task == result.task
                     {
-                        self.session.preflight = Preflight::Done(data.clone(), report);
+                        self.session.preflight = Preflight::Done(asked.clone(), report);
                     }
                 }
                 TaskOutcome::Measurements { volume_id, key, stored } => self.take_measurements(volume_id, key, stored),
@@ -190,9 +236,23 @@ impl App {
                 TaskOutcome::Prediction { volume_id, texture, volume } => {
                     self.keep_prediction(volume_id, &texture, &volume);
                 }
+                TaskOutcome::LabelsSaved { volume_id, name } => {
+                    if let Some(labels) =
+                        self.session.volumes.iter_mut().find(|v| v.id == volume_id).and_then(|v| v.labels.as_mut())
+                    {
+                        labels.name.clone_from(&name);
+                    }
+                    self.session.notice(format!("Saved {name} with its names beside."), false);
+                }
                 TaskOutcome::Runs(list) => self.session.runs.set_list(list),
                 TaskOutcome::RunCurves { folder, curves } => drop(self.session.runs.curves.insert(folder, curves)),
-                TaskOutcome::Failed(text) => self.session.notice(text, true),
+                TaskOutcome::Failed(text) => {
+                    let references = self.session.volumes.iter_mut().filter_map(|v| v.reference.as_mut());
+                    for reference in references {
+                        reference.measuring.take_if(|(task, _)| *task == result.task);
+                    }
+                    self.session.notice(text, true);
+                }
                 TaskOutcome::Cancelled => {}
             }
         }
@@ -204,6 +264,10 @@ impl App {
         let (weights, paths): (Vec<_>, Vec<_>) = paths.into_iter().partition(|p| is_weights(p));
         if let Some(path) = weights.into_iter().next_back() {
             self.use_checkpoint(path);
+        }
+        let (series, paths) = series_among(paths);
+        for path in series {
+            self.find_series(path);
         }
         if paths.is_empty() {
             return;
@@ -229,10 +293,11 @@ impl App {
         }
     }
 
-    fn open_image(&mut self, source: ImageSource, labels: Option<ImageSource>) {
+    pub(super) fn open_image(&mut self, source: ImageSource, labels: Option<ImageSource>) {
         let name = match &source {
             ImageSource::Sample => sample::NAME.to_owned(),
             ImageSource::File(path) => file_name(path),
+            ImageSource::Series(series, folder) => series_name(series, folder),
         };
         let work = TaskWork::Image { source, render: self.render.clone(), labels };
         match self.tasks.start(work) {
@@ -259,6 +324,19 @@ impl App {
         }
     }
 
+    /// Brings the labels onto the grid of their image, on a task.
+    fn resample_labels(&mut self, id: VolumeId) {
+        let Some(volume) = self.session.volumes.iter().find(|v| v.id == id) else { return };
+        let Some(labels) = volume.labels.clone() else { return };
+        let image = *volume.volume.geometry();
+        self.start_task(TaskWork::ResampleLabels {
+            volume_id: id,
+            labels: Box::new(labels),
+            image,
+            render: self.render.clone(),
+        });
+    }
+
     /// A reference is measured at once; a new label map under a reference, too.
     fn put_labels(&mut self, id: VolumeId, role: LabelRole, labels: OpenLabels) {
         let Some(volume) = self.session.volumes.iter_mut().find(|v| v.id == id) else { return };
@@ -269,8 +347,7 @@ impl App {
                 volume.label_history.record(edit, before);
             }
             LabelRole::Reference => {
-                let look = Comparison { style: ComparisonStyle::Outlines, class: None };
-                volume.reference = Some(ReferenceLabels { labels, look, measuring: None, report: None });
+                volume.reference = Some(ReferenceLabels::new(labels));
             }
         }
         self.compare(id);
@@ -283,11 +360,24 @@ impl App {
         if let Some((_, cancel)) = reference.measuring.take() {
             cancel.cancel();
         }
-        let work = TaskWork::Compare {
-            volume_id: id,
-            prediction: Box::new((labels.volume.clone(), labels.table.clone())),
-            reference: Box::new((reference.labels.volume.clone(), reference.labels.table.clone())),
-        };
+        let key = labels.names_key();
+        let work =
+            if reference.matched_with.as_ref() != Some(&key) && labels.has_names() && reference.original.has_names() {
+                TaskWork::MatchReference(Box::new(Match {
+                    volume_id: id,
+                    reference: reference.original.clone(),
+                    table: labels.table.clone(),
+                    key,
+                    render: self.render.clone(),
+                }))
+            } else {
+                reference.matched_with = Some(key);
+                TaskWork::Compare {
+                    volume_id: id,
+                    prediction: Box::new((labels.volume.clone(), labels.table.clone())),
+                    reference: Box::new((reference.labels.volume.clone(), reference.labels.table.clone())),
+                }
+            };
         match self.tasks.start(work) {
             Ok(started) => reference.measuring = Some(started),
             Err(text) => self.session.notice(text, true),
@@ -303,6 +393,11 @@ impl App {
                 self.recent.add(&path);
                 self.session.recent = self.recent.paths().to_vec();
                 (file_name(&path), Some(path))
+            }
+            ImageSource::Series(series, folder) => {
+                self.recent.add(&folder);
+                self.session.recent = self.recent.paths().to_vec();
+                (series_name(&series, &folder), Some(folder))
             }
         };
         for note in loaded.notes {
@@ -359,85 +454,7 @@ impl App {
         }
     }
 
-    /// The folder of the next run; if one is in it already, going on with that is what one wants.
-    fn continue_run(&mut self, folder: PathBuf) {
-        let setup = &mut self.session.training.setup;
-        if let Some(config) = voco_engine::run_config(&folder) {
-            setup.config = config;
-            setup.resume = true;
-        }
-        setup.out = Some(folder);
-        self.session.runs.is_open = false;
-    }
-
-    /// Lists the folder on a task first, as it may lie on a slow network.
-    fn start_training(&mut self, setup: TrainingSetup) {
-        match &setup.source {
-            TrainingSource::OpenVolumes => {
-                let open = self.session.volumes.iter();
-                let item = |v: &OpenVolume| DataItem::Open { name: v.name.clone(), volume: v.volume.clone() };
-                let (data, volumes) = open.map(|v| (item(v), TrainedVolume::Open(v.id))).unzip();
-                self.start_training_on(setup, data, volumes);
-            }
-            TrainingSource::Folder(_) => {
-                self.start_task(TaskWork::ListTrainingFolder(Box::new(setup)));
-            }
-        }
-    }
-
-    fn start_training_on(&mut self, setup: TrainingSetup, data: Vec<DataItem>, volumes: Vec<TrainedVolume>) {
-        if data.is_empty() {
-            return self.session.notice("There are no volumes in that folder (.nii, .nii.gz or .hdr).", true);
-        }
-        let Some(out) = setup.out.clone().or_else(super::runs::new_run_folder) else {
-            return self.session.notice("Choose a folder for the run first.", true);
-        };
-        let (config, resume) = (setup.config.clone(), setup.resume);
-        let (init, cache) = (setup.init.clone(), crate::folders::sample_cache(&out));
-        let spec = JobSpec::Pretrain { config: Box::new(config), data, out: out.clone(), resume, init, cache };
-        match self.engine.start_job(spec) {
-            Ok((id, cancel)) => {
-                self.training_cancel = Some(cancel);
-                let mut job = TrainingJob::new(id, setup.config, out, volumes);
-                if let Some(before) = self.session.training.job.take().filter(|b| resume && b.out == job.out) {
-                    // The same run goes on: its curves up to the checkpoint stay.
-                    let saved_at = before.saved_at.unwrap_or(0);
-                    job.steps = before.steps;
-                    job.steps.retain(|s| s.step <= saved_at);
-                    job.validations = before.validations;
-                    job.validations.retain(|v| v.step <= saved_at);
-                }
-                self.session.training.job = Some(job);
-                self.settings.show_grid = true;
-                self.settings.show_predictions = true;
-            }
-            Err(text) => self.session.notice(text, true),
-        }
-    }
-
-    fn tell_job(&mut self, command: fn(voco_engine_api::JobId) -> EngineCommand) {
-        let Some(job) = self.session.training.job.as_ref().filter(|j| j.is_running()) else { return };
-        if let Err(text) = self.engine.send(command(job.id)) {
-            self.session.notice(text, true);
-        }
-    }
-
-    fn show_training_volume(&mut self, index: usize) {
-        let job = self.session.training.job.as_ref();
-        match job.and_then(|j| j.volumes.get(index)).cloned() {
-            Some(TrainedVolume::Open(id)) => self.show(id),
-            Some(TrainedVolume::File(path)) => {
-                let open = self.session.volumes.iter().find(|v| v.path.as_ref() == Some(&path)).map(|v| v.id);
-                match open {
-                    Some(id) => self.show(id),
-                    None => self.open_image(ImageSource::File(path), None),
-                }
-            }
-            None => {}
-        }
-    }
-
-    fn show(&mut self, id: VolumeId) {
+    pub(super) fn show(&mut self, id: VolumeId) {
         self.session.active = Some(id);
         if let Some(volume) = self.session.active() {
             self.settings.reset_for(volume);
@@ -445,15 +462,37 @@ impl App {
     }
 }
 
+/// Folders and DICOM files by their ending, one for each folder, and what remains.
+fn series_among(paths: Vec<PathBuf>) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let is_slice =
+        |path: &Path| path.extension().is_some_and(|e| e.eq_ignore_ascii_case("dcm") || e.eq_ignore_ascii_case("ima"));
+    let (series, rest): (Vec<_>, Vec<_>) = paths.into_iter().partition(|p| voco_io::is_dicom_folder(p) || is_slice(p));
+    let mut kept: Vec<PathBuf> = Vec::new();
+    for path in series {
+        let is_beside = |k: &PathBuf| is_slice(k) && is_slice(&path) && k.parent() == path.parent();
+        if let Some(n) = kept.iter().position(is_beside) {
+            // Several slices of one folder: all that it holds.
+            kept[n] = path.parent().map_or(path.clone(), Path::to_owned);
+        } else if !kept.iter().any(|k| Some(k.as_path()) == path.parent()) {
+            kept.push(path);
+        }
+    }
+    (kept, rest)
+}
+
+fn series_name(series: &voco_io::Series, folder: &Path) -> String {
+    if series.description.is_empty() { file_name(folder) } else { series.description.clone() }
+}
+
 fn is_weights(path: &Path) -> bool {
     let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
     ending.is_some_and(|e| ["safetensors", "pt", "pth", "bpk"].contains(&e.as_str()))
 }
 
-fn is_whole_body(recipe: voco_volume::Recipe) -> bool {
-    recipe.crop_style() == voco_volume::CropStyle::WholeBody
-}
-
 fn file_name(path: &Path) -> String {
     path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
+}
+
+fn is_whole_body(recipe: voco_volume::Recipe) -> bool {
+    recipe.crop_style() == voco_volume::CropStyle::WholeBody
 }

@@ -1,10 +1,10 @@
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use serde_json::Value;
-use voco_ui::{RunCurves, RunSummary};
+use voco_ui::{RunCurves, RunKind, RunSummary};
 
 /// Points of a curve that are kept; a plot is not much wider.
 const MAX_POINTS: usize = 2000;
@@ -47,6 +47,15 @@ fn summary(folder: &Path) -> Option<RunSummary> {
         note: fs::read_to_string(folder.join("note.txt")).unwrap_or_default(),
         ..RunSummary::default()
     };
+    run.kind = match (config.get("task"), config.get("labelled")) {
+        (Some(_), _) => RunKind::Finetune,
+        (None, Some(_)) => RunKind::Omni,
+        (None, None) => RunKind::Pretrain,
+    };
+    let checkpoints = fs::read_dir(folder.join("checkpoints")).into_iter().flatten().flatten();
+    run.has_checkpoint =
+        checkpoints.filter_map(|entry| entry.file_name().into_string().ok()).any(|n| n.starts_with("step-"));
+    run.has_best = folder.join("best.json").is_file();
     flatten(&config, "", &mut run.settings);
     for line in last_lines(&log) {
         let numbers = numbers(&line);
@@ -92,7 +101,7 @@ fn last_lines(log: &Path) -> Vec<Value> {
 }
 
 fn is_validation(line: &Value) -> bool {
-    line.get("split").and_then(Value::as_str) == Some("validation")
+    line.get("split").and_then(Value::as_str) == Some("validation") || line.get("mean_dice").is_some()
 }
 
 /// Every number of a log line but the step, nested ones as "dice liver".
@@ -168,14 +177,7 @@ impl Thinned {
 
 /// Keeps a note beside the run.
 pub(super) fn save_note(folder: &Path, note: &str) -> Result<(), String> {
-    let save = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(note.as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(folder.join("note.txt"))?;
-        Ok(())
-    };
-    save()
+    crate::folders::write_whole(&folder.join("note.txt"), note.as_bytes())
         .map_err(|e| format!("The note cannot be saved ({}); free disk space or check the folder's rights.", e.kind()))
 }
 

@@ -7,11 +7,11 @@ use voco_engine_api::CancelFlag;
 use voco_io::{Control, LabelNames, OpenError, Opened};
 use voco_render::{LabelTexture, PreparedVolume, RenderContext, UploadLimits, VolumeTexture};
 use voco_ui::{
-    CardOf, ComparisonReport, FinetuneSetup, OpenLabels, PreflightReport, RunCurves, RunSummary, TrainingSetup,
-    TrainingSource, VolumeId,
+    CardOf, ComparisonReport, OpenLabels, PreflightReport, RunCurves, RunSummary, TrainingSetup, TrainingSource,
+    VolumeId,
 };
 use voco_volume::position::{Crop, PositionGrid};
-use voco_volume::{Geometry, LabelTable, Recipe, Rescale, Stats, Volume, Voxels, preprocess};
+use voco_volume::{Geometry, Grid, Interpolation, LabelTable, Recipe, Rescale, Stats, Volume, Voxels, preprocess};
 
 /// Most tasks at a time; more wait for a thread to be free.
 const MAX_THREADS: usize = 2;
@@ -29,6 +29,8 @@ pub(super) struct Tasks {
 #[derive(Debug, Clone)]
 pub(super) enum ImageSource {
     File(PathBuf),
+    /// A DICOM series, and what was opened to find it.
+    Series(Box<voco_io::Series>, PathBuf),
     Sample,
 }
 
@@ -45,10 +47,13 @@ pub(super) enum LabelRole {
 pub(super) enum TaskWork {
     Image { source: ImageSource, render: RenderContext, labels: Option<ImageSource> },
     Labels { path: PathBuf, image: Geometry, volume_id: VolumeId, role: LabelRole, render: RenderContext },
+    FindSeries(PathBuf),
+    ResampleLabels { volume_id: VolumeId, labels: Box<OpenLabels>, image: Geometry, render: RenderContext },
     Compare { volume_id: VolumeId, prediction: Box<(Volume, LabelTable)>, reference: Box<(Volume, LabelTable)> },
+    MatchReference(Box<super::reference::Match>),
     PositionFrame { volume_id: VolumeId, volume: Volume, recipe: Recipe, seed: u64 },
     ListTrainingFolder(Box<TrainingSetup>),
-    Preflight { setup: Box<FinetuneSetup>, names: LabelNames },
+    Preflight(Box<super::preflight::Look>),
     ReadCard(PathBuf),
     KeepPrediction { volume_id: VolumeId, geometry: Geometry, texture: Arc<LabelTexture>, labels: Vec<u16> },
     ListRuns(PathBuf),
@@ -57,6 +62,7 @@ pub(super) enum TaskWork {
     LoadMeasurements { volume_id: VolumeId, volume: Volume },
     WritePicture { path: PathBuf, picture: Box<image::RgbaImage> },
     WriteText { path: PathBuf, text: String, what: String },
+    SaveLabels(Box<super::save::SaveLabels>),
 }
 
 /// What came of a task.
@@ -70,6 +76,15 @@ pub(super) enum TaskOutcome {
         role: LabelRole,
         labels: Box<OpenLabels>,
         note: Option<String>,
+    },
+    Series(Box<super::series::FoundSeries>),
+    /// What looked like a slice holds labels.
+    LabelFile(PathBuf),
+    /// The reference under the label map's ids and how many classes that leaves out; none if it may stay as it is.
+    Matched {
+        volume_id: VolumeId,
+        key: String,
+        matched: Option<Box<(OpenLabels, usize)>>,
     },
     Compared {
         volume_id: VolumeId,
@@ -89,6 +104,10 @@ pub(super) enum TaskOutcome {
         volume_id: VolumeId,
         texture: Arc<LabelTexture>,
         volume: Box<Volume>,
+    },
+    LabelsSaved {
+        volume_id: VolumeId,
+        name: String,
     },
     Runs(Vec<RunSummary>),
     RunCurves {
@@ -188,12 +207,11 @@ fn run(work: TaskWork, cancel: &CancelFlag, report: &dyn Fn(f32)) -> TaskOutcome
             Err(Some(text)) => TaskOutcome::Failed(text),
         },
         TaskWork::Labels { path, image, volume_id, role, render } => {
-            match open_source(&ImageSource::File(path.clone()), false, control) {
+            match voco_io::open_labels(&path, &image, control) {
                 Ok(opened) => {
                     let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-                    let same = opened.volume.geometry().is_same_grid(&image, 0.5);
-                    let note = (!same).then(|| grid_note(&name, opened.volume.geometry(), &image));
-                    match to_labels(&ImageSource::File(path), name, opened.volume, &render) {
+                    let note = grid_note(&name, opened.volume.geometry(), &image);
+                    match to_labels(&ImageSource::File(path), name, &opened, &render) {
                         Ok(labels) => TaskOutcome::Labels { volume_id, role, labels: Box::new(labels), note },
                         Err(text) => TaskOutcome::Failed(text),
                     }
@@ -201,6 +219,13 @@ fn run(work: TaskWork, cancel: &CancelFlag, report: &dyn Fn(f32)) -> TaskOutcome
                 Err(e) => said(&e).map_or(TaskOutcome::Cancelled, TaskOutcome::Failed),
             }
         }
+        TaskWork::FindSeries(path) => super::series::find(&path, control),
+        TaskWork::ResampleLabels { volume_id, labels, image, render } => match resampled(*labels, &image, &render) {
+            Ok(labels) => {
+                TaskOutcome::Labels { volume_id, role: LabelRole::Shown, labels: Box::new(labels), note: None }
+            }
+            Err(text) => TaskOutcome::Failed(text),
+        },
         TaskWork::Compare { volume_id, prediction, reference } => {
             match super::compare::compare(&prediction, &reference, &is_cancelled) {
                 Ok(report) => TaskOutcome::Compared { volume_id, report: Arc::new(report) },
@@ -208,6 +233,12 @@ fn run(work: TaskWork, cancel: &CancelFlag, report: &dyn Fn(f32)) -> TaskOutcome
                 Err(text) => TaskOutcome::Failed(text),
             }
         }
+        TaskWork::MatchReference(wanted) => match super::reference::matched(&wanted) {
+            Ok(matched) => {
+                TaskOutcome::Matched { volume_id: wanted.volume_id, key: wanted.key, matched: matched.map(Box::new) }
+            }
+            Err(text) => TaskOutcome::Failed(text),
+        },
         TaskWork::ListTrainingFolder(setup) => {
             let TrainingSource::Folder(folder) = &setup.source else { return TaskOutcome::Cancelled };
             match voco_io::list_images(folder) {
@@ -215,7 +246,7 @@ fn run(work: TaskWork, cancel: &CancelFlag, report: &dyn Fn(f32)) -> TaskOutcome
                 Err(e) => TaskOutcome::Failed(format!("The folder cannot be read ({}); choose another.", e.kind())),
             }
         }
-        TaskWork::Preflight { setup, names } => match super::preflight::look(&setup, &names, &is_cancelled, report) {
+        TaskWork::Preflight(look) => match super::preflight::look(&look, &is_cancelled, report) {
             Ok(found) => TaskOutcome::Preflight(Box::new(found)),
             Err(_) if is_cancelled() => TaskOutcome::Cancelled,
             Err(text) => TaskOutcome::Failed(text),
@@ -242,6 +273,11 @@ fn run(work: TaskWork, cancel: &CancelFlag, report: &dyn Fn(f32)) -> TaskOutcome
         TaskWork::LoadMeasurements { volume_id, volume } => super::kept::load_measurements(volume_id, &volume),
         TaskWork::WritePicture { path, picture } => super::kept::write_picture(&path, &picture),
         TaskWork::WriteText { path, text, what } => super::kept::write_text(&path, &text, &what),
+        TaskWork::SaveLabels(save) => match super::save::save(&save, control) {
+            Ok(name) => TaskOutcome::LabelsSaved { volume_id: save.volume_id, name },
+            Err(_) if is_cancelled() => TaskOutcome::Cancelled,
+            Err(text) => TaskOutcome::Failed(text),
+        },
         TaskWork::PositionFrame { volume_id, volume, recipe, seed } => {
             position_frame(volume_id, &volume, recipe, seed, cancel)
         }
@@ -256,6 +292,7 @@ fn said(error: &OpenError) -> Option<String> {
 fn open_source(source: &ImageSource, is_label: bool, control: Control<'_>) -> Result<Opened, OpenError> {
     match source {
         ImageSource::File(path) => voco_io::open(path, control),
+        ImageSource::Series(series, _) => voco_io::open_series(series, control),
         ImageSource::Sample if is_label => voco_io::open_bytes("sample labels", crate::sample::LABELS),
         ImageSource::Sample => voco_io::open_bytes("sample", crate::sample::IMAGE),
     }
@@ -275,13 +312,17 @@ fn image(
     if let Some(source) = labels {
         let name = match &source {
             ImageSource::Sample => "Sample labels".to_owned(),
-            ImageSource::File(path) => path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned()),
+            ImageSource::File(path) | ImageSource::Series(_, path) => {
+                path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
+            }
         };
-        let opened_labels = open_source(&source, true, control).map_err(|e| said(&e))?;
-        if !opened_labels.volume.geometry().is_same_grid(opened.volume.geometry(), 0.5) {
-            notes.push(grid_note(&name, opened_labels.volume.geometry(), opened.volume.geometry()));
-        }
-        match to_labels(&source, name, opened_labels.volume, render) {
+        let opened_labels = match &source {
+            ImageSource::File(path) => voco_io::open_labels(path, opened.volume.geometry(), control),
+            other => open_source(other, true, control),
+        };
+        let opened_labels = opened_labels.map_err(|e| said(&e))?;
+        notes.extend(grid_note(&name, opened_labels.volume.geometry(), opened.volume.geometry()));
+        match to_labels(&source, name, &opened_labels, render) {
             Ok(labels) => open_labels = Some(labels),
             Err(text) => notes.push(text),
         }
@@ -290,27 +331,41 @@ fn image(
 }
 
 /// Names come from a file beside the map. Without one, labels have numbers until the user says whose they are.
-fn to_labels(source: &ImageSource, name: String, volume: Volume, render: &RenderContext) -> Result<OpenLabels, String> {
+fn to_labels(
+    source: &ImageSource,
+    name: String,
+    opened: &Opened,
+    render: &RenderContext,
+) -> Result<OpenLabels, String> {
+    let volume = opened.volume.clone();
     let (names, names_from) = match source {
         ImageSource::Sample => (crate::label_presets::of_sample(), "TotalSegmentator CT"),
-        ImageSource::File(path) => match voco_io::label_names_beside(path) {
+        ImageSource::File(path) | ImageSource::Series(_, path) => match voco_io::label_names_beside(path) {
             Some(names) => (names, "file beside it"),
-            None => (LabelNames::new(), "numbers only"),
+            None => (LabelNames::new(), voco_ui::NUMBERS_ONLY),
         },
     };
-    let table = voco_io::label_table(&volume, &names).map_err(|e| format!("{name}: {e}"))?;
+    let mut table = voco_io::label_table(&volume, &names).map_err(|e| format!("{name}: {e}"))?;
+    let names_from = if opened.name_labels(&mut table) { "the file itself" } else { names_from };
     let texture = LabelTexture::upload(render, &volume, &table).map_err(|e| format!("{name}: {e}"))?;
     Ok(OpenLabels { name, volume, table, names_from: names_from.into(), texture: Arc::new(texture) })
 }
 
 /// By how much a label map's grid differs from its image's.
-fn grid_note(name: &str, labels: &Geometry, image: &Geometry) -> String {
-    let shift = labels.center_mm().distance(image.center_mm());
-    let [a, b, c] = labels.dims();
-    let [x, y, z] = image.dims();
-    format!(
-        "{name}: its grid ({a}×{b}×{c}) is not the image's ({x}×{y}×{z}), centres {shift:.1} mm apart; it is shown at its own place."
-    )
+fn grid_note(name: &str, labels: &Geometry, image: &Geometry) -> Option<String> {
+    let what = labels.mismatch(image, 0.5)?;
+    Some(format!("{name}: it lies on another grid: {what}; it is shown at its own place."))
+}
+
+/// Labels brought onto the grid of their image: each voxel takes the nearest one.
+fn resampled(labels: OpenLabels, image: &Geometry, render: &RenderContext) -> Result<OpenLabels, String> {
+    let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", labels.name);
+    let grid = Grid::from_volume(&labels.volume);
+    let grid = grid.onto(image, Interpolation::Nearest, 0.0).map_err(|e| failed(&e))?;
+    let volume = labels.volume.like_this(&grid).map_err(|e| failed(&e))?;
+    let texture = LabelTexture::upload(render, &volume, &labels.table).map_err(|e| failed(&e))?;
+    let texture = Arc::new(texture);
+    Ok(OpenLabels { volume, texture, ..labels })
 }
 
 fn position_frame(volume_id: VolumeId, volume: &Volume, recipe: Recipe, seed: u64, cancel: &CancelFlag) -> TaskOutcome {

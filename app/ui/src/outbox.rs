@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use voco_volume::Recipe;
 
-use crate::{FinetuneSetup, TrainingSetup, VolumeId};
+use crate::{FinetuneSetup, PreflightAsked, TrainingSetup, VolumeId};
 
 /// What the user asks for that a panel cannot do itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,12 +13,24 @@ pub enum Request {
     OpenLabelsDialog,
     /// Ask for a label map to compare that of the active volume with.
     OpenReferenceDialog,
+    /// Compare the label map of a volume with the one before its last edit.
+    CompareWithBefore(VolumeId),
+    /// Ask where to save the label map of a volume, then save it.
+    SaveLabelsDialog(VolumeId),
     /// Close it.
     CloseReference(VolumeId),
     /// Measure the agreement of label map and reference.
     Compare(VolumeId),
-    /// Open these files.
+    /// Ask for a folder of DICOM images, then open it.
+    OpenFolderDialog,
+    /// Open these files and folders.
     Open(Vec<PathBuf>),
+    /// Open these of the series shown to choose from.
+    OpenSeries(Vec<usize>),
+    /// Open none of them.
+    CloseSeriesChoice,
+    /// Bring the labels of a volume onto its grid.
+    ResampleLabels(VolumeId),
     /// Open the sample that comes with the program.
     OpenSample,
     /// Stop opening.
@@ -38,6 +50,12 @@ pub enum Request {
     TrainingFolderDialog,
     /// Ask for the folder of the run.
     RunFolderDialog,
+    /// Ask for the folder of labelled volumes of a pre-training.
+    LabelledFolderDialog,
+    /// Ask for a list of them.
+    LabelledListDialog,
+    /// Ask for the weights that a pre-training begins with.
+    TrainingInitDialog,
     /// Ask for the folder of volumes to fine-tune on.
     FinetuneFolderDialog,
     /// Ask for a list of volumes to fine-tune on.
@@ -46,8 +64,8 @@ pub enum Request {
     FinetuneInitDialog,
     /// Ask for the folder of the fine-tuning run.
     FinetuneRunDialog,
-    /// Look at the data of a fine-tuning, without starting it.
-    Preflight(Box<FinetuneSetup>),
+    /// Look at the data of a run, without starting it.
+    Preflight(PreflightAsked),
     /// Begin fine-tuning.
     StartFinetune(Box<FinetuneSetup>),
     /// Hold it.
@@ -97,6 +115,8 @@ pub enum Request {
     SaveTraining,
     /// The volume whose crops are being predicted: show it.
     ShowTrainingVolume(usize),
+    /// Show the window with the published models.
+    OpenModels,
     /// Look which published models are on this machine.
     ListModels,
     /// Fetch the published model of this name over the network.

@@ -99,6 +99,7 @@ impl Shell {
                 self.layout.show(ui, session, settings, &self.maps.mouse);
             }
         });
+        panels::series_window(ui, session, outbox);
         panels::models_window(ui, session, outbox);
         panels::runs_window(ui, session, outbox);
         self.sheet.show(ui, &self.maps.keys, settings);
@@ -118,6 +119,7 @@ impl Shell {
                     panels::measure_ui(ui, session, settings, outbox, &self.maps.keys);
                 });
                 section(ui, i18n::text("section-labels"), |ui| {
+                    panels::resample_ui(ui, session, outbox);
                     self.labels_changed |= panels::labels_ui(ui, session, settings);
                 });
                 if session.volumes.len() > 1 {
@@ -226,7 +228,11 @@ fn empty_ui(ui: &mut Ui, session: &Session, outbox: &mut Outbox) {
         ui.label(egui::RichText::new(i18n::text("empty-formats")).color(theme::ON_PICTURE_WEAK));
         ui.add_space(14.0);
         ui.visuals_mut().override_text_color = None;
-        for (text, request) in [("empty-open", Request::OpenDialog), ("empty-sample", Request::OpenSample)] {
+        for (text, request) in [
+            ("empty-open", Request::OpenDialog),
+            ("empty-folder", Request::OpenFolderDialog),
+            ("empty-sample", Request::OpenSample),
+        ] {
             if egui::Button::new(i18n::text(text)).min_size(egui::vec2(190.0, 28.0)).ui(ui).clicked() {
                 outbox.ask(request);
             }

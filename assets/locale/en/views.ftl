@@ -11,8 +11,9 @@ view-reduced = Shown reduced: { $shown } of { $full } (graphics memory)
 
 opening = Opening { $name }…
 empty-drop = Drop a CT or MR volume here
-empty-formats = NIfTI: .nii, .nii.gz, or .hdr with .img
+empty-formats = NIfTI, DICOM files and folders, NRRD, MetaImage, OME-Zarr
 empty-open = Open files…
+empty-folder = Open a DICOM folder…
 empty-sample = Open the sample CT
 drop-files = Drop to open { $count ->
     [one] { $count } file

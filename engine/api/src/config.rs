@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{DeviceChoice, EngineFailure, PretrainRecipe};
+use crate::{Compute, DeviceChoice, EngineFailure, PretrainRecipe};
 
 /// Everything that decides a pre-training run besides the data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +29,9 @@ pub struct PretrainConfig {
     pub seed: u64,
     /// Where to compute.
     pub device: DeviceChoice,
+    /// How to compute.
+    #[serde(default)]
+    pub compute: Compute,
     /// Steps between checkpoints.
     pub checkpoint_every: u64,
     /// Steps between checkpoints that are never removed.
@@ -82,6 +85,7 @@ impl PretrainConfig {
             row_dropout: if model == Model::UnetTiny { 0.0 } else { row_dropout },
             seed: 0,
             device: DeviceChoice::Auto,
+            compute: Compute::default(),
             checkpoint_every: if is_short { 100 } else { published.checkpoint_every },
             keep_every: (!is_short).then_some(200_000),
             accumulate: if is_small { 1 } else { published.accumulate },

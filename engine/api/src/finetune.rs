@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DeviceChoice, EngineFailure, Task};
+use crate::{Compute, DeviceChoice, EngineFailure, Task};
 
 /// Everything that decides a fine-tuning run besides the data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +36,9 @@ pub struct FinetuneConfig {
     pub seed: u64,
     /// Where to compute.
     pub device: DeviceChoice,
+    /// How to compute.
+    #[serde(default)]
+    pub compute: Compute,
     /// Steps between checkpoints.
     pub checkpoint_every: u64,
 }
@@ -97,6 +100,7 @@ impl FinetuneConfig {
             patience: None,
             seed: 0,
             device: DeviceChoice::Auto,
+            compute: Compute::default(),
             checkpoint_every: 100,
         }
     }

@@ -23,7 +23,7 @@ pub use cancel::CancelFlag;
 pub use card::{CardClass, ModelCard, PatchMerging};
 pub use command::{DataItem, EngineCommand, JobId, JobSpec};
 pub use config::{Model, PretrainConfig};
-pub use device::{DeviceChoice, DeviceInfo};
+pub use device::{Compute, DeviceChoice, DeviceInfo, Precision};
 pub use event::{EngineEvent, Outcome, Phase, PositionReport, RunEstimate, StepReport};
 pub use failure::EngineFailure;
 pub use finetune::{FinetuneConfig, FinetuneReport, HoldoutChoice, SegmentationModel, ValidationReport};
@@ -34,5 +34,5 @@ pub use recipe::{
 };
 pub use segment::{BlendChoice, ClassVolume, LabelPatch, SegmentConfig, SegmentItem, SegmentReport, WithoutCard};
 pub use slot::Slot;
-pub use task::{Modality, Task, TaskAugmentation, TaskClass, TaskTraining};
+pub use task::{DiceProtocol, Modality, Task, TaskAugmentation, TaskClass, TaskTraining, TaskValidation};
 pub use tasks::{built_in_tasks, task_file, task_named};

@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{EngineFailure, FinetuneConfig, PretrainRecipe, SegmentationModel, Task, read_toml};
+use crate::recipe::{file_named, read_checked};
+use crate::{EngineFailure, FinetuneConfig, PretrainRecipe, SegmentationModel, Task};
 
 /// A recipe that trains a whole network on labels: alone, with what a frozen snapshot of itself says of unlabelled volumes, or with
 /// the contrast of volumes besides. Read from a TOML file that people edit.
@@ -125,7 +126,7 @@ impl OmniRecipe {
 
     /// The file of a recipe that comes with the program.
     pub fn built_in_text(name: &str) -> Option<&'static str> {
-        BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+        file_named(&BUILT_IN, name)
     }
 
     /// A recipe that comes with the program.
@@ -139,11 +140,7 @@ impl OmniRecipe {
     /// # Errors
     /// One sentence: the file, the line, and what is wrong with it.
     pub fn from_toml(file: &str, text: &str) -> Result<Self, String> {
-        let recipe: Self = read_toml(file, text)?;
-        match recipe.problem() {
-            Some(problem) => Err(format!("{file}: {problem}")),
-            None => Ok(recipe),
-        }
+        read_checked(file, text, Self::problem)
     }
 
     /// The recipe as a file, without comments.

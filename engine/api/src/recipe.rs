@@ -149,7 +149,7 @@ impl PretrainRecipe {
 
     /// The file of a recipe that comes with the program.
     pub fn built_in_text(name: &str) -> Option<&'static str> {
-        BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+        file_named(&BUILT_IN, name)
     }
 
     /// A recipe that comes with the program.
@@ -171,11 +171,7 @@ impl PretrainRecipe {
     /// # Errors
     /// One sentence: the file, the line, and what is wrong with it.
     pub fn from_toml(file: &str, text: &str) -> Result<Self, String> {
-        let recipe: Self = read_toml(file, text)?;
-        match recipe.problem() {
-            Some(problem) => Err(format!("{file}: {problem}")),
-            None => Ok(recipe),
-        }
+        read_checked(file, text, Self::problem)
     }
 
     /// The recipe as a file, without comments.
@@ -245,6 +241,27 @@ impl PretrainRecipe {
             return Some("augment: chances must be from 0 to 1, shift from 0 to 10".into());
         }
         None
+    }
+}
+
+/// The file of that name among those that come with the program.
+pub(crate) fn file_named(files: &[(&str, &'static str)], name: &str) -> Option<&'static str> {
+    files.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+}
+
+/// Reads a TOML file of settings whose numbers have to go together.
+///
+/// # Errors
+/// One sentence: the file, the line or field, and what is wrong with it.
+pub(crate) fn read_checked<T: serde::de::DeserializeOwned>(
+    file: &str,
+    text: &str,
+    problem: impl Fn(&T) -> Option<String>,
+) -> Result<T, String> {
+    let settings: T = read_toml(file, text)?;
+    match problem(&settings) {
+        Some(problem) => Err(format!("{file}: {problem}")),
+        None => Ok(settings),
     }
 }
 

@@ -26,6 +26,37 @@ pub struct Task {
     pub classes: Vec<TaskClass>,
     /// Numbers of the training.
     pub training: TaskTraining,
+    /// How held-out persons are measured.
+    #[serde(default)]
+    pub validation: TaskValidation,
+}
+
+/// How a network is measured on held-out persons while it is trained.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TaskValidation {
+    /// Share of a window that the next one covers again, at least 0 and below 1.
+    pub overlap: f64,
+    /// Rules for the Dice.
+    pub protocol: DiceProtocol,
+}
+
+impl Default for TaskValidation {
+    /// As published.
+    fn default() -> Self {
+        Self { overlap: 0.5, protocol: DiceProtocol::Monai }
+    }
+}
+
+/// Whose rules say what the Dice of a class is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DiceProtocol {
+    /// A class that the reference lacks has none and counts in no mean.
+    #[default]
+    Monai,
+    /// 1 where both lack a class, 0 where one does; some organs on the slices of the reference only.
+    Flare,
 }
 
 /// What made a volume.
@@ -149,6 +180,8 @@ impl Task {
             || pairs.iter().any(|[_, size]| !(0.0..=1.0).contains(size))
         {
             Some("augment: chances and sizes must be from 0 to 1".into())
+        } else if !(0.0..0.95).contains(&self.validation.overlap) {
+            Some("validation: overlap must be at least 0 and below 0.95".into())
         } else {
             None
         }

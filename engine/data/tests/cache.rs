@@ -221,6 +221,24 @@ fn the_limit_holds_and_what_is_in_use_stays() {
     assert_same(&sample, &direct(&cases[1]), "in memory");
 }
 
+/// A full disk, or a folder that was taken away, is no fault of the case.
+#[test]
+fn a_cache_that_cannot_be_written_keeps_samples_in_memory_and_says_so() {
+    let root = tempfile::tempdir().expect("a folder");
+    let case = write_case(root.path(), 0);
+    let cache = SampleCache::open(&root.path().join("cache"), 1 << 30).expect("a cache");
+    let scratch = cache.folder().join("tmp");
+    std::fs::remove_dir_all(&scratch).expect("removable");
+    std::fs::write(&scratch, []).expect("writable");
+    let sample = get(&cache, &case);
+    assert!(!sample.is_on_disk(), "there is no place for it");
+    assert_same(&sample, &direct(&case), "in memory");
+    let report = cache.report();
+    assert!(report.unsaved == 1 && report.skipped.is_empty(), "{report:?}");
+    let problem = report.save_problem.expect("it says why");
+    assert!(!problem.contains(root.path().to_str().expect("readable")), "{problem}");
+}
+
 #[test]
 fn cases_that_cannot_be_used_are_listed_with_their_reason() {
     let root = tempfile::tempdir().expect("a folder");

@@ -29,24 +29,38 @@ pub enum Problem {
     #[error("the file cannot be read ({0}); check that it exists and that you may read it")]
     Io(#[from] std::io::Error),
     /// Not a format that we read.
-    #[error("this is not a NIfTI file ({0}); open a .nii, .nii.gz or .hdr/.img file")]
+    #[error("this is no image file that is read ({0}); open NIfTI, DICOM, NRRD or MetaImage")]
     NotNifti(&'static str),
+    /// Not DICOM, or not whole.
+    #[error("this is not a DICOM file that can be read ({0}); copy or export it again")]
+    NotDicom(&'static str),
+    /// Pixels are packed in a way that is not read.
+    #[error(
+        "its pixels are packed as {0} (transfer syntax), which is not read; export it uncompressed or as JPEG 2000"
+    )]
+    TransferSyntax(String),
+    /// A stream of pixels that does not fit its header.
+    #[error("its pixels cannot be decoded: {0}; copy or export the file again")]
+    Pixels(String),
+    /// What is special to one format: a sentence of its own.
+    #[error("{0}")]
+    Other(String),
     /// A header field that cannot be right.
     #[error("the header field {field} {what}; the file is damaged or was written wrongly, export it again")]
     Field {
-        /// Name in the NIfTI standard.
+        /// Name in the format's standard.
         field: &'static str,
         /// What is wrong with it.
         what: String,
     },
     /// The data type is not a scalar number.
     #[error(
-        "the data type {0} (header field datatype) is not supported; convert the file to a scalar integer or float type"
+        "the data type {0} (a field of the header) is not read; convert the file to a scalar integer or float type"
     )]
     DataType(String),
     /// More voxels claimed than bytes there.
     #[error(
-        "the header claims {claimed} of voxels (header field dim) but the file holds {present}; it is truncated or its header is wrong, copy or export it again"
+        "the header claims {claimed} of voxels but the file holds {present}; it is truncated or its header is wrong, copy or export it again"
     )]
     TooFewBytes {
         /// Size by the header.
@@ -61,7 +75,7 @@ pub enum Problem {
     #[error("{0} of memory are needed for its voxels and are not free; close other volumes or programs")]
     Memory(String),
     /// The second file of a pair is missing.
-    #[error("its voxel file {0} cannot be read ({1}); put the .img file beside the .hdr file")]
+    #[error("its voxel file {0} cannot be read ({1}); put it beside the header")]
     MissingPair(String, String),
     /// The geometry makes no sense.
     #[error(transparent)]

@@ -7,10 +7,13 @@ use crate::{LabelNames, image_stem};
 /// A list of names is a few kilobytes; what is larger is something else.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// Names of a label map's values, from a file beside it: `NAME.json` or `NAME_names.json`, else `labels.json` or `dataset.json` in its
+/// Names of a label map's values, from the file itself (`.seg.nrrd`) or from one beside it: `NAME.json` or `NAME_names.json`, else `labels.json` or `dataset.json` in its
 /// folder or the one above (as the Medical Segmentation Decathlon and nnU-Net have it). `None` if no file gives any: ids mean
 /// something else in each data set, so they are never guessed.
 pub fn label_names_beside(label_map: &Path) -> Option<LabelNames> {
+    if let Some(names) = crate::nrrd::label_names(label_map) {
+        return Some(names);
+    }
     let folder = label_map.parent().unwrap_or(Path::new("."));
     let stem = image_stem(label_map);
     let mut places: Vec<PathBuf> = vec![folder.join(format!("{stem}.json")), folder.join(format!("{stem}_names.json"))];

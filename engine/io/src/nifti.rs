@@ -1,30 +1,17 @@
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
-use voco_volume::{Geometry, Volume, Voxels};
+use voco_volume::{Geometry, Volume, VoxelType};
 
 use crate::error::human_bytes;
-use crate::header::{Header, LEN_2};
-use crate::{OpenError, Problem};
+use crate::header::{Header, LEN_1, LEN_2};
+use crate::raw::{from_stream, gzip_or_io, inflated_values};
+use crate::{Control, Format, Opened, Problem};
 
 /// Deflate cannot do better than about 1032 : 1, so a compressed file bounds what it can hold.
 const MAX_INFLATE: u128 = 1040;
-
-/// A volume from a file.
-#[derive(Debug, Clone)]
-pub struct Opened {
-    /// Its voxels and geometry; the first one, if the file holds several.
-    pub volume: Volume,
-    /// Volumes in the file (time points or components).
-    pub num_components: usize,
-    /// Format.
-    pub kind: NiftiKind,
-    /// What a user should know about the file, a sentence each.
-    pub warnings: Vec<String>,
-}
 
 /// Which NIfTI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,65 +34,51 @@ impl NiftiKind {
     }
 }
 
-/// How the caller follows and stops a read.
-#[derive(Clone, Copy)]
-pub struct Control<'a> {
-    /// Told the share done, 0…1, now and then.
-    pub progress: &'a dyn Fn(f32),
-    /// Asked now and then.
-    pub is_cancelled: &'a dyn Fn() -> bool,
+/// True for the beginning of a NIfTI file, or of any gzip file.
+pub(crate) fn is_nifti(head: &[u8]) -> bool {
+    let size = head.first_chunk::<4>().map_or(0, |&b| i32::from_le_bytes(b));
+    let known = [LEN_1 as i32, LEN_2 as i32];
+    head.starts_with(&[0x1f, 0x8b]) || known.contains(&size) || known.contains(&size.swap_bytes())
 }
 
-impl Control<'_> {
-    /// Neither follows nor stops.
-    pub const NONE: Control<'static> = Control { progress: &|_| {}, is_cancelled: &|| false };
-}
-
-/// Opens the (first) volume of a NIfTI file: .nii, .nii.gz, or either half of a .hdr/.img pair.
-///
-/// # Errors
-/// One sentence about the file.
-pub fn open(path: &Path, control: Control<'_>) -> Result<Opened, OpenError> {
+pub(crate) fn open_bytes(bytes: &[u8]) -> Result<Opened, Problem> {
     let mut first = None;
-    read_components(path, control, &mut |opened| {
+    let source = Source { reader: Box::new(bytes), num_bytes: bytes.len() as u64 };
+    read_from(source, [None; 2], 0, Control::NONE, &mut |opened| {
         first = Some(opened);
         false
     })?;
-    first.ok_or_else(|| OpenError::new(path, Problem::NotNifti("it holds no volume")))
+    first.ok_or(Problem::NotNifti("it holds no volume"))
 }
 
-/// Opens a NIfTI file that is already in memory, such as the embedded sample.
-///
-/// # Errors
-/// One sentence; `name` stands for the file.
-pub fn open_bytes(name: &str, bytes: &[u8]) -> Result<Opened, OpenError> {
-    let mut first = None;
-    let source = Source { reader: Box::new(bytes), num_bytes: bytes.len() as u64 };
-    read_from(source, None, Control::NONE, &mut |opened| {
-        first = Some(opened);
-        false
-    })
-    .and_then(|()| first.ok_or(Problem::NotNifti("it holds no volume")))
-    .map_err(|problem| OpenError::new(Path::new(name), problem))
+/// Grid of the (first) volume, from the header alone. That the voxels are there is not looked at.
+pub(crate) fn read_geometry(path: &Path) -> Result<Geometry, Problem> {
+    let (header_path, _) = pair_of(path);
+    let mut head = Vec::new();
+    let stream = Source::open(&header_path)?.inflated()?;
+    stream.reader.take(LEN_2 as u64).read_to_end(&mut head).map_err(gzip_or_io)?;
+    if head.is_empty() {
+        return Err(Problem::NotNifti("it is empty"));
+    }
+    let header = Header::parse(&head)?;
+    let (dims, _) = header.dims()?;
+    voxel_type(header.datatype)?;
+    Ok(Geometry::new(dims, header.world_from_voxel(dims, &mut Vec::new())?)?)
 }
 
-/// Reads the volumes of a file one after the other, until `each` returns false.
-///
-/// # Errors
-/// One sentence about the file.
-pub fn read_components(
+/// Reads the volumes from number `first` on, until `each` returns false.
+pub(crate) fn read(
     path: &Path,
+    first: usize,
     control: Control<'_>,
     each: &mut dyn FnMut(Opened) -> bool,
-) -> Result<(), OpenError> {
+) -> Result<(), Problem> {
     let (header_path, voxel_path) = pair_of(path);
-    Source::open(&header_path)
-        .and_then(|source| read_from(source, Some(&voxel_path), control, each))
-        .map_err(|problem| OpenError::new(path, problem))
+    read_from(Source::open(&header_path)?, [Some(&header_path), Some(&voxel_path)], first, control, each)
 }
 
 /// The files that an image is read from: two for a .hdr/.img pair, else one.
-pub fn files_of(path: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(path: &Path) -> Vec<PathBuf> {
     let (header, voxels) = pair_of(path);
     if header == voxels { vec![header] } else { vec![header, voxels] }
 }
@@ -158,7 +131,8 @@ impl<'a> Source<'a> {
 
 fn read_from(
     source: Source<'_>,
-    voxel_path: Option<&Path>,
+    paths: [Option<&Path>; 2],
+    first: usize,
     control: Control<'_>,
     each: &mut dyn FnMut(Opened) -> bool,
 ) -> Result<(), Problem> {
@@ -173,7 +147,7 @@ fn read_from(
     let mut position = head.len() as u64;
     let offset = header.voxel_offset()?;
     if header.is_pair {
-        let Some(path) = voxel_path else {
+        let Some(path) = paths[1] else {
             return Err(Problem::MissingPair("(.img)".into(), "only the header was given".into()));
         };
         let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
@@ -189,8 +163,9 @@ fn read_from(
         stream.reader = Box::new(std::io::Cursor::new(rest).chain(stream.reader));
         position = offset;
     }
-    let decoder = Decoder::of(header.datatype)?;
-    let bytes_per_volume = dims.iter().map(|&d| d as u128).product::<u128>() * decoder.num_bytes as u128;
+    let voxel_type = voxel_type(header.datatype)?;
+    let num_bytes = voxel_type.num_bytes() as u128;
+    let bytes_per_volume = dims.iter().map(|&d| d as u128).product::<u128>() * num_bytes;
     let claimed = bytes_per_volume * num_components as u128;
     let present = stream.most_bytes.saturating_sub(u128::from(offset));
     if claimed > present {
@@ -200,16 +175,35 @@ fn read_from(
     let affine = header.world_from_voxel(dims, &mut warnings)?;
     let geometry = Geometry::new(dims, affine)?;
     if num_components > 1 {
-        warnings.push(format!("The file holds {num_components} volumes; the first is shown."));
+        warnings.push(format!("The file holds {num_components} volumes; one is shown at a time."));
     }
-    std::io::copy(&mut stream.reader.by_ref().take(offset - position), &mut std::io::sink()).map_err(gzip_or_io)?;
-    let kind = NiftiKind { version: header.version, is_pair: header.is_pair };
-    for n in 0..num_components {
-        let share = |done: f32| (control.progress)((n as f32 + done) / num_components as f32);
-        let part = Control { progress: &share, is_cancelled: control.is_cancelled };
-        let voxels = (decoder.read)(&mut stream.reader, geometry.num_voxels(), header.is_big_endian, part)?;
+    let kind = Format::Nifti(NiftiKind { version: header.version, is_pair: header.is_pair });
+    let opened = |voxels, component| -> Result<Opened, Problem> {
         let volume = Volume::new(geometry, voxels, header.rescale())?;
-        if !each(Opened { volume, num_components, kind, warnings: warnings.clone() }) {
+        let warnings = warnings.clone();
+        Ok(Opened { volume, num_components, component, kind, warnings, segments: Vec::new() })
+    };
+    let begin = usize::try_from(offset).unwrap_or(usize::MAX);
+    let (count, all) = (geometry.num_voxels(), claimed + u128::from(offset));
+    if num_components == 1
+        && first == 0
+        && let Some(path) = paths[usize::from(header.is_pair)].filter(|_| stream.is_gzip)
+        && let Some(voxels) =
+            inflated_values(&std::fs::read(path)?, all, begin, voxel_type, count, header.is_big_endian)
+        && !(control.is_cancelled)()
+    {
+        (control.progress)(1.0);
+        each(opened(voxels, 0)?);
+        return Ok(());
+    }
+    let skipped = u128::from(offset - position) + bytes_per_volume * first.min(num_components) as u128;
+    let skipped = u64::try_from(skipped).unwrap_or(u64::MAX);
+    std::io::copy(&mut stream.reader.by_ref().take(skipped), &mut std::io::sink()).map_err(gzip_or_io)?;
+    for n in first..num_components {
+        let share = |done: f32| (control.progress)(((n - first) as f32 + done) / (num_components - first) as f32);
+        let part = Control { progress: &share, is_cancelled: control.is_cancelled };
+        let voxels = from_stream(&mut stream.reader, voxel_type, geometry.num_voxels(), header.is_big_endian, part)?;
+        if !each(opened(voxels, n)?) {
             break;
         }
     }
@@ -235,40 +229,20 @@ fn pair_of(path: &Path) -> (PathBuf, PathBuf) {
     (path.to_owned(), path.to_owned())
 }
 
-struct Decoder {
-    num_bytes: usize,
-    read: fn(&mut dyn Read, usize, bool, Control<'_>) -> Result<Voxels, Problem>,
-}
-
-impl Decoder {
-    fn of(datatype: i16) -> Result<Self, Problem> {
-        macro_rules! scalar {
-            ($ty:ty, $variant:ident) => {
-                Self {
-                    num_bytes: size_of::<$ty>(),
-                    read: |reader, count, is_big_endian, control| {
-                        read_values(reader, count, control, |chunk| {
-                            if is_big_endian { <$ty>::from_be_bytes(chunk) } else { <$ty>::from_le_bytes(chunk) }
-                        })
-                        .map(|v| Voxels::$variant(Arc::from(v)))
-                    },
-                }
-            };
-        }
-        Ok(match datatype {
-            2 => scalar!(u8, U8),
-            4 => scalar!(i16, I16),
-            8 => scalar!(i32, I32),
-            16 => scalar!(f32, F32),
-            64 => scalar!(f64, F64),
-            256 => scalar!(i8, I8),
-            512 => scalar!(u16, U16),
-            768 => scalar!(u32, U32),
-            1024 => scalar!(i64, I64),
-            1280 => scalar!(u64, U64),
-            other => return Err(Problem::DataType(type_name(other))),
-        })
-    }
+fn voxel_type(datatype: i16) -> Result<VoxelType, Problem> {
+    Ok(match datatype {
+        2 => VoxelType::U8,
+        4 => VoxelType::I16,
+        8 => VoxelType::I32,
+        16 => VoxelType::F32,
+        64 => VoxelType::F64,
+        256 => VoxelType::I8,
+        512 => VoxelType::U16,
+        768 => VoxelType::U32,
+        1024 => VoxelType::I64,
+        1280 => VoxelType::U64,
+        other => return Err(Problem::DataType(type_name(other))),
+    })
 }
 
 fn type_name(datatype: i16) -> String {
@@ -283,42 +257,4 @@ fn type_name(datatype: i16) -> String {
         _ => return format!("number {datatype}"),
     };
     name.into()
-}
-
-/// Reads `count` values in pieces, so that a stream that ends early never costs the memory its header claims.
-fn read_values<T, const N: usize>(
-    reader: &mut dyn Read,
-    count: usize,
-    control: Control<'_>,
-    convert: impl Fn([u8; N]) -> T,
-) -> Result<Vec<T>, Problem> {
-    const PIECE: usize = 1 << 20;
-    let mut values: Vec<T> = Vec::new();
-    let mut buffer = vec![0_u8; PIECE.min(count.max(1)) * N];
-    while values.len() < count {
-        if (control.is_cancelled)() {
-            return Err(Problem::Cancelled);
-        }
-        let now = PIECE.min(count - values.len());
-        let bytes = &mut buffer[..now * N];
-        reader.read_exact(bytes).map_err(gzip_or_io)?;
-        // The first piece has been delivered, so the claim is plausible: take the rest at once rather than by doubling.
-        let rest = count - values.len();
-        if values.try_reserve_exact(if values.is_empty() { now } else { rest }).is_err() {
-            return Err(Problem::Memory(human_bytes(count as u128 * N as u128)));
-        }
-        let (chunks, _) = bytes.as_chunks::<N>();
-        values.extend(chunks.iter().map(|&c| convert(c)));
-        (control.progress)(values.len() as f32 / count as f32);
-    }
-    Ok(values)
-}
-
-fn gzip_or_io(error: std::io::Error) -> Problem {
-    use std::io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
-    match error.kind() {
-        UnexpectedEof => Problem::Gzip("the end of the data is missing".into()),
-        InvalidData | InvalidInput | Other => Problem::Gzip(error.to_string()),
-        _ => Problem::Io(error),
-    }
 }

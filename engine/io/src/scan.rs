@@ -11,7 +11,7 @@ pub type LabelNames = BTreeMap<u16, String>;
 /// True for the names of files that this crate opens.
 pub fn is_image_name(path: &Path) -> bool {
     let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().to_lowercase());
-    [".nii", ".nii.gz", ".hdr", ".hdr.gz"].iter().any(|end| name.ends_with(end))
+    [".nii", ".nii.gz", ".hdr", ".hdr.gz", ".nrrd", ".nhdr", ".mha", ".mhd"].iter().any(|end| name.ends_with(end))
 }
 
 /// The images under a folder (two levels deep), sorted by name; label maps (`NAME_label…`, `…_seg…`) are left out.
@@ -42,9 +42,11 @@ pub fn list_images(folder: &Path) -> Result<Vec<PathBuf>, std::io::Error> {
 /// True for the usual names of label maps (`NAME_label.nii.gz`, `NAME_seg.nii`, `segmentation.nii.gz` …).
 pub fn is_label_name(path: &Path) -> bool {
     let stem = image_stem(path).to_lowercase();
-    LABEL_WORDS
-        .iter()
-        .any(|word| stem == *word || stem.ends_with(&format!("_{word}")) || stem.ends_with(&format!("-{word}")))
+    let is_segmentation = path.file_name().is_some_and(|n| n.to_string_lossy().to_lowercase().ends_with(".seg.nrrd"));
+    is_segmentation
+        || LABEL_WORDS
+            .iter()
+            .any(|word| stem == *word || stem.ends_with(&format!("_{word}")) || stem.ends_with(&format!("-{word}")))
 }
 
 /// The image's name that a label map's name is made from: `case1` of `case1_label.nii.gz`.
@@ -56,11 +58,28 @@ pub fn labelled_stem(path: &Path) -> String {
     stem.get(..kept).unwrap_or(&stem).trim_end_matches(['_', '-']).to_owned()
 }
 
+/// Endings of images, longer ones before those that they end in.
+const ENDINGS: [&str; 13] = [
+    ".nii.gz",
+    ".hdr.gz",
+    ".img.gz",
+    ".seg.nrrd",
+    ".ome.zarr",
+    ".nii",
+    ".hdr",
+    ".img",
+    ".nrrd",
+    ".nhdr",
+    ".mha",
+    ".mhd",
+    ".dcm",
+];
+
 /// The name without its endings.
 pub fn image_stem(path: &Path) -> String {
     let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     let lower = name.to_lowercase();
-    let ending = [".nii.gz", ".hdr.gz", ".img.gz", ".nii", ".hdr", ".img"].into_iter().find(|e| lower.ends_with(e));
+    let ending = ENDINGS.into_iter().find(|e| lower.ends_with(e));
     let kept = name.len() - ending.map_or(0, str::len);
     name.get(..kept).unwrap_or(&name).to_owned()
 }

@@ -7,15 +7,18 @@ use glam::{DMat3, DQuat, DVec3};
 use tempfile::NamedTempFile;
 use voco_volume::{Geometry, Grid, Rescale, Volume, VoxelType};
 
-use crate::Control;
 use crate::header::{LEN_1, LEN_2};
+use crate::{Control, Segment, write_nrrd};
+
+/// As fast as a disk; higher levels take several times longer for a few per cent.
+const LEVEL: Compression = Compression::new(3);
 
 /// Why a file could not be written: one sentence that names the file, not its folder.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SaveError {
     /// Not a name that tells the format.
-    #[error("{0}: the name does not say which format; end it in .nii or .nii.gz")]
+    #[error("{0}: the name does not say which format; end it in .nii, .nii.gz or .nrrd")]
     Name(String),
     /// The operating system's word.
     #[error("{name}: the file cannot be written ({error}); check that the folder exists, may be written and has space")]
@@ -35,28 +38,59 @@ pub enum SaveError {
         /// Labels given.
         given: usize,
     },
+    /// Nothing to write, or what does not go into one file.
+    #[error("{0}: the volumes differ in grid or type and cannot be written into one file; write them one by one")]
+    Mixed(String),
+    /// DICOM has no place for such a grid.
+    #[error(
+        "{0}: the rows and columns of this grid are not at right angles, which DICOM cannot express; resample the labels first"
+    )]
+    Grid(String),
+    /// No label to write.
+    #[error("{0}: there is no label to write; name at least one that occurs")]
+    Empty(String),
     /// Stopped by the user; the file is as it was before.
     #[error("saving was cancelled")]
     Cancelled,
 }
 
-/// Writes a volume as NIfTI (`.nii`, `.nii.gz`) in its own voxel type, with its slope and intercept.
+/// Writes a volume as NIfTI (`.nii`, `.nii.gz`) or NRRD (`.nrrd`) in its own voxel type.
 ///
-/// The file is there whole or not at all: it is written beside its place and renamed. Sform and qform both hold the affine (the
-/// qform only if the grid is free of shear, which it cannot express). NIfTI-2 is used where NIfTI-1 has too few digits.
+/// The file is there whole or not at all: it is written beside its place and renamed. In NIfTI, slope and intercept are kept, and
+/// sform and qform both hold the affine (the qform only if the grid is free of shear, which it cannot express); NIfTI-2 is used where
+/// NIfTI-1 has too few digits. NRRD has no slope: real values are written, in whole numbers where they are.
 ///
 /// # Errors
 /// One sentence about the file.
 pub fn save_volume(path: &Path, volume: &Volume, control: Control<'_>) -> Result<(), SaveError> {
-    let voxels = volume.voxels();
-    let image = Image {
-        geometry: volume.geometry(),
-        voxel_type: voxels.voxel_type(),
-        bytes: voxels.as_bytes(),
-        rescale: volume.rescale(),
-        is_label_map: false,
+    save_volumes(path, std::slice::from_ref(volume), control)
+}
+
+/// Writes volumes on one grid (a time series) into one file, otherwise as [`save_volume`].
+///
+/// # Errors
+/// One sentence about the file, also if grids or types differ.
+pub fn save_volumes(path: &Path, volumes: &[Volume], control: Control<'_>) -> Result<(), SaveError> {
+    let Some(first) = volumes.first() else { return Err(SaveError::Mixed(name_of(path))) };
+    let is_nrrd = write_nrrd::is_nrrd(path);
+    let plain: Vec<Volume>;
+    let volumes = if is_nrrd && first.rescale() != Rescale::IDENTITY {
+        plain = volumes.iter().map(write_nrrd::with_real_values).collect();
+        &plain
+    } else {
+        volumes
     };
-    image.save(path, control)
+    let first = &volumes[0];
+    let voxel_type = first.voxels().voxel_type();
+    let is_alike = |v: &Volume| {
+        v.geometry() == first.geometry() && v.voxels().voxel_type() == voxel_type && v.rescale() == first.rescale()
+    };
+    if !volumes.iter().all(is_alike) {
+        return Err(SaveError::Mixed(name_of(path)));
+    }
+    let parts: Vec<&[u8]> = volumes.iter().map(|v| v.voxels().as_bytes()).collect();
+    let (geometry, rescale) = (first.geometry(), first.rescale());
+    Image { geometry, voxel_type, parts, rescale, is_label_map: false, segments: &[] }.save(path, control)
 }
 
 /// Writes a grid as 32-bit floats, otherwise as [`save_volume`].
@@ -67,9 +101,10 @@ pub fn save_grid(path: &Path, grid: &Grid, control: Control<'_>) -> Result<(), S
     let image = Image {
         geometry: grid.geometry(),
         voxel_type: VoxelType::F32,
-        bytes: bytemuck::cast_slice(grid.data()),
+        parts: vec![bytemuck::cast_slice(grid.data())],
         rescale: Rescale::IDENTITY,
         is_label_map: false,
+        segments: &[],
     };
     image.save(path, control)
 }
@@ -79,76 +114,96 @@ pub fn save_grid(path: &Path, grid: &Grid, control: Control<'_>) -> Result<(), S
 /// # Errors
 /// One sentence about the file.
 pub fn save_labels(path: &Path, geometry: &Geometry, labels: &[u16], control: Control<'_>) -> Result<(), SaveError> {
-    let (needed, given) = (geometry.num_voxels(), labels.len());
-    if needed != given {
-        return Err(SaveError::Count { name: name_of(path), needed, given });
-    }
-    let small: Option<Vec<u8>> = labels.iter().map(|&id| u8::try_from(id).ok()).collect();
-    let (voxel_type, bytes) = match &small {
-        Some(small) => (VoxelType::U8, small.as_slice()),
-        None => (VoxelType::U16, bytemuck::cast_slice(labels)),
-    };
-    let image = Image { geometry, voxel_type, bytes, rescale: Rescale::IDENTITY, is_label_map: true };
-    image.save(path, control)
+    save_segmentation(path, geometry, &[labels], &[], control)
 }
 
-struct Image<'a> {
-    geometry: &'a Geometry,
-    voxel_type: VoxelType,
-    /// In this machine's order, which the header's order then tells.
-    bytes: &'a [u8],
+/// Writes layers of label ids with the names and colours of the labels. As `.seg.nrrd` all of it is in the file, in the form of 3D
+/// Slicer; NIfTI takes several layers as volumes and has no place for names. Otherwise as [`save_labels`].
+///
+/// # Errors
+/// One sentence about the file.
+pub fn save_segmentation(
+    path: &Path,
+    geometry: &Geometry,
+    layers: &[&[u16]],
+    segments: &[Segment],
+    control: Control<'_>,
+) -> Result<(), SaveError> {
+    let needed = geometry.num_voxels();
+    if let Some(given) = layers.iter().map(|l| l.len()).find(|&n| n != needed) {
+        return Err(SaveError::Count { name: name_of(path), needed, given });
+    }
+    if layers.is_empty() {
+        return Err(SaveError::Mixed(name_of(path)));
+    }
+    let bytes_of = |labels: &&[u16]| labels.iter().map(|&id| u8::try_from(id).ok()).collect::<Option<Vec<u8>>>();
+    let small: Option<Vec<Vec<u8>>> = layers.iter().map(bytes_of).collect();
+    let (voxel_type, parts) = match &small {
+        Some(small) => (VoxelType::U8, small.iter().map(Vec::as_slice).collect()),
+        None => (VoxelType::U16, layers.iter().map(|l| bytemuck::cast_slice(l)).collect()),
+    };
+    Image { geometry, voxel_type, parts, rescale: Rescale::IDENTITY, is_label_map: true, segments }.save(path, control)
+}
+
+pub(crate) struct Image<'a> {
+    pub geometry: &'a Geometry,
+    pub voxel_type: VoxelType,
+    /// Each volume in this machine's order, which the header's order then tells.
+    pub parts: Vec<&'a [u8]>,
     rescale: Rescale,
     is_label_map: bool,
+    pub segments: &'a [Segment],
 }
 
 impl Image<'_> {
     fn save(&self, path: &Path, control: Control<'_>) -> Result<(), SaveError> {
+        if write_nrrd::is_nrrd(path) {
+            // The header is text; only the voxels are packed.
+            return save_whole(path, |file| {
+                file.write_all(write_nrrd::header(self).as_bytes())?;
+                let mut encoder = GzEncoder::new(file, LEVEL);
+                let done = self.write_voxels(&mut encoder, control)?;
+                encoder.finish()?.flush()?;
+                Ok(done)
+            });
+        }
         let lower = name_of(path).to_lowercase();
         let unpacked = lower.strip_suffix(".gz");
         if unpacked.unwrap_or(&lower).strip_suffix(".nii").is_none() {
             return Err(SaveError::Name(name_of(path)));
         }
-        let io = |error| SaveError::Io { name: name_of(path), error };
-        // A link stays one: its target is what is replaced.
-        let target = if path.is_symlink() { path.canonicalize().map_err(io)? } else { path.to_owned() };
-        let folder = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut temporary = beside(folder).map_err(io)?;
-        let written = if unpacked.is_some() {
-            // As fast as a disk; higher levels take several times longer for a few per cent.
-            let mut encoder = GzEncoder::new(BufWriter::new(temporary.as_file_mut()), Compression::new(3));
-            self.write(&mut encoder, control).and_then(|go_on| encoder.finish()?.flush().map(|()| go_on))
-        } else {
-            let mut writer = BufWriter::new(temporary.as_file_mut());
-            self.write(&mut writer, control).and_then(|go_on| writer.flush().map(|()| go_on))
-        };
-        if !written.map_err(io)? {
-            return Err(SaveError::Cancelled);
-        }
-        temporary.as_file().sync_all().map_err(io)?;
-        temporary.persist(&target).map_err(|e| io(e.error))?;
-        sync_folder(folder);
-        Ok(())
+        save_whole(path, |file| {
+            if unpacked.is_none() {
+                file.write_all(&self.header())?;
+                return self.write_voxels(file, control);
+            }
+            let mut encoder = GzEncoder::new(file, LEVEL);
+            encoder.write_all(&self.header())?;
+            let done = self.write_voxels(&mut encoder, control)?;
+            encoder.finish()?.flush()?;
+            Ok(done)
+        })
     }
 
     /// False if it was cancelled.
-    fn write(&self, out: &mut dyn Write, control: Control<'_>) -> std::io::Result<bool> {
+    fn write_voxels(&self, out: &mut dyn Write, control: Control<'_>) -> std::io::Result<bool> {
         const PIECE: usize = 1 << 20;
-        out.write_all(&self.header())?;
+        let total: usize = self.parts.iter().map(|p| p.len()).sum();
         let mut done = 0;
-        for piece in self.bytes.chunks(PIECE) {
+        for piece in self.parts.iter().flat_map(|part| part.chunks(PIECE)) {
             if (control.is_cancelled)() {
                 return Ok(false);
             }
             out.write_all(piece)?;
             done += piece.len();
-            (control.progress)(done as f32 / self.bytes.len() as f32);
+            (control.progress)(done as f32 / total as f32);
         }
         Ok(true)
     }
 
     fn header(&self) -> Vec<u8> {
         let fits_f32 = |v: f64| f64::from(v as f32) == v;
-        let is_small = self.geometry.dims().iter().all(|&d| i16::try_from(d).is_ok());
+        let is_small = self.geometry.dims().iter().chain([&self.parts.len()]).all(|&d| i16::try_from(d).is_ok());
         if is_small && fits_f32(self.rescale.slope) && fits_f32(self.rescale.inter) {
             self.header_1()
         } else {
@@ -156,12 +211,18 @@ impl Image<'_> {
         }
     }
 
+    /// Axes, and volumes along the fourth.
+    fn volumes(&self) -> (i16, usize) {
+        (if self.parts.len() > 1 { 4 } else { 3 }, self.parts.len())
+    }
+
     fn header_1(&self) -> Vec<u8> {
         let pose = Pose::of(self.geometry);
         let mut out = Fields(vec![0; LEN_1 + 4]);
         out.put(0, &(LEN_1 as i32).to_ne_bytes());
         let dims = self.geometry.dims().map(|d| d as i16);
-        out.puts(40, [3, dims[0], dims[1], dims[2], 1, 1, 1, 1].map(i16::to_ne_bytes));
+        let (axes, count) = self.volumes();
+        out.puts(40, [axes, dims[0], dims[1], dims[2], count as i16, 1, 1, 1].map(i16::to_ne_bytes));
         out.put(68, &(if self.is_label_map { INTENT_LABEL } else { 0 }).to_ne_bytes());
         out.puts(70, [datatype(self.voxel_type), 8 * self.voxel_type.num_bytes() as i16].map(i16::to_ne_bytes));
         out.puts(76, pose.pixdim.map(|v| (v as f32).to_ne_bytes()));
@@ -183,7 +244,8 @@ impl Image<'_> {
         out.put(4, b"n+2\0\r\n\x1a\n");
         out.puts(12, [datatype(self.voxel_type), 8 * self.voxel_type.num_bytes() as i16].map(i16::to_ne_bytes));
         let dims = self.geometry.dims().map(|d| d as i64);
-        out.puts(16, [3, dims[0], dims[1], dims[2], 1, 1, 1, 1].map(i64::to_ne_bytes));
+        let (axes, count) = self.volumes();
+        out.puts(16, [axes.into(), dims[0], dims[1], dims[2], count as i64, 1, 1, 1].map(i64::to_ne_bytes));
         out.puts(104, pose.pixdim.map(f64::to_ne_bytes));
         out.put(168, &((LEN_2 + 4) as i64).to_ne_bytes());
         out.puts(176, [self.rescale.slope, self.rescale.inter].map(f64::to_ne_bytes));
@@ -274,6 +336,28 @@ fn datatype(voxel_type: VoxelType) -> i16 {
     }
 }
 
+/// Has `body` write a file beside its place, flushes it, and gives it its name; not if `body` says that it was cancelled (false).
+pub(crate) fn save_whole(
+    path: &Path,
+    body: impl FnOnce(&mut BufWriter<&mut File>) -> std::io::Result<bool>,
+) -> Result<(), SaveError> {
+    let io = |error| SaveError::Io { name: name_of(path), error };
+    // A link stays one: its target is what is replaced.
+    let target = if path.is_symlink() { path.canonicalize().map_err(io)? } else { path.to_owned() };
+    let folder = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut temporary = beside(folder).map_err(io)?;
+    let mut writer = BufWriter::with_capacity(1 << 18, temporary.as_file_mut());
+    let is_done = body(&mut writer).and_then(|done| writer.flush().map(|()| done)).map_err(io)?;
+    drop(writer);
+    if !is_done {
+        return Err(SaveError::Cancelled);
+    }
+    temporary.as_file().sync_all().map_err(io)?;
+    temporary.persist(&target).map_err(|e| io(e.error))?;
+    sync_folder(folder);
+    Ok(())
+}
+
 /// A new file in `folder` that everybody may read whom the user's umask lets, and that goes away unless it is renamed.
 fn beside(folder: &Path) -> std::io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
@@ -295,6 +379,6 @@ fn sync_folder(folder: &Path) {
     }
 }
 
-fn name_of(path: &Path) -> String {
+pub(crate) fn name_of(path: &Path) -> String {
     path.file_name().map_or_else(|| "the file".into(), |n| n.to_string_lossy().into_owned())
 }

@@ -76,6 +76,19 @@ impl Components {
         self.sizes.len()
     }
 
+    /// The one that holds a voxel.
+    pub fn at(&self, [i, j, k]: [usize; 3]) -> Option<usize> {
+        let [nx, ny, nz] = self.forest.dims;
+        if i >= nx || j >= ny || k >= nz {
+            return None;
+        }
+        let runs = self.forest.runs_of(j + ny * k);
+        let here = &self.forest.runs[runs.clone()];
+        let at = here.partition_point(|run| run.to as usize <= i);
+        let is_inside = here.get(at).is_some_and(|run| run.from as usize <= i);
+        is_inside.then(|| self.forest.of_run[runs.start + at] as usize)
+    }
+
     /// Voxels of each.
     pub fn sizes(&self) -> &[u64] {
         &self.sizes

@@ -24,6 +24,18 @@ pub enum LabelError {
     /// A value that is no label.
     #[error("holds the value {0}, so this is an image and not a label map (whole numbers from 0 to 4294967295)")]
     NotALabel(f64),
+    /// A value beyond what an edited label volume holds.
+    #[error("holds the label {0}; labels that are edited go up to 65535, so give the segments smaller numbers")]
+    AboveU16(u32),
+    /// Somebody set the cancel flag.
+    #[error("was cancelled")]
+    Cancelled,
+    /// Not one of an image's values per voxel.
+    #[error("the image has the dimensions {0:?} and the labels {1:?}; resample one to the grid of the other")]
+    OtherImage([usize; 3], [usize; 3]),
+    /// A tool's setting that makes no sense.
+    #[error("{0}")]
+    BadSetting(&'static str),
     /// More labels than a label map has.
     #[error(
         "holds more than {} different labels, so this seems to be an image; choose the label map, or the classes to compare",

@@ -14,6 +14,7 @@ use crate::lattice::check_count;
 use crate::{Label, LabelError, Lattice, Mask, VoxelBox};
 pub use distances::{Directed, SurfaceDistances, surface_distances};
 pub use surface::SurfaceKind;
+pub(crate) use surface::surface_area_mm2;
 pub use tally::{MAX_CLASSES, present_labels};
 use tally::{Tally, tally};
 

@@ -9,14 +9,17 @@
 //! bytes, crops and dropout masks, and take bytes, losses and gradients back.
 
 mod architecture;
+pub mod checkpoint;
 pub mod error;
 pub mod infer;
 pub mod kernels;
 mod keys;
 pub mod losses;
+pub mod memory;
 pub mod ops;
 pub mod optim;
 pub mod plain;
+pub mod precision;
 pub mod schedule;
 pub mod swin;
 pub mod up_conv;
@@ -26,5 +29,6 @@ pub mod weights;
 pub use architecture::{Architecture, EncoderMaps, Network, NetworkOutput, canonical_shapes};
 pub use error::NnError;
 pub use optim::{AdamW, AdamWSettings, Sgd, SgdSettings};
+pub use precision::{LossScale, Passes, Precision};
 pub use voco::{VocoBatch, VocoModel, VocoModelConfig, VocoOutput};
 pub use weights::ImportReport;

@@ -9,6 +9,7 @@ use burn::module::{Module, Param};
 use burn::nn::conv::Conv3d;
 use burn::tensor::{Device, Tensor};
 
+use crate::checkpoint::part;
 use crate::error::NnError;
 use crate::ops::{Norm, conv, conv_box, convolve, global_average};
 use crate::up_conv::UpConv;
@@ -102,7 +103,7 @@ impl PlainConfig {
                 .collect();
             built.push(PlainStage { convs });
         }
-        PlainEncoder { stages: built }
+        PlainEncoder { stages: built, checkpointing: false }
     }
 }
 
@@ -110,15 +111,24 @@ impl PlainConfig {
 #[derive(Module, Debug)]
 pub struct PlainEncoder {
     stages: Vec<PlainStage>,
+    /// Whether each stage keeps its input only, see [`crate::checkpoint`].
+    #[module(skip)]
+    checkpointing: bool,
 }
 
 impl PlainEncoder {
+    /// Switches gradient checkpointing of each stage on or off: less memory in training for one forward pass more.
+    #[must_use]
+    pub fn with_checkpointing(self, is_on: bool) -> Self {
+        Self { checkpointing: is_on, ..self }
+    }
+
     /// Output of every stage for `x` `[N, in, D, H, W]`: `[N, features[s], ..]`.
     pub fn forward(&self, x: Tensor<5>) -> Vec<Tensor<5>> {
         let mut x = x;
         let mut maps = Vec::with_capacity(self.stages.len());
         for stage in &self.stages {
-            x = stage.forward(x);
+            x = part(self.checkpointing, stage, [x], |stage, [x]| stage.forward(x));
             maps.push(x.clone());
         }
         maps
@@ -245,6 +255,12 @@ pub struct PlainUnet {
 }
 
 impl PlainUnet {
+    /// Switches gradient checkpointing on or off, see [`PlainEncoder::with_checkpointing`].
+    #[must_use]
+    pub fn with_checkpointing(self, is_on: bool) -> Self {
+        Self { trunk: self.trunk.with_checkpointing(is_on), ..self }
+    }
+
     /// Logits `[N, classes, D, H, W]` of `x` `[N, in, D, H, W]`; see
     /// [`PlainConfig::check_crop`] for the sizes it takes.
     pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
@@ -302,7 +318,10 @@ impl PlainUnet {
         let mut maps = Vec::with_capacity(rest.len());
         for ((transpconv, stage), skip) in self.transpconvs.iter().zip(&self.up_stages).zip(rest.into_iter().rev()) {
             // The up-sampled map comes first, the skip second.
-            x = stage.forward(Tensor::cat(vec![transpconv.forward(x), skip.clone()], 1));
+            let up = transpconv.forward(x);
+            x = part(self.trunk.checkpointing, stage, [up, skip.clone()], |stage, [up, skip]| {
+                stage.forward(Tensor::cat(vec![up, skip], 1))
+            });
             maps.push(x.clone());
         }
         maps

@@ -105,6 +105,31 @@ fn convolutions_of_the_networks() {
 }
 
 #[test]
+fn convolutions_in_tiles() {
+    // Enough channels and voxels for Winograd's tiles: odd edges, paddings of all widths, a last block of 4 and of 8.
+    for (channels, size, padding) in [
+        ([8, 12], [7, 5, 9], [1, 1, 1]),
+        ([13, 9], [8, 9, 17], [0, 1, 2]),
+        ([9, 21], [6, 7, 40], [2, 0, 1]),
+        ([16, 16], [5, 6, 7], [1, 2, 0]),
+    ] {
+        Case { padding, ..Case::cube(channels, size, 3, 1) }.check();
+    }
+}
+
+#[test]
+fn convolutions_of_few_voxels() {
+    for (channels, size, kernel, stride) in [
+        ([40, 33], [3, 3, 3], 3, 1),
+        ([36, 50], [4, 4, 4], 3, 2),
+        ([64, 66], [4, 2, 6], 2, 2),
+        ([200, 170], [5, 4, 5], 1, 1),
+    ] {
+        Case::cube(channels, size, kernel, stride).check();
+    }
+}
+
+#[test]
 fn unusual_convolutions() {
     let plain = || Case::cube([5, 7], [6, 7, 8], 3, 1);
     Case { bias: false, batch: 3, ..plain() }.check();
@@ -151,6 +176,8 @@ fn narrow_vectors_compute_the_same() {
         for channels in [[1, 8], [5, 12], [9, 3]] {
             Case::cube(channels, [5, 6, 37], 3, 1).check();
             Case::cube(channels, [4, 5, 9], 3, 2).check();
+            Case::cube([9, 12], [6, 5, 9], 3, 1).check();
+            Case::cube([40, 33], [3, 3, 3], 3, 1).check();
         }
         check_norm([2, 3, 4, 5, 6], true, true, true);
     }

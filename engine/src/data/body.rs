@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -115,6 +116,20 @@ impl Bodies {
         Ok(Self { list, open, grid: recipe.position_grid(), is_held_out, next: 0 })
     }
 
+    /// Nobody whose files are in `training` stays held out, and everybody with a file in `held_out` does: for runs that have labelled
+    /// cases of their own besides.
+    pub fn agree_with(&mut self, training: &BTreeSet<PathBuf>, held_out: &BTreeSet<PathBuf>) {
+        let cases = self.list.cases();
+        let people = |files: &BTreeSet<PathBuf>| -> BTreeSet<String> {
+            let is_theirs = |case: &&Case| case.image.iter().any(|path| files.contains(path));
+            cases.iter().filter(is_theirs).map(|case| case.person.clone()).collect()
+        };
+        let (training, held_out) = (people(training), people(held_out));
+        for (case, is_held_out) in cases.iter().zip(&mut self.is_held_out) {
+            *is_held_out = (*is_held_out && !training.contains(&case.person)) || held_out.contains(&case.person);
+        }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.list.cases().len()
@@ -198,8 +213,6 @@ fn held_out(list: &DataList, config: &PretrainConfig) -> Vec<bool> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use voco_engine_api::Model;
 
     use super::*;
@@ -219,7 +232,18 @@ mod tests {
             assert!(held_out.iter().all(|name| held_out_once.insert(*name)), "fold {fold}: {held_out:?} again");
         }
         assert_eq!(held_out_once.len(), names.len(), "over all folds everybody is held out once");
-        let few = (0..4).map(data).collect();
+        let data = (0..names.len()).map(data).collect();
+        let mut bodies = Bodies::find(data, &PretrainConfig::preset(Model::UnetTiny, 10)).expect("found");
+        let was_held_out = bodies.is_held_out.clone();
+        let learned = names.iter().zip(&was_held_out).find(|(_, out)| **out).map(|(name, _)| *name).expect("somebody");
+        let file = |name: &str| BTreeSet::from([PathBuf::from(format!("{name}.nii.gz"))]);
+        bodies.agree_with(&file(learned), &file("lung_followup"));
+        for (name, is_held_out) in names.iter().zip(&bodies.is_held_out) {
+            let expected = name.starts_with("lung");
+            assert!(*is_held_out == expected || !name.starts_with("lung") && *name != learned, "{name}");
+        }
+        assert!(!learned.starts_with("lung"), "another person");
+        let few = (0..4).map(|n: usize| DataItem::File(format!("{}.nii.gz", names[n]).into())).collect();
         let bodies = Bodies::find(few, &PretrainConfig::preset(Model::UnetTiny, 10)).expect("found");
         assert!(!bodies.is_held_out.contains(&true), "nobody of three people");
     }

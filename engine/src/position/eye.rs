@@ -1,13 +1,15 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 use voco_engine_api::{LossVersion, PretrainRecipe};
-use voco_nn::voco::{EmbeddingNorm, losses};
+use voco_nn::voco::{EmbeddingNorm, OmniModel, losses};
 use voco_nn::{Network, VocoModel};
 
 /// What looks at crops and says where they are.
 pub(crate) enum Eye<'a> {
     /// Student and teacher projections: what the pre-training trains.
     Voco(&'a VocoModel),
+    /// The same of a whole network that is trained with labels besides, and the losses of its contrast.
+    Omni(&'a OmniModel, losses::Recipe),
     /// A network without projectors: cosines of its embeddings, each feature standardised over the crops at hand, since raw
     /// embeddings have a large part in common. Tells likeness, not overlap.
     Embeddings(&'a Network),
@@ -18,6 +20,7 @@ impl Eye<'_> {
     pub fn embed(&self, crops: Tensor<5>) -> Tensor<2> {
         match self {
             Self::Voco(model) => model.backbone().valid().embed(crops),
+            Self::Omni(model, _) => model.network().valid().embed(crops),
             Self::Embeddings(network) => network.forward(crops).embedding,
         }
     }
@@ -30,16 +33,26 @@ impl Eye<'_> {
                 let pair = model.project(embeddings, volumes, queries);
                 (losses::predictions(model.recipe(), &pair), base_cosine(pair.student_bases))
             }
-            Self::Embeddings(_) => {
-                let rows = EmbeddingNorm::PerVolume.apply(embeddings, volumes, queries);
-                let [n, width] = rows.dims();
-                let random = volumes * queries;
-                let query_rows = rows.clone().narrow(0, 0, random).reshape([volumes, queries, width]);
-                let base_rows = rows.narrow(0, random, n - random).reshape([volumes, (n - random) / volumes, width]);
-                (losses::similarity(query_rows, base_rows.clone()), base_cosine(base_rows))
-            }
+            Self::Omni(model, recipe) => match model.head() {
+                Some(head) => {
+                    let pair = head.project(embeddings, volumes, queries);
+                    (losses::predictions(*recipe, &pair), base_cosine(pair.student_bases))
+                }
+                None => likeness(embeddings, volumes, queries),
+            },
+            Self::Embeddings(_) => likeness(embeddings, volumes, queries),
         }
     }
+}
+
+/// What embeddings alone tell.
+fn likeness(embeddings: Tensor<2>, volumes: usize, queries: usize) -> (Tensor<3>, f64) {
+    let rows = EmbeddingNorm::PerVolume.apply(embeddings, volumes, queries);
+    let [n, width] = rows.dims();
+    let random = volumes * queries;
+    let query_rows = rows.clone().narrow(0, 0, random).reshape([volumes, queries, width]);
+    let base_rows = rows.narrow(0, random, n - random).reshape([volumes, (n - random) / volumes, width]);
+    (losses::similarity(query_rows, base_rows.clone()), base_cosine(base_rows))
 }
 
 /// The losses of a recipe.

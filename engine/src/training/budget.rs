@@ -1,6 +1,6 @@
 use std::fs;
 
-use voco_engine_api::EngineFailure;
+use voco_engine_api::{Compute, EngineFailure};
 
 /// What a training holds in memory, by what it is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +13,12 @@ pub(crate) struct MemoryNeed {
     pub activations: u64,
     /// Bytes of batches that wait.
     pub batches: u64,
+}
+
+/// Bytes of activations that are left of `bytes` when blocks are computed again for their gradients: measured are 47 to 55 % for
+/// `SwinUNETR` B. Half precision is not counted, since norms compute in f32.
+pub(crate) fn kept(bytes: u64, compute: Compute) -> u64 {
+    if compute.gradient_checkpointing { bytes / 10 * 6 } else { bytes }
 }
 
 impl MemoryNeed {

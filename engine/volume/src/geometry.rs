@@ -98,6 +98,52 @@ impl Geometry {
         [row(m.x_axis, t.x), row(m.y_axis, t.y), row(m.z_axis, t.z), [0.0, 0.0, 0.0, 1.0]]
     }
 
+    /// In words, by how much this grid (of a label map) differs from `other` (of its image); `None` if every voxel lies within
+    /// `tolerance_mm` of its place.
+    pub fn mismatch(&self, other: &Self, tolerance_mm: f64) -> Option<String> {
+        if self.is_same_grid(other, tolerance_mm) {
+            return None;
+        }
+        let mut parts = Vec::new();
+        if self.dims != other.dims {
+            let text = |d: [usize; 3]| format!("{} × {} × {}", d[0], d[1], d[2]);
+            parts.push(format!("{} voxels where the image has {}", text(self.dims), text(other.dims)));
+        }
+        let (a, b) = (self.spacing_mm(), other.spacing_mm());
+        if (a - b).abs().max_element() > 1e-3 * b.max_element() {
+            let text = |s: DVec3| format!("{:.3} × {:.3} × {:.3}", s.x, s.y, s.z);
+            parts.push(format!("{} mm apart where the image has {}", text(a), text(b)));
+        }
+        let (a, b) = (self.directions(), other.directions());
+        let turned = (0..3).map(|n| a.col(n).dot(b.col(n)).clamp(-1.0, 1.0).acos().to_degrees()).fold(0.0, f64::max);
+        if turned > 0.1 {
+            let codes = |m| crate::axis_codes(m).map(crate::Anatomical::letter).iter().collect::<String>();
+            let (a, b) = (codes(a), codes(b));
+            parts.push(if a == b {
+                format!("its axes are turned by {turned:.1}°")
+            } else {
+                format!("its axes run to {a} where those of the image run to {b}")
+            });
+        }
+        let shift = self.center_mm().distance(other.center_mm());
+        if shift > tolerance_mm {
+            parts.push(format!("its middle is {shift:.1} mm off"));
+        }
+        let overlap = self.overlap(other);
+        if overlap < 0.999 {
+            parts.push(format!("it covers {:.0} % of the image", 100.0 * overlap));
+        }
+        Some(if parts.is_empty() { "its voxels lie somewhat elsewhere".into() } else { parts.join(", ") })
+    }
+
+    /// The share of `other`'s box in the patient that this one's box covers.
+    fn overlap(&self, other: &Self) -> f64 {
+        let (a, b) = (self.world_bounds(), other.world_bounds());
+        let common = (a.max.min(b.max) - a.min.max(b.min)).max(DVec3::ZERO);
+        let whole = b.size();
+        (common.x * common.y * common.z / (whole.x * whole.y * whole.z)).min(1.0)
+    }
+
     /// True if both grids put every voxel within `tolerance_mm` of the same place.
     pub fn is_same_grid(&self, other: &Self, tolerance_mm: f64) -> bool {
         self.dims == other.dims

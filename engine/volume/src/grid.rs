@@ -1,7 +1,7 @@
 use glam::{DAffine3, DMat3, DVec3};
 use rayon::prelude::*;
 
-use crate::{Geometry, Volume, VolumeError, orientation::axis_assignment};
+use crate::{Anatomical, Geometry, Volume, VolumeError, orientation::axis_assignment};
 
 /// Real values on a regular grid, i fastest: what preprocessing works on.
 #[derive(Debug, Clone)]
@@ -60,7 +60,7 @@ impl Grid {
     /// # Errors
     /// None for a grid that exists; the geometry is checked again all the same.
     pub fn to_ras(self) -> Result<Self, VolumeError> {
-        let ras = RasAxes::of(&self.geometry)?;
+        let ras = RasAxes::ras(&self.geometry)?;
         if ras.is_identity() {
             return Ok(self);
         }
@@ -163,23 +163,37 @@ impl Grid {
     }
 }
 
-/// A grid's axes permuted and flipped so that they grow to the patient's Right, Anterior, Superior.
+/// A grid's axes permuted and flipped so that they grow in given directions of the patient.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct RasAxes {
+pub(crate) struct OrientedAxes {
     /// The grid after that.
     pub geometry: Geometry,
     /// The source axis that becomes each axis.
     source: [usize; 3],
+    /// It keeps its direction.
     positive: [bool; 3],
     /// Distance in source values of neighbours along each axis.
     strides: [usize; 3],
 }
 
-impl RasAxes {
-    pub fn of(geometry: &Geometry) -> Result<Self, VolumeError> {
+/// The same with Right, Anterior, Superior.
+pub(crate) type RasAxes = OrientedAxes;
+
+impl OrientedAxes {
+    pub fn ras(geometry: &Geometry) -> Result<Self, VolumeError> {
+        Self::of(geometry, [Anatomical::Right, Anatomical::Anterior, Anatomical::Superior])
+    }
+
+    pub fn of(geometry: &Geometry, axes: [Anatomical; 3]) -> Result<Self, VolumeError> {
+        let wanted = axes.map(Anatomical::axis);
+        if (0..3).any(|w| wanted.iter().all(|(axis, _)| *axis != w)) {
+            return Err(VolumeError::BadSpec(
+                "an orientation names each of R or L, A or P, S or I once, such as RAS".into(),
+            ));
+        }
         let assignment = axis_assignment(geometry.directions());
-        let source: [usize; 3] = std::array::from_fn(|w| assignment.iter().position(|a| a.0 == w).unwrap_or(w));
-        let positive = source.map(|s| assignment[s].1);
+        let source = wanted.map(|(w, _)| assignment.iter().position(|a| a.0 == w).unwrap_or(w));
+        let positive = std::array::from_fn(|n| assignment[source[n]].1 == wanted[n].1);
         let dims = geometry.dims();
         let out_dims = source.map(|s| dims[s]);
         let strides = source.map(|s| [1, dims[0], dims[0] * dims[1]][s]);

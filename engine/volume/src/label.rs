@@ -56,6 +56,13 @@ impl LabelTable {
         }
     }
 
+    /// Gives one label a colour (sRGB).
+    pub fn set_color(&mut self, id: u16, color: [u8; 3]) {
+        if let Ok(n) = self.entries.binary_search_by_key(&id, |e| e.id) {
+            self.entries[n].color = color;
+        }
+    }
+
     /// Shows or hides one label.
     pub fn set_visible(&mut self, id: u16, visible: bool) {
         if let Ok(n) = self.entries.binary_search_by_key(&id, |e| e.id) {

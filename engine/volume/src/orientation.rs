@@ -30,6 +30,31 @@ impl Anatomical {
         }
     }
 
+    /// The direction of a letter, in either case.
+    pub fn of_letter(letter: char) -> Option<Self> {
+        Some(match letter.to_ascii_uppercase() {
+            'R' => Self::Right,
+            'L' => Self::Left,
+            'A' => Self::Anterior,
+            'P' => Self::Posterior,
+            'S' => Self::Superior,
+            'I' => Self::Inferior,
+            _ => return None,
+        })
+    }
+
+    /// World axis (0, 1, 2), and whether the direction is towards plus.
+    pub fn axis(self) -> (usize, bool) {
+        match self {
+            Self::Right => (0, true),
+            Self::Left => (0, false),
+            Self::Anterior => (1, true),
+            Self::Posterior => (1, false),
+            Self::Superior => (2, true),
+            Self::Inferior => (2, false),
+        }
+    }
+
     /// Direction of world axis `axis` (0, 1, 2), towards plus or minus.
     pub fn of_axis(axis: usize, positive: bool) -> Self {
         match (axis, positive) {

@@ -37,6 +37,38 @@ impl Grid {
         }
     }
 
+    /// The values on another grid, by the places that both have in the patient. A place beyond the outer voxels' borders gets
+    /// `outside`; between those borders and their centres the outer voxels count, as in ITK.
+    ///
+    /// # Errors
+    /// If the grid is too large.
+    pub fn onto(&self, geometry: &Geometry, interpolation: Interpolation, outside: f32) -> Result<Self, VolumeError> {
+        // Places that lie on the border but for rounding are inside.
+        const ROUNDING: f64 = 1e-6;
+        let source_from_out = self.geometry().voxel_from_world() * geometry.world_from_voxel();
+        let dims = self.dims();
+        let [nx, ny, _] = geometry.dims();
+        let mut data = zeros(geometry)?;
+        data.par_chunks_mut(nx * ny).enumerate().for_each(|(k, slab)| {
+            for (n, value) in slab.iter_mut().enumerate() {
+                let at = source_from_out.transform_point3(DVec3::new((n % nx) as f64, (n / nx) as f64, k as f64));
+                let is_inside = (0..3).all(|a| (-0.5 - ROUNDING..=dims[a] as f64 - 0.5 + ROUNDING).contains(&at[a]));
+                *value = if is_inside { self.sample(at, interpolation) } else { outside };
+            }
+        });
+        Self::new(*geometry, data)
+    }
+
+    /// The value at a place in voxels, clamped to the border.
+    fn sample(&self, at: DVec3, interpolation: Interpolation) -> f32 {
+        let dims = self.dims();
+        let [x, y, z] = std::array::from_fn(|a| Tap::at(at[a], dims[a], interpolation));
+        let value = |i: usize, j: usize, k: usize| f64::from(self.data()[i + dims[0] * (j + dims[1] * k)]);
+        let row = |j: usize, k: usize| mix(value(x.low, j, k), value(x.high, j, k), x.weight);
+        let plane = |k: usize| mix(row(y.low, k), row(y.high, k), y.weight);
+        mix(plane(z.low), plane(z.high), z.weight) as f32
+    }
+
     /// Resized to `out_dims` with the first and last voxels kept in place (`align_corners`).
     ///
     /// # Errors

@@ -1,4 +1,5 @@
 use crate::Volume;
+use crate::volume::Extent;
 
 /// Minimum, maximum and mean of the finite real values of a volume.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,20 +17,8 @@ pub struct Stats {
 impl Stats {
     /// One pass over all voxels.
     pub fn of(volume: &Volume) -> Self {
-        let rescale = volume.rescale();
-        let (mut min, mut max) = (f64::INFINITY, f64::NEG_INFINITY);
-        let (mut sum, mut count, mut num_non_finite) = (0.0, 0_usize, 0);
-        volume.voxels().for_each(|stored| {
-            let value = rescale.apply(stored);
-            if value.is_finite() {
-                min = min.min(value);
-                max = max.max(value);
-                sum += value;
-                count += 1;
-            } else {
-                num_non_finite += 1;
-            }
-        });
+        let Extent { min, max, sum, count } = volume.voxels().extent(volume.rescale());
+        let num_non_finite = volume.voxels().len() - count;
         if count == 0 {
             return Self { min: 0.0, max: 0.0, mean: 0.0, num_non_finite };
         }

@@ -48,7 +48,7 @@ impl PreparedView {
             same_grid(first, other)
                 .map_err(|()| VolumeError::ChannelGrid { first: first.dims(), other: other.dims() })?;
         }
-        let ras = RasAxes::of(first.geometry())?;
+        let ras = RasAxes::ras(first.geometry())?;
         let (uncropped, ras_from_uncropped) = match spec.spacing_mm {
             Some(spacing) => resampling(&ras.geometry, spacing)?.unwrap_or((ras.geometry, DAffine3::IDENTITY)),
             None => (ras.geometry, DAffine3::IDENTITY),

@@ -3,7 +3,8 @@ use std::sync::Arc;
 use glam::DVec3;
 use rayon::prelude::*;
 
-use crate::{Geometry, VolumeError};
+use crate::grid::OrientedAxes;
+use crate::{Anatomical, Geometry, Grid, VolumeError};
 
 /// A scalar volume: voxels in their file's type, a rescale to real values, and the geometry. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -65,6 +66,28 @@ impl Volume {
             reason = "checked against the dims just above"
         )]
         inside.then_some([voxel.x as usize, voxel.y as usize, voxel.z as usize])
+    }
+
+    /// The same values on other axes: permuted and flipped so that i, j, k grow in the directions of `axes` (as nearly as an oblique
+    /// grid can), one for each world axis.
+    ///
+    /// # Errors
+    /// If `axes` names a world axis twice.
+    pub fn to_orientation(&self, axes: [Anatomical; 3]) -> Result<Self, VolumeError> {
+        let oriented = OrientedAxes::of(&self.geometry, axes)?;
+        let dims = oriented.geometry.dims();
+        let offsets: [Vec<usize>; 3] = std::array::from_fn(|a| (0..dims[a]).map(|n| oriented.offset(a, n)).collect());
+        let voxels = self.voxels.picked([&offsets[0], &offsets[1], &offsets[2]]);
+        Self::new(oriented.geometry, voxels, self.rescale)
+    }
+
+    /// Values of a grid (such as this volume's, resampled) in the type and with the rescale of this volume.
+    ///
+    /// # Errors
+    /// None for a grid that exists.
+    pub fn like_this(&self, grid: &Grid) -> Result<Self, VolumeError> {
+        let voxels = Voxels::from_real(self.voxels.voxel_type(), grid.data(), self.rescale);
+        Self::new(*grid.geometry(), voxels, self.rescale)
     }
 
     /// All real values as f32, i fastest.
@@ -174,6 +197,57 @@ macro_rules! voxel_types {
                 }
             }
 
+            /// The stored values at the crossings of three lists of offsets (an index is the sum of one of each), x fastest.
+            ///
+            /// # Panics
+            /// If a sum is beyond the end.
+            pub(crate) fn picked(&self, offsets: [&[usize]; 3]) -> Self {
+                let [xs, ys, zs] = offsets;
+                match self {
+                    $(Self::$variant(v) => {
+                        let mut out: Vec<$ty> = vec![<$ty>::default(); xs.len() * ys.len() * zs.len()];
+                        let planes = out.par_chunks_mut((xs.len() * ys.len()).max(1)).zip(zs);
+                        planes.for_each(|(plane, z)| {
+                            for (row, y) in plane.chunks_mut(xs.len().max(1)).zip(ys) {
+                                row.iter_mut().zip(xs).for_each(|(value, x)| *value = v[x + y + z]);
+                            }
+                        });
+                        Self::$variant(out.into())
+                    })*
+                }
+            }
+
+            /// Real values in this type: the nearest stored number, and the least or greatest one where there is none so low or high.
+            pub fn from_real(voxel_type: VoxelType, values: &[f32], rescale: Rescale) -> Self {
+                let stored = |v: f32| (f64::from(v) - rescale.inter) / rescale.slope;
+                match voxel_type {
+                    $(VoxelType::$variant => Self::$variant(values.iter().map(|&v| <$ty as Nearest>::nearest(stored(v))).collect()),)*
+                }
+            }
+
+            /// Of the finite real values, in pieces on all cores; the pieces are the same whatever the number of cores.
+            pub(crate) fn extent(&self, rescale: Rescale) -> Extent {
+                match self {
+                    $(Self::$variant(v) => {
+                        let pieces = v.par_chunks(1 << 16).map(|piece| {
+                            let mut extent = Extent::NONE;
+                            for &stored in piece {
+                                let value = rescale.apply(stored as f64);
+                                if value.is_finite() {
+                                    // Not min and max, which take care of values that are none.
+                                    extent.min = if value < extent.min { value } else { extent.min };
+                                    extent.max = if value > extent.max { value } else { extent.max };
+                                    extent.sum += value;
+                                    extent.count += 1;
+                                }
+                            }
+                            extent
+                        });
+                        pieces.collect::<Vec<_>>().into_iter().fold(Extent::NONE, Extent::and)
+                    })*
+                }
+            }
+
             /// The bytes in this machine's order.
             pub fn as_bytes(&self) -> &[u8] {
                 match self { $(Self::$variant(v) => bytemuck::cast_slice(v),)* }
@@ -181,6 +255,54 @@ macro_rules! voxel_types {
         }
     };
 }
+
+/// What some finite values reach and add up to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extent {
+    pub min: f64,
+    pub max: f64,
+    pub sum: f64,
+    pub count: usize,
+}
+
+impl Extent {
+    const NONE: Self = Self { min: f64::INFINITY, max: f64::NEG_INFINITY, sum: 0.0, count: 0 };
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            min: self.min.min(other.min),
+            max: self.max.max(other.max),
+            sum: self.sum + other.sum,
+            count: self.count + other.count,
+        }
+    }
+}
+
+/// The number of a type that is nearest to a real one.
+trait Nearest {
+    fn nearest(value: f64) -> Self;
+}
+
+macro_rules! nearest {
+    (whole: $($ty:ty)*) => {
+        $(impl Nearest for $ty {
+            fn nearest(value: f64) -> Self {
+                value.round_ties_even() as $ty
+            }
+        })*
+    };
+    (real: $($ty:ty)*) => {
+        $(impl Nearest for $ty {
+            fn nearest(value: f64) -> Self {
+                value as $ty
+            }
+        })*
+    };
+}
+
+// Casts from floats saturate.
+nearest!(whole: u8 i8 u16 i16 u32 i32 u64 i64);
+nearest!(real: f32 f64);
 
 voxel_types! {
     U8 u8, "uint8";

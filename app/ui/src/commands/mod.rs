@@ -130,9 +130,11 @@ macro_rules! commands {
 // Variant, id (the text's id is the same with '-' for '.'), group, keys, keys in the PACS scheme.
 commands! {
     Open "file.open" File "Ctrl+O" "Ctrl+O";
+    OpenFolder "file.folder" File "" "";
     OpenSample "file.sample" File "" "";
     OpenLabels "file.labels" File "Ctrl+Shift+O" "Ctrl+Shift+O";
     OpenReference "file.reference" File "" "";
+    SaveLabels "file.save-labels" File "Ctrl+S" "Ctrl+S";
     SavePicture "file.picture" File "Ctrl+Shift+E" "Ctrl+Shift+E";
     NextVolume "file.next" File "Ctrl+PageDown" "PageDown";
     PreviousVolume "file.previous" File "Ctrl+PageUp" "PageUp";

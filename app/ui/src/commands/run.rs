@@ -16,9 +16,11 @@ pub(crate) fn run(command: Command, session: &mut Session, settings: &mut ViewSe
     }
     match command {
         Command::Open => outbox.ask(Request::OpenDialog),
+        Command::OpenFolder => outbox.ask(Request::OpenFolderDialog),
         Command::OpenSample => outbox.ask(Request::OpenSample),
         Command::OpenLabels => outbox.ask(Request::OpenLabelsDialog),
         Command::OpenReference => outbox.ask(Request::OpenReferenceDialog),
+        Command::SaveLabels => session.active.into_iter().for_each(|id| outbox.ask(Request::SaveLabelsDialog(id))),
         Command::SavePicture => {
             settings.is_picture_taken = true;
             outbox.ask(Request::TakePicture);
@@ -208,7 +210,7 @@ fn compare(command: Command, session: &mut Session, settings: &mut ViewSettings)
 pub(crate) fn is_enabled(command: Command, session: &Session, settings: &ViewSettings) -> bool {
     let volume = session.active();
     match command {
-        Command::OpenReference => volume.is_some_and(|v| v.labels.is_some()),
+        Command::OpenReference | Command::SaveLabels => volume.is_some_and(|v| v.labels.is_some()),
         Command::NextVolume | Command::PreviousVolume | Command::Checkerboard | Command::Swipe => {
             session.volumes.len() > 1
         }

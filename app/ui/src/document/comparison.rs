@@ -2,14 +2,20 @@ use std::sync::Arc;
 
 use glam::DVec3;
 use voco_engine_api::CancelFlag;
-use voco_render::Comparison;
+use voco_render::{Comparison, ComparisonStyle};
 
 use super::OpenLabels;
 
 /// The label map of a volume against a reference, as the "Compare" panel holds it.
 pub struct ReferenceLabels {
-    /// What the label map is compared with.
+    /// What the label map is compared with: the reference with the ids that the label map has for classes of the same names.
     pub labels: OpenLabels,
+    /// The reference as it was opened.
+    pub original: OpenLabels,
+    /// The names of the label map that it was matched with; none if it has not been.
+    pub matched_with: Option<String>,
+    /// Classes of the reference that the label map has no name for.
+    pub left_out: usize,
     /// How the two are drawn.
     pub look: Comparison,
     /// Being measured, with the way to stop it.
@@ -44,6 +50,15 @@ pub struct ClassAgreement {
     pub reference_ml: f64,
     /// The middle of the difference in the slice that has most of it; none where there is no difference.
     pub worst_mm: Option<DVec3>,
+}
+
+impl ReferenceLabels {
+    /// A reference that is still to be matched and measured.
+    pub fn new(original: OpenLabels) -> Self {
+        let look = Comparison { style: ComparisonStyle::Outlines, class: None };
+        let labels = original.clone();
+        Self { labels, original, matched_with: None, left_out: 0, look, measuring: None, report: None }
+    }
 }
 
 impl ComparisonReport {

@@ -1,7 +1,8 @@
 use std::path::PathBuf;
 
 use voco_engine_api::{
-    EngineEvent, FinetuneConfig, FinetuneReport, JobId, Outcome, Phase, SegmentationModel, Task, ValidationReport,
+    EngineEvent, FinetuneConfig, FinetuneReport, JobId, Outcome, Phase, RunEstimate, SegmentationModel, Task,
+    ValidationReport,
 };
 
 /// Fine-tuning as the window knows it.
@@ -51,6 +52,8 @@ pub struct FinetuneJob {
     pub phase: Option<Phase>,
     /// Of the present phase: done and total.
     pub progress: Option<(u64, u64)>,
+    /// What it will need, by a trial before the first step.
+    pub estimate: Option<RunEstimate>,
     /// The device it runs on.
     pub device: String,
     /// All steps so far.
@@ -74,6 +77,7 @@ impl FinetuneJob {
             out,
             phase: Some(Phase::Preparing),
             progress: None,
+            estimate: None,
             device: String::new(),
             steps: Vec::new(),
             validations: Vec::new(),
@@ -105,6 +109,7 @@ impl FinetuneState {
                 job.progress = None;
             }
             EngineEvent::Progress { job: id, done, total } if *id == job.id => job.progress = Some((*done, *total)),
+            EngineEvent::Estimate { job: id, estimate } if *id == job.id => job.estimate = Some(*estimate),
             EngineEvent::FinetuneStep { job: id, report } if *id == job.id => job.steps.push(*report),
             EngineEvent::Validation { job: id, report } if *id == job.id => job.validations.push(report.clone()),
             EngineEvent::CheckpointSaved { job: id, step, .. } if *id == job.id => job.saved_at = Some(*step),

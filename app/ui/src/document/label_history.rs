@@ -40,6 +40,11 @@ impl LabelHistory {
         Self::step(&mut self.future, &mut self.past, labels)
     }
 
+    /// The map before the last edit, if there was one.
+    pub fn before(&self) -> Option<&OpenLabels> {
+        self.past.last().and_then(|version| version.labels.as_ref())
+    }
+
     /// All maps that can be had back.
     pub fn maps_mut(&mut self) -> impl Iterator<Item = &mut OpenLabels> {
         self.past.iter_mut().chain(&mut self.future).filter_map(|v| v.labels.as_mut())

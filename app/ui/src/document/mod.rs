@@ -4,12 +4,14 @@ mod comparison;
 mod finetune;
 mod hanging;
 mod label_history;
+mod labelled;
 mod layout;
 mod models;
 mod preferences;
 mod preflight;
 mod runs;
 mod segment;
+mod series;
 mod session;
 mod tool;
 mod training;
@@ -22,14 +24,17 @@ pub use finetune::{FinetuneJob, FinetuneSetup, FinetuneState};
 pub use hanging::HangingProtocol;
 pub use label_history::LabelHistory;
 pub(crate) use label_history::next_stamp;
+pub use labelled::{LabelledData, recipe_names};
 pub use layout::{Layout, Pane, Side, Split};
 pub use models::{ModelRow, ModelState, ModelsState};
 pub use preferences::{Look, NamedWindow, Preferences};
-pub use preflight::{Preflight, PreflightReport};
-pub use runs::{RunCurves, RunSummary, RunsState};
+pub use preflight::{Preflight, PreflightAsked, PreflightReport};
+pub use runs::{RunCurves, RunKind, RunSummary, RunsState};
 pub use segment::{CardOf, SegmentJob, SegmentState};
+pub use series::{SeriesChoice, SeriesRow, Thumbnail};
 pub use session::{
-    LabelPreset, Loading, Notice, OpenLabels, OpenVolume, PositionOverlay, Session, VolumeId, Window, WindowPreset,
+    LabelPreset, Loading, NUMBERS_ONLY, Notice, OpenLabels, OpenVolume, PositionOverlay, Session, VolumeId, Window,
+    WindowPreset,
 };
 pub use tool::Tool;
 pub use training::{Previews, TrainedVolume, TrainingJob, TrainingSetup, TrainingSource, TrainingState};

@@ -26,6 +26,8 @@ pub struct ModelRow {
     pub purpose: String,
     /// Whether it is there.
     pub state: ModelState,
+    /// Its file, there or not.
+    pub path: std::path::PathBuf,
     /// Why the last fetch failed, as one sentence.
     pub error: Option<String>,
 }

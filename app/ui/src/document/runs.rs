@@ -44,6 +44,35 @@ pub struct RunSummary {
     pub changed_at: u64,
     /// What the user wrote about it.
     pub note: String,
+    /// What was trained.
+    pub kind: RunKind,
+    /// A checkpoint is there.
+    pub has_checkpoint: bool,
+    /// One is known as the best.
+    pub has_best: bool,
+}
+
+/// What a run trained.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RunKind {
+    /// The contrast of volumes alone.
+    #[default]
+    Pretrain,
+    /// A whole network with labels, by a recipe of pre-training.
+    Omni,
+    /// A whole network for a task.
+    Finetune,
+}
+
+impl RunKind {
+    /// For people.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Pretrain => "pre-training",
+            Self::Omni => "with labels",
+            Self::Finetune => "fine-tuning",
+        }
+    }
 }
 
 /// The numbers of a run over its steps, thinned to what a plot can show.

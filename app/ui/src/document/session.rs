@@ -11,8 +11,8 @@ use voco_volume::{Geometry, LabelTable, Recipe, Stats, Volume};
 use crate::measure::MeasureDoc;
 
 use super::{
-    FinetuneState, LabelHistory, ModelsState, Preflight, ReferenceLabels, RunsState, SegmentState, Side, TrainingState,
-    ViewSettings,
+    FinetuneState, LabelHistory, ModelsState, Preflight, ReferenceLabels, RunsState, SegmentState, SeriesChoice, Side,
+    TrainingState, ViewSettings,
 };
 
 /// What is open and what is going on.
@@ -46,6 +46,8 @@ pub struct Session {
     pub runs: RunsState,
     /// Measurements of each case, by the number of its volume.
     pub measurements: BTreeMap<u64, MeasureDoc>,
+    /// The series of a folder that the user chooses from.
+    pub series: Option<SeriesChoice>,
     /// What label ids may mean.
     pub label_presets: Vec<LabelPreset>,
     /// The graphics adapter, for the status bar.
@@ -83,6 +85,9 @@ pub struct OpenVolume {
     /// Where the base crops lie, once asked for.
     pub position: Option<PositionOverlay>,
 }
+
+/// Where names come from if from nowhere.
+pub const NUMBERS_ONLY: &str = "numbers only";
 
 /// A label map over a volume.
 #[derive(Clone)]
@@ -246,6 +251,20 @@ impl Session {
 }
 
 impl OpenLabels {
+    /// True if somebody said what its ids mean.
+    pub fn has_names(&self) -> bool {
+        self.names_from != NUMBERS_ONLY
+    }
+
+    /// All ids and names as one text, to see whether they have changed.
+    pub fn names_key(&self) -> String {
+        if !self.has_names() {
+            return String::new();
+        }
+        let one = |entry: &voco_volume::LabelEntry| format!("{}={}", entry.name, entry.id);
+        self.table.entries().iter().map(one).collect::<Vec<_>>().join(";")
+    }
+
     /// The label at a point in the patient: its id and name.
     pub fn at_world(&self, point_mm: DVec3) -> Option<(u16, &str)> {
         let value = self.volume.value_at_world(point_mm)?;

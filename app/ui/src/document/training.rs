@@ -2,9 +2,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{OpenVolume, VolumeId};
+use super::finetune::ended_text;
+use super::{LabelledData, OpenVolume, VolumeId};
 use voco_engine_api::{
-    EngineEvent, JobId, Model, Outcome, Phase, PositionPreview, PositionReport, PretrainConfig, RunEstimate, StepReport,
+    EngineEvent, JobId, Model, OmniReport, Phase, PositionPreview, PositionReport, PretrainConfig, RunEstimate,
+    StepReport, ValidationReport,
 };
 
 /// What a run is to be, as the panel edits it.
@@ -14,6 +16,8 @@ pub struct TrainingSetup {
     pub source: TrainingSource,
     /// Numbers and choices.
     pub config: PretrainConfig,
+    /// The labelled volumes, for a recipe that also learns from labels. Its numbers then go before those of `config`.
+    pub labelled: Option<LabelledData>,
     /// The run's folder.
     pub out: Option<PathBuf>,
     /// Go on from the checkpoint in it.
@@ -36,6 +40,7 @@ impl Default for TrainingSetup {
         Self {
             source: TrainingSource::OpenVolumes,
             config: PretrainConfig::preset(Model::UnetTiny, 300),
+            labelled: None,
             out: None,
             resume: false,
             init: None,
@@ -67,6 +72,8 @@ pub struct TrainingJob {
     pub id: JobId,
     /// Its numbers and choices.
     pub config: PretrainConfig,
+    /// The same of a run that also learns from labels.
+    pub labelled: Option<LabelledData>,
     /// Where it is saved.
     pub out: PathBuf,
     /// What it trains on, in the order of the engine's indices.
@@ -81,8 +88,12 @@ pub struct TrainingJob {
     pub device: String,
     /// All steps so far.
     pub steps: Vec<StepReport>,
+    /// The same of a run that also learns from labels.
+    pub omni_steps: Vec<OmniReport>,
     /// What was found on held-out people so far.
     pub validations: Vec<PositionReport>,
+    /// The same of their labels.
+    pub dice: Vec<ValidationReport>,
     /// The latest predictions of each volume.
     pub previews: Previews,
     /// Step of the last checkpoint.
@@ -129,12 +140,15 @@ impl TrainingJob {
             config,
             out,
             volumes,
+            labelled: None,
             phase: Some(Phase::Preparing),
             progress: None,
             estimate: None,
             device: String::new(),
             steps: Vec::new(),
+            omni_steps: Vec::new(),
             validations: Vec::new(),
+            dice: Vec::new(),
             previews: Previews::default(),
             saved_at: None,
             ended: None,
@@ -149,6 +163,37 @@ impl TrainingJob {
             TrainedVolume::File(path) => volume.path.as_ref() == Some(path),
         };
         self.volumes.iter().position(is_it).and_then(|index| self.previews.of(index))
+    }
+
+    /// Takes over what is known of the same run up to its last checkpoint, from which it goes on.
+    pub fn go_on_from(&mut self, before: Self) {
+        let saved_at = before.saved_at.unwrap_or(0);
+        self.steps = before.steps;
+        self.steps.retain(|s| s.step <= saved_at);
+        self.omni_steps = before.omni_steps;
+        self.omni_steps.retain(|s| s.step <= saved_at);
+        self.validations = before.validations;
+        self.validations.retain(|v| v.step <= saved_at);
+        self.dice = before.dice;
+        self.dice.retain(|v| v.step <= saved_at);
+    }
+
+    /// Steps done.
+    pub fn step(&self) -> u64 {
+        let plain = self.steps.last().map(|s| s.step);
+        plain.or(self.omni_steps.last().map(|s| s.step)).unwrap_or(0)
+    }
+
+    /// Steps in all.
+    pub fn total(&self) -> u64 {
+        self.labelled.as_ref().map_or(self.config.steps, |labelled| labelled.config.steps)
+    }
+
+    /// Mean seconds of the last steps.
+    pub fn pace(&self) -> Option<f64> {
+        let plain = self.steps.iter().rev().take(20).map(|s| s.seconds);
+        let seconds: Vec<f64> = plain.chain(self.omni_steps.iter().rev().take(20).map(|s| s.seconds)).collect();
+        (!seconds.is_empty()).then(|| seconds.iter().sum::<f64>() / seconds.len() as f64)
     }
 
     /// True until it has ended.
@@ -169,6 +214,8 @@ impl TrainingState {
             }
             EngineEvent::Progress { job: id, done, total } if *id == job.id => job.progress = Some((*done, *total)),
             EngineEvent::Step { job: id, report } if *id == job.id => job.steps.push(*report),
+            EngineEvent::OmniStep { job: id, report } if *id == job.id => job.omni_steps.push(*report),
+            EngineEvent::Validation { job: id, report } if *id == job.id => job.dice.push(report.clone()),
             EngineEvent::Estimate { job: id, estimate } if *id == job.id => job.estimate = Some(*estimate),
             EngineEvent::PositionValidation { job: id, report } if *id == job.id => job.validations.push(*report),
             EngineEvent::CheckpointSaved { job: id, step, .. } if *id == job.id => job.saved_at = Some(*step),
@@ -176,14 +223,7 @@ impl TrainingState {
             EngineEvent::Ended { job: id, outcome } if *id == job.id => {
                 job.phase = None;
                 job.progress = None;
-                job.ended = Some(match outcome {
-                    Outcome::Done => ("Finished.".into(), false),
-                    Outcome::Cancelled => match job.saved_at {
-                        Some(step) => (format!("Stopped; saved at step {step}."), false),
-                        None => ("Stopped before anything was learned.".into(), false),
-                    },
-                    Outcome::Failed(failure) => (failure.to_string(), true),
-                });
+                job.ended = Some(ended_text(outcome, job.saved_at));
             }
             _ => {}
         }

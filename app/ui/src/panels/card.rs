@@ -22,7 +22,8 @@ pub(crate) fn card_ui(ui: &mut Ui, of: &CardOf) {
             };
             row("Task", card.task.clone());
             row("Classes", card.classes.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", "));
-            row("Trained on", format!("{} cases, {} steps", card.trained_cases, card.steps));
+            let cases = if card.trained_cases == 1 { "case" } else { "cases" };
+            row("Trained on", format!("{} {cases}, {} steps", card.trained_cases, card.steps));
             row("Validation", card.validation_dice.map_or("none".into(), |d| format!("mean Dice {d:.3}")));
             if let Some([x, y, z]) = card.preprocess.spacing_mm {
                 row("Spacing", format!("{x} × {y} × {z} mm"));

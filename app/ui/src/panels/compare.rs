@@ -1,11 +1,25 @@
 use egui::{RichText, Ui};
 use voco_render::{ComparisonColors, ComparisonStyle};
 
-use crate::{ClassAgreement, ComparisonReport, Outbox, ReferenceLabels, Request, Session, ViewSettings, theme};
+use crate::{
+    ClassAgreement, ComparisonReport, LabelPreset, Outbox, ReferenceLabels, Request, Session, ViewSettings, theme,
+};
 
 /// The label map on show against a reference: two outlines or colours of difference, the agreement of each class, and the
 /// way to the slice where they differ most.
 pub(crate) fn compare_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
+    let presets = std::mem::take(&mut session.label_presets);
+    reference_ui(ui, session, &presets, settings, outbox);
+    session.label_presets = presets;
+}
+
+fn reference_ui(
+    ui: &mut Ui,
+    session: &mut Session,
+    presets: &[LabelPreset],
+    settings: &mut ViewSettings,
+    outbox: &mut Outbox,
+) {
     let Some(volume) = session.active_mut() else {
         ui.weak("Open a volume first.");
         return;
@@ -19,7 +33,15 @@ pub(crate) fn compare_ui(ui: &mut Ui, session: &mut Session, settings: &mut View
             if ui.button("Reference…").on_hover_text("Open the label map to compare with").clicked() {
                 outbox.ask(Request::OpenReferenceDialog);
             }
-            ui.weak("none is open");
+            match volume.label_history.before() {
+                Some(before) => {
+                    let button = egui::Button::new(format!("Before: {}", before.name)).truncate();
+                    if ui.add(button).on_hover_text("Compare with the label map before the last edit").clicked() {
+                        outbox.ask(Request::CompareWithBefore(volume.id));
+                    }
+                }
+                None => drop(ui.weak("none is open")),
+            }
         });
         return;
     };
@@ -27,9 +49,11 @@ pub(crate) fn compare_ui(ui: &mut Ui, session: &mut Session, settings: &mut View
         if ui.small_button("×").on_hover_text("Close the reference").clicked() {
             outbox.ask(Request::CloseReference(volume.id));
         }
-        key(ui, ComparisonColors::PREDICTION, &labels.name);
-        ui.weak("against");
-        key(ui, ComparisonColors::REFERENCE, &reference.labels.name);
+        // Under one another: two names of files do not fit beside each other.
+        ui.vertical(|ui| {
+            ui.horizontal(|ui| key(ui, ComparisonColors::PREDICTION, &labels.name));
+            ui.horizontal(|ui| key(ui, ComparisonColors::REFERENCE, &format!("reference: {}", reference.labels.name)));
+        });
     });
     ui.horizontal(|ui| {
         for (style, text, hint) in [
@@ -48,6 +72,20 @@ pub(crate) fn compare_ui(ui: &mut Ui, session: &mut Session, settings: &mut View
             key(ui, ComparisonColors::OTHER_CLASS, "another class");
         });
     }
+    if labels.has_names()
+        && (!reference.original.has_names() || presets.iter().any(|p| p.title == reference.original.names_from))
+    {
+        names_ui(ui, reference, presets);
+    }
+    if reference.left_out > 0 {
+        let (count, what) = (reference.left_out, if reference.left_out == 1 { "class" } else { "classes" });
+        let text = format!("{count} {what} of the reference that this map has no name for: left out.");
+        ui.label(RichText::new(text).small().weak());
+    }
+    if reference.report.is_some() && reference.matched_with.as_ref() != Some(&labels.names_key()) {
+        // Ids of one of the two have got other names.
+        outbox.ask(Request::Compare(volume.id));
+    }
     match (reference.report.clone(), &reference.measuring) {
         (Some(report), _) => table_ui(ui, reference, &report, settings),
         (None, Some(_)) => {
@@ -62,6 +100,28 @@ pub(crate) fn compare_ui(ui: &mut Ui, session: &mut Session, settings: &mut View
             }
         }
     }
+}
+
+/// What the ids of a reference mean whose file does not say: without names its numbers are compared with the map's.
+fn names_ui(ui: &mut Ui, reference: &mut ReferenceLabels, presets: &[LabelPreset]) {
+    ui.horizontal(|ui| {
+        let label = ui.label("Its names").id;
+        let shown = &reference.original.names_from;
+        let mut chosen = None;
+        let list = egui::ComboBox::from_id_salt("reference names").selected_text(shown).show_ui(ui, |ui| {
+            for preset in presets {
+                if ui.selectable_label(*shown == preset.title, &preset.title).clicked() {
+                    chosen = Some(preset);
+                }
+            }
+        });
+        list.response.labelled_by(label).on_hover_text("Classes are compared by name where both maps have names");
+        if let Some(preset) = chosen {
+            reference.original.table.rename(|id| preset.names.get(&id).cloned());
+            reference.original.names_from.clone_from(&preset.title);
+            reference.matched_with = None;
+        }
+    });
 }
 
 fn table_ui(ui: &mut Ui, reference: &mut ReferenceLabels, report: &ComparisonReport, settings: &mut ViewSettings) {
@@ -85,12 +145,16 @@ fn table_ui(ui: &mut Ui, reference: &mut ReferenceLabels, report: &ComparisonRep
         }
     });
     let height = ui.text_style_height(&egui::TextStyle::Body).max(ui.spacing().interact_size.y);
-    let widths = [ui.available_width() - 165.0, 42.0, 48.0];
+    let widths = [ui.available_width() - 175.0, 42.0, 56.0];
+    let left = egui::Layout::left_to_right(egui::Align::Center);
     let cell = |ui: &mut Ui, width: f32, text: RichText| {
-        ui.add_sized([width, height], egui::Label::new(text).truncate());
+        ui.allocate_ui_with_layout(egui::vec2(width, height), left, |ui| {
+            ui.set_min_width(width);
+            ui.add(egui::Label::new(text).truncate());
+        });
     };
     ui.horizontal(|ui| {
-        for (width, text) in widths.into_iter().zip(["Class", "Dice", "HD95"]) {
+        for (width, text) in widths.into_iter().zip(["Class", "Dice", "HD95 mm"]) {
             cell(ui, width, RichText::new(text).small().weak());
         }
     });
@@ -99,8 +163,11 @@ fn table_ui(ui: &mut Ui, reference: &mut ReferenceLabels, report: &ComparisonRep
         for class in &report.classes[range] {
             ui.horizontal(|ui| {
                 let button = egui::Button::selectable(reference.look.class == Some(class.id), &class.name).truncate();
-                let name = ui.add_sized([widths[0], height], button);
-                if name.on_hover_text(details(class)).clicked() {
+                let name = ui.allocate_ui_with_layout(egui::vec2(widths[0], height), left, |ui| {
+                    ui.set_min_width(widths[0]);
+                    ui.add(button)
+                });
+                if name.inner.on_hover_text(details(class)).clicked() {
                     reference.look.class = Some(class.id);
                 }
                 let number =

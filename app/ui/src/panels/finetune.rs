@@ -2,10 +2,13 @@ use std::collections::BTreeMap;
 
 use egui::{Button, Checkbox, ComboBox, DragValue, ProgressBar, RichText, Ui};
 use egui_plot::{Line, Plot, PlotPoints};
-use voco_engine_api::{DeviceChoice, FinetuneConfig, FinetuneReport, HoldoutChoice, Phase, SegmentationModel, Task};
+use voco_engine_api::{
+    DeviceChoice, FinetuneConfig, FinetuneReport, HoldoutChoice, Phase, SegmentationModel, Task, ValidationReport,
+};
 
+use super::start::{Known, Start, start_choice};
 use super::{choice, human_seconds, key};
-use crate::{FinetuneJob, FinetuneSetup, LabelPreset, Outbox, Request, Session, theme};
+use crate::{FinetuneJob, FinetuneSetup, LabelPreset, Outbox, PreflightAsked, Request, RunKind, Session, theme};
 
 /// Fine-tuning: set up, look at the data, follow, stop.
 pub(crate) fn finetune_ui(ui: &mut Ui, session: &mut Session, outbox: &mut Outbox) {
@@ -17,9 +20,11 @@ pub(crate) fn finetune_ui(ui: &mut Ui, session: &mut Session, outbox: &mut Outbo
             running_ui(ui, job, outbox);
         }
     } else if let Some(setup) = &mut session.finetune.setup {
-        setup_ui(ui, setup, &session.tasks, &session.label_presets, outbox);
-        if super::preflight_ui(ui, &session.preflight, setup.data.as_deref()) {
-            outbox.ask(Request::Preflight(Box::new(setup.clone())));
+        let known = Known { models: &session.models, runs: &session.runs, kinds: &ALL_KINDS };
+        setup_ui(ui, setup, &session.tasks, &session.label_presets, &known, outbox);
+        let asked = PreflightAsked::Finetune(Box::new(setup.clone()));
+        if super::preflight_ui(ui, &session.preflight, &asked) {
+            outbox.ask(Request::Preflight(asked));
         }
         start_ui(ui, setup, outbox);
         if let Some((text, is_error)) = session.finetune.job.as_ref().and_then(|j| j.ended.as_ref()) {
@@ -53,32 +58,88 @@ pub(crate) fn finetune_ui(ui: &mut Ui, session: &mut Session, outbox: &mut Outbo
     }
 }
 
-fn setup_ui(ui: &mut Ui, setup: &mut FinetuneSetup, tasks: &[Task], presets: &[LabelPreset], outbox: &mut Outbox) {
-    egui::Grid::new("finetune setup").num_columns(2).spacing([8.0, 5.0]).show(ui, |ui| {
-        ui.label("Data");
-        let name = setup.data.as_ref().and_then(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned());
-        ui.horizontal(|ui| {
-            let button = Button::new(name.unwrap_or_else(|| "Folder…".into())).truncate();
-            if ui.add(button).on_hover_text("A folder of volumes with label maps (NAME_label.nii.gz)").clicked() {
-                outbox.ask(Request::FinetuneFolderDialog);
-            }
-            if ui.button("List…").on_hover_text("A JSON list, as the Medical Segmentation Decathlon has them").clicked()
-            {
-                outbox.ask(Request::FinetuneListDialog);
-            }
-        });
-        ui.end_row();
-        let label = ui.label("Label names").id;
-        let shown = setup.names.clone().unwrap_or_else(|| "as in the data".into());
-        let list = ComboBox::from_id_salt("finetune names").selected_text(shown).show_ui(ui, |ui| {
-            ui.selectable_value(&mut setup.names, None, "as in the data");
+/// Weights of any run have an encoder to begin with.
+const ALL_KINDS: [RunKind; 3] = [RunKind::Pretrain, RunKind::Omni, RunKind::Finetune];
+
+/// The rows of labelled volumes: folder or list, and what the ids of their label maps mean.
+pub(super) fn labelled_rows(
+    ui: &mut Ui,
+    title: &str,
+    data: Option<&std::path::Path>,
+    names: &mut Option<String>,
+    presets: &[LabelPreset],
+    (folder, list): (Request, Request),
+    outbox: &mut Outbox,
+) {
+    ui.label(title);
+    let name = data.and_then(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned());
+    ui.horizontal(|ui| {
+        if ui.button("List…").on_hover_text("A JSON list, as the Medical Segmentation Decathlon has them").clicked() {
+            outbox.ask(list);
+        }
+        let button = Button::new(name.unwrap_or_else(|| "Folder…".into())).truncate();
+        if ui.add(button).on_hover_text("A folder of volumes with label maps (NAME_label.nii.gz)").clicked() {
+            outbox.ask(folder);
+        }
+    });
+    ui.end_row();
+    let label = ui.label("Label names").id;
+    let shown = names.clone().unwrap_or_else(|| "as in the data".into());
+    let list =
+        ComboBox::from_id_salt(label.with("names")).selected_text(shown).width(super::CHOICE_WIDTH).show_ui(ui, |ui| {
+            ui.selectable_value(names, None, "as in the data");
             for preset in presets {
-                ui.selectable_value(&mut setup.names, Some(preset.title.clone()), &preset.title);
+                ui.selectable_value(names, Some(preset.title.clone()), &preset.title);
             }
         });
-        list.response.labelled_by(label).on_hover_text("What the ids mean where the data does not say");
-        ui.end_row();
-        task_ui(ui, setup, tasks);
+    list.response.labelled_by(label).on_hover_text("What the ids mean where the data does not say");
+    ui.end_row();
+}
+
+/// The row of the task; another one, if it was chosen.
+pub(super) fn task_row(ui: &mut Ui, present: &Task, tasks: &[Task]) -> Option<Task> {
+    let label = ui.label("Task").id;
+    let mut chosen = None;
+    let list = ComboBox::from_id_salt(label.with("task"))
+        .selected_text(&present.title)
+        .truncate()
+        .width(super::CHOICE_WIDTH)
+        .show_ui(ui, |ui| {
+            for task in tasks {
+                let hover = task.classes.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
+                let is_present = present.name == task.name;
+                if ui.selectable_label(is_present, &task.title).on_hover_text(hover).clicked() && !is_present {
+                    chosen = Some(task.clone());
+                }
+            }
+        });
+    list.response.labelled_by(label).on_hover_text(&present.title);
+    ui.end_row();
+    chosen
+}
+
+fn setup_ui(
+    ui: &mut Ui,
+    setup: &mut FinetuneSetup,
+    tasks: &[Task],
+    presets: &[LabelPreset],
+    known: &Known<'_>,
+    outbox: &mut Outbox,
+) {
+    egui::Grid::new("finetune setup").num_columns(2).spacing([8.0, 5.0]).show(ui, |ui| {
+        let dialogs = (Request::FinetuneFolderDialog, Request::FinetuneListDialog);
+        labelled_rows(ui, "Data", setup.data.as_deref(), &mut setup.names, presets, dialogs, outbox);
+        if let Some(task) = task_row(ui, &setup.config.task, tasks) {
+            let kept = setup.config.clone();
+            let preset = FinetuneConfig::preset(task, kept.model);
+            setup.config = FinetuneConfig {
+                steps: kept.steps,
+                holdout: kept.holdout,
+                seed: kept.seed,
+                device: kept.device,
+                ..preset
+            };
+        }
         let config = &mut setup.config;
         let label = ui.label("Network").id;
         let mut model = config.model;
@@ -96,17 +157,13 @@ fn setup_ui(ui: &mut Ui, setup: &mut FinetuneSetup, tasks: &[Task], presets: &[L
             };
         }
         ui.end_row();
-        ui.label("Start from");
-        let name = setup.init.as_ref().and_then(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned());
-        ui.horizontal(|ui| {
-            let button = Button::new(name.clone().unwrap_or_else(|| "random weights".into())).truncate();
-            if ui.add(button).on_hover_text("A pre-training run, or a file of weights").clicked() {
-                outbox.ask(Request::FinetuneInitDialog);
-            }
-            if name.is_some() && ui.small_button("×").on_hover_text("Random weights").clicked() {
-                setup.init = None;
-            }
-        });
+        let label = ui.label("Start from").id;
+        match start_choice(ui, label, setup.init.as_deref(), Some("random weights"), known, outbox) {
+            Some(Start::Random) => setup.init = None,
+            Some(Start::Path(path)) => setup.init = Some(path),
+            Some(Start::Dialog) => outbox.ask(Request::FinetuneInitDialog),
+            None => {}
+        }
         ui.end_row();
         numbers_ui(ui, config);
         ui.label("Run folder");
@@ -123,29 +180,6 @@ fn setup_ui(ui: &mut Ui, setup: &mut FinetuneSetup, tasks: &[Task], presets: &[L
     }
     ui.add_enabled(setup.out.is_some(), Checkbox::new(&mut setup.resume, "Go on from its last checkpoint"))
         .on_disabled_hover_text("Choose the run's folder first");
-}
-
-fn task_ui(ui: &mut Ui, setup: &mut FinetuneSetup, tasks: &[Task]) {
-    let label = ui.label("Task").id;
-    let list = ComboBox::from_id_salt("task").selected_text(&setup.config.task.title).width(190.0).show_ui(ui, |ui| {
-        for task in tasks {
-            let hover = task.classes.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
-            let chosen = setup.config.task.name == task.name;
-            if ui.selectable_label(chosen, &task.title).on_hover_text(hover).clicked() && !chosen {
-                let kept = setup.config.clone();
-                let preset = FinetuneConfig::preset(task.clone(), kept.model);
-                setup.config = FinetuneConfig {
-                    steps: kept.steps,
-                    holdout: kept.holdout,
-                    seed: kept.seed,
-                    device: kept.device,
-                    ..preset
-                };
-            }
-        }
-    });
-    list.response.labelled_by(label);
-    ui.end_row();
 }
 
 fn numbers_ui(ui: &mut Ui, config: &mut FinetuneConfig) {
@@ -259,6 +293,9 @@ fn curves_ui(ui: &mut Ui, job: &FinetuneJob) {
     let curve = |f: fn(&FinetuneReport) -> f64| -> PlotPoints<'static> {
         job.steps.iter().step_by(stride).map(|r| [r.step as f64, f(r)]).collect::<Vec<[f64; 2]>>().into()
     };
+    egui::Grid::new("finetune estimate").num_columns(2).spacing([12.0, 3.0]).show(ui, |ui| {
+        super::training::estimate_row(ui, job.estimate);
+    });
     let seconds = job.steps.last().map_or(0.0, |r| r.seconds);
     key(ui, "Losses", &[("total", theme::LOSS), ("Dice", theme::PREDICTION), ("cross-entropy", theme::GRID)]);
     plot("finetune losses").show(ui, |plot| {
@@ -274,9 +311,23 @@ fn curves_ui(ui: &mut Ui, job: &FinetuneJob) {
         .small()
         .weak(),
     );
-    let Some(last) = job.validations.last() else { return };
+    dice_ui(ui, &job.validations);
+}
+
+/// Dice of each class on held-out persons over the steps, and the last of them.
+pub(super) fn dice_ui(ui: &mut Ui, validations: &[ValidationReport]) {
+    let plot = |id: &str| {
+        Plot::new(id.to_owned())
+            .height(115.0)
+            .y_axis_min_width(28.0)
+            .allow_scroll(false)
+            .allow_zoom(false)
+            .allow_drag(false)
+            .include_y(0.0)
+    };
+    let Some(last) = validations.last() else { return };
     let mut classes: BTreeMap<&str, Vec<[f64; 2]>> = BTreeMap::new();
-    for validation in &job.validations {
+    for validation in validations {
         for (name, dice) in &validation.dice {
             if let Some(dice) = dice {
                 classes.entry(name).or_default().push([validation.step as f64, *dice]);
@@ -290,7 +341,7 @@ fn curves_ui(ui: &mut Ui, job: &FinetuneJob) {
             let color = theme::SERIES[place % theme::SERIES.len()];
             plot.line(Line::new(name.to_owned(), PlotPoints::from(points)).color(color));
         }
-        let mean = job.validations.iter().filter_map(|v| Some([v.step as f64, v.mean_dice?])).collect::<Vec<_>>();
+        let mean = validations.iter().filter_map(|v| Some([v.step as f64, v.mean_dice?])).collect::<Vec<_>>();
         plot.line(Line::new("mean", PlotPoints::from(mean)).color(theme::ON_PICTURE).width(2.0));
     });
     egui::Grid::new("dice per class").num_columns(2).spacing([10.0, 2.0]).show(ui, |ui| {
@@ -300,7 +351,8 @@ fn curves_ui(ui: &mut Ui, job: &FinetuneJob) {
             ui.end_row();
         }
         ui.label(RichText::new("mean").small().strong());
-        let best = job.best_dice().map_or(String::new(), |d| format!("  best {d:.3}"));
+        let best = validations.iter().filter_map(|v| v.mean_dice).max_by(f64::total_cmp);
+        let best = best.map_or(String::new(), |d| format!("  best {d:.3}"));
         ui.label(
             RichText::new(format!("{}{best}", last.mean_dice.map_or("–".into(), |d| format!("{d:.3}"))))
                 .small()

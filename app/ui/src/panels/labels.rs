@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use egui::{Slider, Ui};
 use voco_volume::LabelColors;
 
-use crate::{LabelPreset, OpenLabels, Session, ViewSettings, i18n, theme};
+use crate::{LabelPreset, NUMBERS_ONLY, OpenLabels, Session, ViewSettings, i18n, theme};
 
 /// The label map over the volume on show: opacity, and a switch for each label. Returns true if a colour changed.
 pub(crate) fn labels_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings) -> bool {
@@ -77,8 +77,8 @@ fn names_ui(ui: &mut Ui, labels: &mut OpenLabels, presets: &[LabelPreset]) {
     ui.horizontal(|ui| {
         let label = ui.label(i18n::text("labels-names")).id;
         let list = egui::ComboBox::from_id_salt("label names").selected_text(&labels.names_from).show_ui(ui, |ui| {
-            if ui.selectable_label(false, "numbers only").clicked() {
-                chosen = Some(LabelPreset { title: "numbers only".into(), names: BTreeMap::new() });
+            if ui.selectable_label(false, NUMBERS_ONLY).clicked() {
+                chosen = Some(LabelPreset { title: NUMBERS_ONLY.into(), names: BTreeMap::new() });
             }
             for preset in presets {
                 if ui.selectable_label(labels.names_from == preset.title, &preset.title).clicked() {

@@ -5,11 +5,14 @@ mod image;
 mod labels;
 mod measure;
 mod models;
+mod omni;
 mod overlays;
 mod position;
 mod preflight;
 mod runs;
 mod segment;
+mod series;
+mod start;
 mod training;
 mod volumes;
 
@@ -27,12 +30,16 @@ pub(crate) use position::position_ui;
 pub(crate) use preflight::preflight_ui;
 pub(crate) use runs::runs_window;
 pub(crate) use segment::segment_ui;
+pub(crate) use series::{resample_ui, series_window};
 pub(crate) use training::training_ui;
 pub(crate) use volumes::volumes_ui;
 
+/// Width of all lists of a set-up, so that they stand under one another.
+const CHOICE_WIDTH: f32 = 190.0;
+
 /// A drop-down list, named by the label before it.
 fn choice<T: Copy + PartialEq>(ui: &mut Ui, name: egui::Id, value: &mut T, all: &[T], text: impl Fn(&T) -> String) {
-    let list = egui::ComboBox::from_id_salt(name).selected_text(text(value)).show_ui(ui, |ui| {
+    let list = egui::ComboBox::from_id_salt(name).selected_text(text(value)).width(CHOICE_WIDTH).show_ui(ui, |ui| {
         for one in all {
             ui.selectable_value(value, *one, text(one));
         }

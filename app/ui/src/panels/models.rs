@@ -60,6 +60,14 @@ fn actions_ui(ui: &mut Ui, row: &ModelRow, outbox: &mut Outbox) {
     let name = || row.name.clone();
     match &row.state {
         ModelState::Present => {
+            if row.network.contains("classes")
+                && ui.small_button("Segment with it").on_hover_text("Choose it for segmentation").clicked()
+            {
+                outbox.ask(Request::UseCheckpoint(row.path.clone()));
+            }
+            if ui.small_button("Fine-tune from it").on_hover_text("Begin the next fine-tuning with it").clicked() {
+                outbox.ask(Request::StartFromRun(row.path.clone()));
+            }
             ui.label(RichText::new("on this machine").color(theme::TRUTH));
         }
         ModelState::Running { is_stopping, .. } => {

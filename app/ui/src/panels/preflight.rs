@@ -1,23 +1,35 @@
 use egui::{RichText, Ui};
 
-use crate::{Preflight, PreflightReport, theme};
+use crate::{Preflight, PreflightAsked, PreflightReport, theme};
 
 /// What was found in the data before a run. Returns true if a look is wanted.
-pub(crate) fn preflight_ui(ui: &mut Ui, preflight: &Preflight, data: Option<&std::path::Path>) -> bool {
-    let Some(data) = data else { return false };
+pub(crate) fn preflight_ui(ui: &mut Ui, preflight: &Preflight, now: &PreflightAsked) -> bool {
+    if !now.has_data() {
+        return false;
+    }
     match preflight {
-        Preflight::Running(of, share, _, cancel) if of == data => {
+        Preflight::Running(of, share, _, cancel) if of.is_same_data(now) => {
             ui.horizontal(|ui| {
                 if ui.small_button("×").on_hover_text("Stop looking").clicked() {
                     cancel.cancel();
                 }
-                ui.add(egui::ProgressBar::new(*share).text("Looking at the data…"));
+                // Reading is most of it; then a step is computed on trial.
+                let text = if *share < 0.95 { "Looking at the data…" } else { "Computing a step on trial…" };
+                ui.add(egui::ProgressBar::new(*share).text(text));
             });
             false
         }
-        Preflight::Done(of, report) if of == data => {
+        Preflight::Done(of, report) if of.is_same_data(now) => {
             report_ui(ui, report);
-            ui.small_button("Look again").clicked()
+            ui.horizontal(|ui| {
+                let again = ui.small_button("Look again").clicked();
+                if of != now {
+                    let text = RichText::new("The settings have changed since.").small().color(theme::WARNING);
+                    ui.label(text);
+                }
+                again
+            })
+            .inner
         }
         _ => ui
             .button("Look at the data first")
@@ -41,6 +53,14 @@ fn report_ui(ui: &mut Ui, report: &PreflightReport) {
         if report.labelled > 0 {
             row("With labels", report.labelled.to_string());
         }
+        match report.held_out {
+            Some(0) => row("Held out", "nobody: the run cannot tell how good it is".into()),
+            Some(count) => row("Held out", count.to_string()),
+            None => {}
+        }
+        if report.unlabelled > 0 {
+            row("Without labels", report.unlabelled.to_string());
+        }
         let against = |needed: Option<u64>, free: Option<u64>| {
             let bytes = |n: u64| {
                 if n < 1 << 30 { format!("{:.0} MB", n as f64 / 1e6) } else { format!("{:.1} GB", n as f64 / 1e9) }
@@ -58,11 +78,16 @@ fn report_ui(ui: &mut Ui, report: &PreflightReport) {
             row("Disk", text);
         }
         if let Some(seconds) = report.seconds {
-            row("Time", format!("about {}", super::human_seconds(seconds)));
+            let step = report.seconds_per_step.map_or(String::new(), |s| format!(", {s:.2} s a step"));
+            row("Time", format!("about {}{step}", super::human_seconds(seconds)));
+        } else if report.is_busy {
+            row("Time", "not measured while another run computes".into());
         }
     });
     if !report.refused.is_empty() {
-        let title = format!("{} volumes cannot be used", report.refused.len());
+        let count = report.refused.len();
+        let title =
+            if count == 1 { "1 volume cannot be used".into() } else { format!("{count} volumes cannot be used") };
         egui::CollapsingHeader::new(RichText::new(title).small().color(theme::WARNING)).show(ui, |ui| {
             for line in report.refused.iter().take(200) {
                 ui.label(RichText::new(line).small());

@@ -1,15 +1,15 @@
 use egui::{Color32, ComboBox, RichText, TextEdit, Ui};
 use egui_plot::{Line, Plot, PlotPoints};
 
-use crate::{Outbox, Request, RunSummary, RunsState, Session, theme};
+use crate::{Outbox, Request, RunKind, RunSummary, RunsState, Session, theme};
 
 /// The window with all runs on disk: their curves in one plot, settings, numbers and notes.
 pub(crate) fn runs_window(ui: &Ui, session: &mut Session, outbox: &mut Outbox) {
     let mut open = session.runs.is_open;
     egui::Window::new("Runs")
         .open(&mut open)
-        .default_size([900.0, 560.0])
-        .default_pos(ui.ctx().content_rect().center() - egui::vec2(450.0, 300.0))
+        .default_size([980.0, 700.0])
+        .default_pos(ui.ctx().content_rect().center() - egui::vec2(490.0, 370.0))
         .min_size([560.0, 320.0])
         .show(ui.ctx(), |ui| runs_ui(ui, session, outbox));
     if !open {
@@ -93,11 +93,13 @@ fn list_ui(ui: &mut Ui, runs: &mut RunsState, outbox: &mut Outbox) {
     }
 }
 
-/// Model, steps and the last number of interest.
-fn headline(run: &RunSummary) -> String {
+/// What was trained, model, steps and the last number of interest.
+pub(super) fn headline(run: &RunSummary) -> String {
     let setting = |name: &str| run.settings.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let number = |list: &[(String, f64)], name: &str| list.iter().find(|(key, _)| key == name).map(|(_, v)| *v);
-    let mut parts = vec![setting("model").unwrap_or("?").to_owned(), format!("{} steps", run.steps)];
+    // In a run with labels the network is a setting of its labelled part.
+    let model = setting("model").or_else(|| setting("labelled.model")).unwrap_or("?");
+    let mut parts = vec![run.kind.text().to_owned(), model.to_owned(), format!("{} steps", run.steps)];
     if let Some(dice) = number(&run.validation, "mean_dice") {
         parts.push(format!("Dice {dice:.3}"));
     } else if let Some(top1) = number(&run.validation, "top1_accuracy").or(number(&run.last, "top1_accuracy")) {
@@ -121,6 +123,10 @@ fn plot_ui(ui: &mut Ui, runs: &mut RunsState) {
     {
         (*first).clone_into(&mut runs.series);
     }
+    if runs.compared.is_empty() {
+        ui.weak("Tick runs to draw their curves together.");
+        return;
+    }
     ui.horizontal(|ui| {
         let label = ui.label("Curve").id;
         ComboBox::from_id_salt("series")
@@ -133,13 +139,11 @@ fn plot_ui(ui: &mut Ui, runs: &mut RunsState) {
             })
             .response
             .labelled_by(label);
-        ui.weak(format!("of {} runs", runs.compared.len()));
+        let count = runs.compared.len();
+        ui.weak(if count == 1 { "of one run".to_owned() } else { format!("of {count} runs") });
     });
-    if runs.compared.is_empty() {
-        ui.weak("Tick runs to draw their curves together.");
-        return;
-    }
-    Plot::new("runs plot").height(220.0).allow_scroll(false).legend(egui_plot::Legend::default()).show(ui, |plot| {
+    // The colours of the list are the key: inside, one would hide the curves.
+    Plot::new("runs plot").height(220.0).allow_scroll(false).include_y(0.0).show(ui, |plot| {
         for run in &runs.list {
             let Some(color) = curve_color(&runs.compared, run) else { continue };
             let Some(points) = runs.curves.get(&run.folder).and_then(|c| c.series.get(&runs.series)) else { continue };
@@ -155,8 +159,15 @@ fn details_ui(ui: &mut Ui, runs: &mut RunsState, run: &RunSummary, outbox: &mut 
         if ui.button("Go on…").on_hover_text("Put it into the training panel, to continue it").clicked() {
             outbox.ask(Request::ContinueRun(run.folder.clone()));
         }
-        if ui.button("Start from it").on_hover_text("Begin the next run with its weights").clicked() {
+        let fine_tune = ui.add_enabled(run.has_checkpoint, egui::Button::new("Fine-tune from it"));
+        if fine_tune.on_hover_text("Begin the next fine-tuning with its weights").clicked() {
             outbox.ask(Request::StartFromRun(run.folder.clone()));
+        }
+        let can_segment = run.has_checkpoint && run.kind != RunKind::Pretrain;
+        let segment = ui.add_enabled(can_segment, egui::Button::new("Segment with it"));
+        let segment = segment.on_disabled_hover_text("It trained no decoder, or has no checkpoint yet");
+        if segment.clicked() {
+            outbox.ask(Request::UseCheckpoint(run.folder.clone()));
         }
     });
     let is_mine = runs.draft.as_ref().is_some_and(|(folder, _)| folder == &run.folder);
@@ -175,7 +186,7 @@ fn details_ui(ui: &mut Ui, runs: &mut RunsState, run: &RunSummary, outbox: &mut 
         ui.columns(2, |columns| {
             let [left, right] = columns else { return };
             grid(left, "Settings", run.settings.iter().map(|(name, value)| (name.as_str(), value.clone())));
-            let number = |(name, value): &(String, f64)| (name.clone(), format!("{value:.6}"));
+            let number = |(name, value): &(String, f64)| (name.clone(), short(*value));
             let last: Vec<_> = run.last.iter().map(number).collect();
             grid(right, "Last step", last.iter().map(|(name, value)| (name.as_str(), value.clone())));
             let validation: Vec<_> = run.validation.iter().map(number).collect();
@@ -184,6 +195,15 @@ fn details_ui(ui: &mut Ui, runs: &mut RunsState, run: &RunSummary, outbox: &mut 
             }
         });
     });
+}
+
+/// Four digits, whatever the size.
+fn short(value: f64) -> String {
+    match value.abs() {
+        size if size == 0.0 || (value.fract() == 0.0 && size < 1e6) => format!("{value:.0}"),
+        size if !(1e-3..1e5).contains(&size) => format!("{value:.3e}"),
+        size => format!("{value:.*}", (3 - size.log10().floor() as i32).clamp(0, 6) as usize),
+    }
 }
 
 fn grid<'a>(ui: &mut Ui, title: &str, rows: impl Iterator<Item = (&'a str, String)>) {

@@ -1,7 +1,8 @@
 use egui::{Button, Checkbox, ComboBox, ProgressBar, RichText, Slider, Ui};
 use voco_engine_api::{BlendChoice, DeviceChoice, SegmentConfig, SegmentReport, Task, WithoutCard};
 
-use crate::{CardOf, Outbox, Request, SegmentJob, Session, theme};
+use super::start::{Known, Start, start_choice};
+use crate::{CardOf, Outbox, Request, RunKind, SegmentJob, Session, theme};
 
 /// Segmentation of the volume on show with a checkpoint. The result appears on the volume while windows finish, as one edit of its label
 /// map.
@@ -18,11 +19,12 @@ pub(crate) fn segment_ui(ui: &mut Ui, session: &mut Session, outbox: &mut Outbox
     }
     let checkpoint = state.config.checkpoints.first().cloned();
     egui::Grid::new("segment setup").num_columns(2).spacing([8.0, 5.0]).show(ui, |ui| {
-        ui.label("Checkpoint");
-        let name = checkpoint.as_ref().and_then(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned());
-        let button = Button::new(name.unwrap_or_else(|| "Choose…".into())).truncate();
-        if ui.add(button).on_hover_text("A file of weights; for a run's folder, its best").clicked() {
-            outbox.ask(Request::CheckpointDialog);
+        let label = ui.label("Checkpoint").id;
+        let known = Known { models: &session.models, runs: &session.runs, kinds: &[RunKind::Finetune, RunKind::Omni] };
+        match start_choice(ui, label, checkpoint.as_deref(), None, &known, outbox) {
+            Some(Start::Path(path)) => outbox.ask(Request::UseCheckpoint(path)),
+            Some(Start::Dialog) => outbox.ask(Request::CheckpointDialog),
+            Some(Start::Random) | None => {}
         }
         ui.end_row();
         let card = state.card.as_ref().filter(|c| Some(&c.path) == checkpoint.as_ref());
@@ -30,19 +32,22 @@ pub(crate) fn segment_ui(ui: &mut Ui, session: &mut Session, outbox: &mut Outbox
             // Nothing in the file says what the classes are.
             let label = ui.label("Task").id;
             let title = chosen_task(&state.config).map_or("Choose…", |t| t.title.as_str()).to_owned();
-            let list = ComboBox::from_id_salt("segment task").selected_text(title).show_ui(ui, |ui| {
-                for task in &tasks {
-                    let chosen = chosen_task(&state.config) == Some(task);
-                    if ui.selectable_label(chosen, &task.title).clicked() {
-                        state.config.without_card = Some(WithoutCard::Task(Box::new(task.clone())));
+            let list = ComboBox::from_id_salt("segment task").selected_text(title).width(super::CHOICE_WIDTH).show_ui(
+                ui,
+                |ui| {
+                    for task in &tasks {
+                        let chosen = chosen_task(&state.config) == Some(task);
+                        if ui.selectable_label(chosen, &task.title).clicked() {
+                            state.config.without_card = Some(WithoutCard::Task(Box::new(task.clone())));
+                        }
                     }
-                }
-            });
+                },
+            );
             list.response.labelled_by(label);
             ui.end_row();
         }
         let label = ui.label("Overlap").id;
-        let slider = Slider::new(&mut state.config.overlap, 0.0..=0.9).step_by(0.05);
+        let slider = Slider::new(&mut state.config.overlap, 0.0..=0.9).step_by(0.05).fixed_decimals(2);
         ui.add(slider).labelled_by(label).on_hover_text("How much windows overlap: more is slower and smoother");
         ui.end_row();
         ui.label("Blend");

@@ -1,10 +1,15 @@
 use egui::{Button, ComboBox, DragValue, ProgressBar, RichText, Ui};
 use egui_plot::{HLine, Line, Plot, PlotPoints};
-use voco_engine_api::{DeviceChoice, Model, Phase, PretrainConfig, PretrainRecipe, StepReport};
+use voco_engine_api::{DeviceChoice, Model, Phase, PretrainConfig, PretrainRecipe, RunEstimate, StepReport, Task};
 
+use super::finetune::{labelled_rows, task_row};
 use super::position::prediction_ui;
+use super::start::{Known, Start, start_choice};
 use super::{choice, human_seconds, key};
-use crate::{Outbox, Request, Session, TrainingJob, TrainingSetup, TrainingSource, ViewSettings, theme};
+use crate::{
+    LabelPreset, LabelledData, Outbox, PreflightAsked, Request, RunKind, Session, TrainingJob, TrainingSetup,
+    TrainingSource, ViewSettings, recipe_names, theme,
+};
 
 /// Pre-training: set up, follow, pause, stop.
 pub(crate) fn training_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
@@ -14,7 +19,15 @@ pub(crate) fn training_ui(ui: &mut Ui, session: &mut Session, settings: &mut Vie
             running_ui(ui, job, outbox);
         }
     } else {
-        setup_ui(ui, &mut session.training.setup, num_open, outbox);
+        let known = Known { models: &session.models, runs: &session.runs, kinds: &[RunKind::Pretrain, RunKind::Omni] };
+        let setup = &mut session.training.setup;
+        let (tasks, presets) = (&session.tasks, &session.label_presets);
+        setup_ui(ui, setup, num_open, (tasks, presets, &known), outbox);
+        let asked = PreflightAsked::Training(Box::new(setup.clone()));
+        if super::preflight_ui(ui, &session.preflight, &asked) {
+            outbox.ask(Request::Preflight(asked));
+        }
+        start_ui(ui, setup, num_open, outbox);
         if let Some(job) = &session.training.job {
             ended_ui(ui, job, &session.training.setup.source, outbox);
         }
@@ -23,8 +36,12 @@ pub(crate) fn training_ui(ui: &mut Ui, session: &mut Session, settings: &mut Vie
     for warning in &job.warnings {
         ui.label(RichText::new(warning).small().color(theme::WARNING));
     }
-    if !job.steps.is_empty() {
+    if !job.omni_steps.is_empty() {
+        super::omni::numbers_ui(ui, job);
+    } else if !job.steps.is_empty() {
         numbers_ui(ui, job);
+    } else {
+        estimate_ui(ui, job);
     }
     // Of the volume on show, if the run has it; else of the one it is at.
     let shown = session.active().and_then(|v| job.preview_of(v));
@@ -48,60 +65,60 @@ pub(crate) fn training_ui(ui: &mut Ui, session: &mut Session, settings: &mut Vie
         prediction_ui(ui, preview, crop);
         ui.separator();
     }
-    if !job.steps.is_empty() {
+    if !job.omni_steps.is_empty() {
+        super::omni::curves_ui(ui, job);
+    } else if !job.steps.is_empty() {
         curves_ui(ui, job);
     }
 }
 
-fn setup_ui(ui: &mut Ui, setup: &mut TrainingSetup, num_open: usize, outbox: &mut Outbox) {
-    egui::Grid::new("training setup").num_columns(2).spacing([8.0, 5.0]).show(ui, |ui| {
-        ui.label("Data");
-        ui.horizontal(|ui| {
-            let open = setup.source == TrainingSource::OpenVolumes;
-            if ui
-                .selectable_label(open, format!("{num_open} open"))
-                .on_hover_text("The volumes open in the window")
-                .clicked()
-            {
-                setup.source = TrainingSource::OpenVolumes;
-            }
-            let name = match &setup.source {
-                TrainingSource::Folder(path) => {
-                    path.file_name().map_or("/".into(), |n| n.to_string_lossy().into_owned())
-                }
-                TrainingSource::OpenVolumes => "Folder…".into(),
-            };
-            if ui.selectable_label(!open, name).on_hover_text("All volumes of a folder").clicked() {
-                outbox.ask(Request::TrainingFolderDialog);
-            }
-        });
-        ui.end_row();
-        let config = &mut setup.config;
-        let mut model = config.model;
-        let name = ui.label("Network").id;
-        choice(ui, name, &mut model, &Model::ALL, |&m| model_text(m).to_owned());
-        ui.end_row();
-        let name = ui.label("Recipe").id;
-        let mut recipe = config.recipe.name.clone();
-        let list = ComboBox::from_id_salt(name).selected_text(&recipe).show_ui(ui, |ui| {
-            for known in PretrainRecipe::names() {
-                ui.selectable_value(&mut recipe, known.to_owned(), known);
-            }
-        });
-        list.response.labelled_by(name).on_hover_text(&config.recipe.about);
-        ui.end_row();
-        let name = ui.label("Steps").id;
-        let mut steps = config.steps;
-        ui.add(DragValue::new(&mut steps).range(1..=2_000_000).speed(10)).labelled_by(name);
-        ui.end_row();
-        if (model, steps) != (config.model, config.steps) || recipe != config.recipe.name {
-            // Rates and warm-up follow recipe, model and length; what the user chose otherwise stays.
-            let recipe = PretrainRecipe::built_in(&recipe).unwrap_or_else(|| config.recipe.clone());
-            let preset = PretrainConfig::new(recipe, model, Some(steps));
-            *config = PretrainConfig { seed: config.seed, device: config.device, ..preset };
+/// The row of volumes without labels.
+fn source_row(ui: &mut Ui, setup: &mut TrainingSetup, num_open: usize, outbox: &mut Outbox) {
+    ui.label("Data");
+    ui.horizontal(|ui| {
+        let open = setup.source == TrainingSource::OpenVolumes;
+        if ui
+            .selectable_label(open, format!("{num_open} open"))
+            .on_hover_text("The volumes open in the window")
+            .clicked()
+        {
+            setup.source = TrainingSource::OpenVolumes;
         }
+        let name = match &setup.source {
+            TrainingSource::Folder(path) => path.file_name().map_or("/".into(), |n| n.to_string_lossy().into_owned()),
+            TrainingSource::OpenVolumes => "Folder…".into(),
+        };
+        if ui.selectable_label(!open, name).on_hover_text("All volumes of a folder").clicked() {
+            outbox.ask(Request::TrainingFolderDialog);
+        }
+    });
+    ui.end_row();
+}
+
+fn setup_ui(
+    ui: &mut Ui,
+    setup: &mut TrainingSetup,
+    num_open: usize,
+    (tasks, presets, known): (&[Task], &[LabelPreset], &Known<'_>),
+    outbox: &mut Outbox,
+) {
+    egui::Grid::new("training setup").num_columns(2).spacing([8.0, 5.0]).show(ui, |ui| {
+        recipe_rows(ui, setup);
+        if let Some(labelled) = &mut setup.labelled {
+            let dialogs = (Request::LabelledFolderDialog, Request::LabelledListDialog);
+            let data = labelled.data.clone();
+            labelled_rows(ui, "With labels", data.as_deref(), &mut labelled.names, presets, dialogs, outbox);
+            if let Some(task) = task_row(ui, &labelled.config.labelled.task, tasks) {
+                labelled.set_task(task);
+            }
+        }
+        if setup.labelled.as_ref().is_none_or(LabelledData::needs_unlabelled) {
+            source_row(ui, setup, num_open, outbox);
+        }
+        let config = &mut setup.config;
         let name = ui.label("Learning rate").id;
-        let rate = DragValue::new(&mut config.learning_rate).speed(1e-5).range(1e-7..=1.0).max_decimals(7);
+        let rate = setup.labelled.as_mut().map_or(&mut config.learning_rate, |l| &mut l.config.labelled.learning_rate);
+        let rate = DragValue::new(rate).speed(1e-5).range(1e-7..=1.0).max_decimals(7);
         ui.add(rate).labelled_by(name);
         ui.end_row();
         let name = ui.label("Seed").id;
@@ -111,18 +128,14 @@ fn setup_ui(ui: &mut Ui, setup: &mut TrainingSetup, num_open: usize, outbox: &mu
         let devices = [DeviceChoice::Auto, DeviceChoice::Cpu, DeviceChoice::Gpu(0)];
         choice(ui, name, &mut config.device, &devices, ToString::to_string);
         ui.end_row();
-        if let Some(init) = &setup.init {
-            ui.label("Start from");
-            let name = init.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-            if ui
-                .add(Button::new(format!("{name}  ×")).truncate())
-                .on_hover_text("Start from random weights instead")
-                .clicked()
-            {
-                setup.init = None;
-            }
-            ui.end_row();
+        let name = ui.label("Start from").id;
+        match start_choice(ui, name, setup.init.as_deref(), Some("random weights"), known, outbox) {
+            Some(Start::Random) => setup.init = None,
+            Some(Start::Path(path)) => setup.init = Some(path),
+            Some(Start::Dialog) => outbox.ask(Request::TrainingInitDialog),
+            None => {}
         }
+        ui.end_row();
         ui.label("Run folder");
         let name = setup.out.as_ref().map_or("New, in the data folder".into(), |p| {
             p.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
@@ -135,8 +148,53 @@ fn setup_ui(ui: &mut Ui, setup: &mut TrainingSetup, num_open: usize, outbox: &mu
     ui.add_enabled(setup.out.is_some(), egui::Checkbox::new(&mut setup.resume, "Go on from its last checkpoint"))
         .on_hover_text("Load the run in the folder and continue it")
         .on_disabled_hover_text("Choose the run's folder first");
-    let problem = setup.config.problem().or_else(|| {
-        (setup.source == TrainingSource::OpenVolumes && num_open == 0)
+}
+
+/// The rows that decide all other numbers: recipe, network, length.
+fn recipe_rows(ui: &mut Ui, setup: &mut TrainingSetup) {
+    let config = &mut setup.config;
+    let present = setup.labelled.as_ref().map_or(&config.recipe.name, |l| &l.config.recipe.name).clone();
+    let about = setup.labelled.as_ref().map_or(&config.recipe.about, |l| &l.config.recipe.about);
+    let name = ui.label("Recipe").id;
+    let mut recipe = present.clone();
+    let list = ComboBox::from_id_salt(name).selected_text(&recipe).width(super::CHOICE_WIDTH).show_ui(ui, |ui| {
+        for known in recipe_names() {
+            ui.selectable_value(&mut recipe, known.to_owned(), known);
+        }
+    });
+    list.response.labelled_by(name).on_hover_text(about);
+    ui.end_row();
+    let mut model = config.model;
+    let name = ui.label("Network").id;
+    choice(ui, name, &mut model, &Model::ALL, |&m| model_text(m).to_owned());
+    ui.end_row();
+    let name = ui.label("Steps").id;
+    let mut steps = setup.labelled.as_ref().map_or(config.steps, |l| l.config.steps);
+    ui.add(DragValue::new(&mut steps).range(1..=2_000_000).speed(10)).labelled_by(name);
+    ui.end_row();
+    let before = setup.labelled.as_ref().map_or(config.steps, |l| l.config.steps);
+    if (model, steps) == (config.model, before) && recipe == present {
+        return;
+    }
+    // Rates and warm-up follow recipe, model and length; what the user chose otherwise stays.
+    let plain = PretrainRecipe::built_in(&recipe).unwrap_or_else(|| config.recipe.clone());
+    let preset = PretrainConfig::new(plain, model, Some(steps));
+    *config = PretrainConfig { seed: config.seed, device: config.device, ..preset };
+    setup.labelled = match setup.labelled.take() {
+        Some(labelled) if PretrainRecipe::built_in(&recipe).is_none() => Some(labelled.with(&recipe, model, steps)),
+        _ => LabelledData::new(&recipe, model, steps),
+    };
+}
+
+fn start_ui(ui: &mut Ui, setup: &TrainingSetup, num_open: usize, outbox: &mut Outbox) {
+    let needs_volumes = setup.labelled.as_ref().is_none_or(LabelledData::needs_unlabelled);
+    let problem = match &setup.labelled {
+        Some(labelled) if labelled.data.is_none() => Some("Choose the volumes with label maps first.".into()),
+        Some(labelled) => labelled.run_config(&setup.config).problem(),
+        None => setup.config.problem(),
+    };
+    let problem = problem.or_else(|| {
+        (needs_volumes && setup.source == TrainingSource::OpenVolumes && num_open == 0)
             .then(|| "Open volumes or choose a folder first.".into())
     });
     let start = ui.add_enabled(problem.is_none(), Button::new(RichText::new("Start pre-training").strong()));
@@ -161,15 +219,17 @@ fn running_ui(ui: &mut Ui, job: &TrainingJob, outbox: &mut Outbox) {
         Some(Phase::Preparing) => "preparing volumes",
         Some(Phase::Paused) => "paused",
         Some(Phase::Saving) => "saving",
+        Some(Phase::Validating) => "validating",
         _ => "training",
     };
     ui.label(format!("{name}, {phase} on {}", if job.device.is_empty() { "…" } else { &job.device }));
     let (done, total) = match (job.phase, job.progress) {
-        (Some(Phase::Preparing), Some((done, total))) => (done, total),
-        _ => (job.steps.last().map_or(0, |s| s.step), job.config.steps),
+        (Some(Phase::Preparing | Phase::Validating), Some((done, total))) => (done, total),
+        _ => (job.step(), job.total()),
     };
     let share = done as f32 / total.max(1) as f32;
-    let left = seconds_left(job).map(|s| format!(", {} left", human_seconds(s))).unwrap_or_default();
+    let left = job.pace().map(|pace| pace * job.total().saturating_sub(job.step()) as f64);
+    let left = left.map(|s| format!(", {} left", human_seconds(s))).unwrap_or_default();
     ui.add(ProgressBar::new(share).text(format!("{done} of {total}{left}")));
     ui.horizontal(|ui| {
         if job.phase == Some(Phase::Paused) {
@@ -196,10 +256,10 @@ fn ended_ui(ui: &mut Ui, job: &TrainingJob, source: &TrainingSource, outbox: &mu
     let Some((text, is_error)) = &job.ended else { return };
     let color = if *is_error { theme::ERROR } else { theme::TRUTH };
     ui.label(RichText::new(text).color(color));
-    let can_go_on = job.saved_at.is_some_and(|step| step < job.config.steps);
+    let can_go_on = job.saved_at.is_some_and(|step| step < job.total());
     if can_go_on && ui.button("Go on").on_hover_text("Continue this run from its last checkpoint").clicked() {
-        let (source, config) = (source.clone(), job.config.clone());
-        let setup = TrainingSetup { source, config, out: Some(job.out.clone()), resume: true, init: None };
+        let (source, config, labelled) = (source.clone(), job.config.clone(), job.labelled.clone());
+        let setup = TrainingSetup { source, config, labelled, out: Some(job.out.clone()), resume: true, init: None };
         outbox.ask(Request::StartTraining(Box::new(setup)));
     }
 }
@@ -237,14 +297,25 @@ fn numbers_ui(ui: &mut Ui, job: &TrainingJob) {
         ui.label("Step");
         ui.label(format!("{:.2} s", mean(|r| r.seconds)));
         ui.end_row();
-        if let Some(estimate) = job.estimate {
-            let gigabytes = |bytes: u64| bytes as f64 / 1e9;
-            let free = estimate.free_bytes.map_or(String::new(), |b| format!(" of {:.1} free", gigabytes(b)));
-            ui.label("Memory");
-            ui.label(format!("about {:.1} GB{free}", gigabytes(estimate.memory_bytes)));
-            ui.end_row();
-        }
+        estimate_row(ui, job.estimate);
     });
+}
+
+/// What the run will need, until there are numbers.
+fn estimate_ui(ui: &mut Ui, job: &TrainingJob) {
+    egui::Grid::new("training estimate").num_columns(2).spacing([12.0, 3.0]).show(ui, |ui| {
+        estimate_row(ui, job.estimate);
+    });
+}
+
+/// The memory that a run will need.
+pub(super) fn estimate_row(ui: &mut Ui, estimate: Option<RunEstimate>) {
+    let Some(estimate) = estimate else { return };
+    let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+    let free = estimate.free_bytes.map_or(String::new(), |b| format!(" of {:.1} free", gigabytes(b)));
+    ui.label("Memory");
+    ui.label(format!("about {:.1} GB{free}", gigabytes(estimate.memory_bytes)));
+    ui.end_row();
 }
 
 fn curves_ui(ui: &mut Ui, job: &TrainingJob) {
@@ -306,11 +377,4 @@ fn smoothed(steps: &[StepReport], f: fn(&StepReport) -> f64) -> Vec<[f64; 2]> {
             [steps[n].step as f64, sum / count]
         })
         .collect()
-}
-
-fn seconds_left(job: &TrainingJob) -> Option<f64> {
-    let recent = &job.steps[job.steps.len().saturating_sub(20)..];
-    let last = recent.last()?;
-    let mean = recent.iter().map(|r| r.seconds).sum::<f64>() / recent.len() as f64;
-    Some(mean * job.config.steps.saturating_sub(last.step) as f64)
 }

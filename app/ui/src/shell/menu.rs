@@ -14,11 +14,16 @@ pub(super) fn show(
     egui::MenuBar::new().ui(ui, |ui| {
         let mut chosen = None;
         ui.menu_button(Group::File.title(), |ui| {
-            items(ui, keys, session, settings, &[Command::Open, Command::OpenSample], &mut chosen);
+            items(ui, keys, session, settings, &[Command::Open, Command::OpenFolder, Command::OpenSample], &mut chosen);
             recent(ui, session, outbox, settings.preferences.hide_identifiers);
             ui.separator();
-            let labels =
-                [Command::OpenLabels, Command::OpenReference, Command::ExportMeasurements, Command::SavePicture];
+            let labels = [
+                Command::OpenLabels,
+                Command::OpenReference,
+                Command::SaveLabels,
+                Command::ExportMeasurements,
+                Command::SavePicture,
+            ];
             items(ui, keys, session, settings, &labels, &mut chosen);
             ui.separator();
             let volumes = [Command::NextVolume, Command::PreviousVolume, Command::CloseVolume];

@@ -1,6 +1,7 @@
 //! Each case is preprocessed once; training reads crops of the result.
 
 mod contents;
+mod disk;
 mod foreground;
 mod make;
 mod sample;
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use voco_engine_api::CancelFlag;
 use voco_volume::{PreprocessSpec, VolumeError};
 
@@ -50,6 +51,9 @@ struct Inner {
     /// Cases that cannot be used, so that they are not tried again each epoch.
     unusable: Mutex<HashMap<Key, SkipReason>>,
     report: Mutex<CacheReport>,
+    /// How many samples are being made.
+    making: Mutex<usize>,
+    made: Condvar,
 }
 
 /// What a cache has done since it was opened.
@@ -111,6 +115,19 @@ pub enum SkipReason {
 /// Least voxels of a body along each axis.
 const MIN_SIDE: usize = 4;
 
+/// Most samples that are made at once.
+const MOST_AT_ONCE: usize = 8;
+
+/// The right to make a sample now.
+struct Turn<'a>(&'a Inner);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        *self.0.making.lock() -= 1;
+        self.0.made.notify_one();
+    }
+}
+
 /// What a sample is made of.
 #[derive(Debug, Clone)]
 struct Origin {
@@ -139,6 +156,8 @@ impl SampleCache {
             open: Mutex::default(),
             unusable: Mutex::default(),
             report: Mutex::default(),
+            making: Mutex::new(0),
+            made: Condvar::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -253,6 +272,7 @@ impl Inner {
         if let Some(found) = self.find(origin.key) {
             return Ok(found);
         }
+        let Some(_turn) = self.turn(cancel) else { return Err(SkipReason::Cancelled) };
         let began = Instant::now();
         let made = make::sample(&origin.case, &origin.spec, origin.labels.as_ref(), cancel);
         let has_changed =
@@ -285,6 +305,21 @@ impl Inner {
             }
         };
         Ok((facts, body))
+    }
+
+    /// Waits until few enough others make a sample; `None` if cancelled. A volume takes gigabytes while it is resampled, and
+    /// rayon's pool works on one of them with all processors.
+    fn turn(&self, cancel: &CancelFlag) -> Option<Turn<'_>> {
+        let most = std::thread::available_parallelism().map_or(1, |n| (n.get() / 2).clamp(1, MOST_AT_ONCE));
+        let mut making = self.making.lock();
+        while *making >= most {
+            if cancel.is_cancelled() {
+                return None;
+            }
+            self.made.wait_for(&mut making, Duration::from_millis(50));
+        }
+        *making += 1;
+        Some(Turn(self))
     }
 
     fn save(&self, key: Key, facts: &Facts, voxels: &sample::Voxels) -> std::io::Result<Placed> {

@@ -9,6 +9,8 @@ use std::time::{Duration, SystemTime};
 use parking_lot::{Mutex, MutexGuard};
 use voco_engine_api::CancelFlag;
 
+use super::disk::{entries, list, sync, touch};
+
 /// What a sample is made of, as a number: contents of its files and settings.
 pub(super) type Key = u128;
 
@@ -347,66 +349,4 @@ fn in_use(live: &Path) -> std::io::Result<HashMap<Key, i64>> {
         keys.extend(own.into_iter().filter(|&(_, n)| n > 0));
     }
     Ok(keys)
-}
-
-struct Listed {
-    key: Key,
-    folder: PathBuf,
-    bytes: u64,
-    used: SystemTime,
-}
-
-/// All finished samples, with their sizes and times of last use.
-fn list(samples: &Path) -> std::io::Result<Vec<Listed>> {
-    let mut out = Vec::new();
-    for (group, _) in entries(samples)? {
-        for (folder, name) in entries(&group)? {
-            let Ok(key) = Key::from_str_radix(&name, 16) else { continue };
-            let used =
-                std::fs::metadata(folder.join(USED)).and_then(|m| m.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
-            out.push(Listed { key, bytes: size_of(&folder), used, folder });
-        }
-    }
-    Ok(out)
-}
-
-/// The file of a sample whose time is that of its last use.
-const USED: &str = "zarr.json";
-
-/// Bytes of the files in a folder and below.
-pub(super) fn size_of(folder: &Path) -> u64 {
-    let sizes =
-        entries(folder).unwrap_or_default().into_iter().map(|(path, _)| match std::fs::symlink_metadata(&path) {
-            Ok(meta) if meta.is_dir() => size_of(&path),
-            Ok(meta) => meta.len(),
-            Err(_) => 0,
-        });
-    sizes.sum()
-}
-
-fn entries(folder: &Path) -> std::io::Result<Vec<(PathBuf, String)>> {
-    let mut out = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        out.push((entry.path(), entry.file_name().to_string_lossy().into_owned()));
-    }
-    Ok(out)
-}
-
-/// Sets the time of last use; no oftener than each second.
-fn touch(folder: &Path) {
-    let now = SystemTime::now();
-    let Ok(file) = OpenOptions::new().append(true).open(folder.join(USED)) else { return };
-    let then = file.metadata().and_then(|m| m.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
-    if now.duration_since(then).is_ok_and(|age| age > Duration::from_secs(1)) {
-        file.set_modified(now).ok();
-    }
-}
-
-fn sync(folder: Option<&Path>) {
-    if cfg!(unix)
-        && let Some(file) = folder.and_then(|f| File::open(f).ok())
-    {
-        file.sync_all().ok();
-    }
 }

@@ -6,11 +6,11 @@ use glam::{DAffine3, DMat3, DVec3};
 use serde::{Deserialize, Serialize};
 use voco_volume::{Geometry, Grid};
 
+use super::disk::size_of;
 use super::foreground::{Group, VoxelDraw};
 use super::sample::{Facts, Voxels};
 use super::shelf::Lease;
 use super::zarr::{self, Damage, Layout};
-use crate::cache::shelf::size_of;
 
 /// Edge of a chunk: a crop of 96³ reads 27 to 64 of them.
 const EDGE: usize = 32;

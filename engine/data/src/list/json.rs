@@ -12,8 +12,9 @@ use crate::error::file_name;
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Document {
-    Parts(Parts),
+    // First: a struct would take an array for its fields in order.
     Entries(Vec<Entry>),
+    Parts(Parts),
 }
 
 #[derive(Deserialize)]

@@ -36,6 +36,11 @@ pub(crate) fn surface(mask: &Mask, spacing_mm: [f64; 3], kind: SurfaceKind) -> R
     }
 }
 
+/// Area in mm² of the surface of a mask with [`MARGIN`] empty voxels around it.
+pub(crate) fn surface_area_mm2(mask: &Mask, spacing_mm: [f64; 3]) -> Result<f64, LabelError> {
+    Ok(elements(mask, spacing_mm)?.areas.iter().sum())
+}
+
 fn edge_voxels(mask: &Mask) -> Result<Mask, LabelError> {
     let dims = mask.dims();
     let mut edge = Mask::empty(dims)?;

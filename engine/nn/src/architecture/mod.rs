@@ -226,6 +226,18 @@ pub struct NetworkOutput {
 }
 
 impl Network {
+    /// Switches gradient checkpointing on or off: less memory in training for one forward pass more.
+    #[must_use]
+    pub fn with_checkpointing(self, is_on: bool) -> Self {
+        match self {
+            Self::SwinUnetr(network) => Self::SwinUnetr(network.with_checkpointing(is_on)),
+            Self::PlainUnet(network) => Self::PlainUnet(network.with_checkpointing(is_on)),
+            Self::SwinEncoder(network) => Self::SwinEncoder(network.with_checkpointing(is_on)),
+            Self::PlainEncoder(network) => Self::PlainEncoder(network.with_checkpointing(is_on)),
+            Self::Voco(network) => Self::Voco(network.with_checkpointing(is_on)),
+        }
+    }
+
     /// Everything the network computes from `x` `[N, in, D, H, W]`.
     pub fn forward(&self, x: Tensor<5>) -> NetworkOutput {
         match self {

@@ -1,5 +1,7 @@
 //! The sum over taps and channels, for the output and for the input's gradient.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::lattice::{ConvShape, Lattice, Window};
@@ -10,6 +12,9 @@ use super::simd::{Kernel, Simd, dispatch};
 /// second and third level of a cache hold.
 const SLAB: usize = 1 << 20;
 
+/// The same where a voxel does not meet its neighbours.
+const SLAB_ALONE: usize = 1 << 15;
+
 /// Planes per slab below which copying the neighbours costs too much.
 const MIN_PLANES: usize = 4;
 
@@ -18,15 +23,13 @@ const MIN_PLANES: usize = 4;
 const WEIGHTS: usize = 1 << 17;
 
 /// Registers of one tile along the voxels, where there are 32 of them.
-const TILE: usize = 3;
+pub(super) const TILE: usize = 3;
 
 /// Widest register and largest block of channels, for buffers.
-const MAX_TILE: usize = 8 * TILE * 16;
+pub(super) const MAX_TILE: usize = 8 * TILE * 16;
 
 /// Weights in the order in which the tiles read them.
 struct Packed {
-    /// First target channel, and channels computed together (8 or 4).
-    blocks: Vec<(usize, usize)>,
     /// `[block][source channel][tap][channel of the block]`; zeros where a
     /// block reaches past the last channel.
     values: Vec<f32>,
@@ -51,78 +54,55 @@ impl Packed {
                 }
             }
         });
-        Self { blocks, values, per_channel }
+        Self { values, per_channel }
     }
 
-    fn block(&self, index: usize) -> &[f32] {
-        let (first, size) = self.blocks[index];
+    fn block(&self, first: usize, size: usize) -> &[f32] {
         &self.values[first * self.per_channel..][..size * self.per_channel]
     }
 }
 
-/// Blocks of 8 channels, then one of 4 if at most 4 are left.
+/// First channel and length of blocks of 8 channels, then one of 4 if at most 4 are left.
 pub(super) fn blocks(channels: usize) -> Vec<(usize, usize)> {
     (0..channels).step_by(8).map(|first| (first, if channels - first > 4 { 8 } else { 4 })).collect()
 }
 
 /// The output of a layer: `[N, in, ..]` → `[N, out, ..]`.
 pub fn forward(shape: &ConvShape, input: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+    let shape = &shape.flattened();
     let [inputs, outputs] = shape.channels;
-    let grid: usize = shape.output().iter().product();
-    let mut target = vec![0.0; shape.batch * outputs * grid];
-    let lattice = Lattice::forward(shape);
     let taps = shape.taps();
-    let packed = Packed::new([inputs, outputs], &lattice.taps(Window::planes(0, 1)), |to, from, tap| {
+    let lattice = Lattice::forward(shape);
+    let sum = Sum::new(lattice, shape.batch, [inputs, outputs], shape.output(), |to, from, tap| {
         weight[(to * inputs + from) * taps + tap]
     });
-    let places = Places { grid: shape.output(), step: [1; 3], first: [0; 3] };
-    Sum { lattice, packed, batch: shape.batch, channels: [inputs, outputs], places }.run(input, bias, &mut target);
-    target
+    sum.run(input, bias)
 }
 
 /// The gradient of the input, from that of the output. A transposed
 /// convolution is the same, with a bias per input channel.
 pub fn backward(shape: &ConvShape, gradient: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+    let shape = &shape.flattened();
     let [inputs, outputs] = shape.channels;
-    let grid: usize = shape.input.iter().product();
-    let mut target = vec![0.0; shape.batch * inputs * grid];
     let taps = shape.taps();
-    let [d, h, w] = shape.stride;
-    for index in 0..d * h * w {
-        let first = [index / (h * w), index / w % h, index % w];
-        if first.iter().zip(&shape.input).any(|(first, edge)| first >= edge) {
-            continue;
-        }
-        let lattice = Lattice::backward(shape, first);
-        let used = lattice.taps(Window::planes(0, 1));
-        if used.is_empty() {
-            continue; // no output reads these voxels
-        }
-        let packed = Packed::new([outputs, inputs], &used, |to, from, tap| weight[(from * inputs + to) * taps + tap]);
-        let places = Places { grid: shape.input, step: shape.stride, first };
-        Sum { lattice, packed, batch: shape.batch, channels: [outputs, inputs], places }.run(
-            gradient,
-            bias,
-            &mut target,
-        );
-    }
-    target
-}
-
-/// Where computed voxels go: every `step`-th of `grid` from `first` on.
-struct Places {
-    grid: [usize; 3],
-    step: [usize; 3],
-    first: [usize; 3],
+    let lattice = Lattice::backward(shape);
+    let sum = Sum::new(lattice, shape.batch, [outputs, inputs], shape.input, |to, from, tap| {
+        weight[(from * inputs + to) * taps + tap]
+    });
+    sum.run(gradient, bias)
 }
 
 struct Sum {
     lattice: Lattice,
-    packed: Packed,
+    /// Index and weights of each set that has taps.
+    sets: Vec<([usize; 3], Packed)>,
     batch: usize,
     /// Of source and target.
     channels: [usize; 2],
-    places: Places,
+    /// Edges of the target.
+    grid: [usize; 3],
+    /// Blocks of target channels.
+    blocks: Vec<(usize, usize)>,
 }
 
 /// Some planes of some channels of one image.
@@ -130,20 +110,35 @@ struct Task<'a> {
     image: usize,
     first_plane: usize,
     planes: usize,
-    blocks: std::ops::Range<usize>,
+    blocks: Range<usize>,
     /// Per channel of the blocks: the planes of the target.
     targets: Vec<&'a mut [f32]>,
 }
 
 impl Sum {
-    fn run(&self, source: &[f32], bias: Option<&[f32]>, target: &mut [f32]) {
-        self.tasks(target).into_par_iter().for_each(|task| {
+    fn new(
+        lattice: Lattice,
+        batch: usize,
+        channels: [usize; 2],
+        grid: [usize; 3],
+        weight: impl Fn(usize, usize, usize) -> f32 + Sync,
+    ) -> Self {
+        let taps = |set| (set, lattice.taps(Window::planes(0, 1), set));
+        let used = lattice.sets().map(taps).filter(|(_, taps)| !taps.is_empty());
+        let sets = used.map(|(set, taps)| (set, Packed::new(channels, &taps, &weight))).collect();
+        Self { lattice, sets, batch, channels, grid, blocks: blocks(channels[1]) }
+    }
+
+    fn run(&self, source: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+        let mut target = vec![0.0; self.batch * self.channels[1] * self.grid.iter().product::<usize>()];
+        self.tasks(&mut target).into_par_iter().for_each(|task| {
             let [sources, _] = self.channels;
             let window = Window::planes(task.first_plane, task.planes);
             let len = self.lattice.slab_len(window);
             let image = &source[task.image * sources * self.lattice.source_len()..];
             scratch::with(sources * len, |slab| dispatch(Planes { sum: self, task, image, window, slab, len, bias }));
         });
+        target
     }
 
     /// Splits the work into enough parts for all threads.
@@ -152,10 +147,12 @@ impl Sum {
         let [depth, ..] = self.lattice.len();
         let wanted = 4 * rayon::current_num_threads();
         let per_plane = sources * self.lattice.per_plane();
-        let fitting = (SLAB / per_plane).max(MIN_PLANES).min(depth);
-        let planes = fitting.min((depth * self.batch).div_ceil(wanted).max(MIN_PLANES.min(depth)));
+        // Without neighbours a plane more costs nothing, and what is small stays in the first caches.
+        let (most, least) = if self.lattice.halo() == 0 { (SLAB_ALONE, 1) } else { (SLAB, MIN_PLANES) };
+        let fitting = (most / per_plane).max(least).min(depth);
+        let planes = fitting.min((depth * self.batch).div_ceil(wanted).max(least.min(depth)));
         let chunks = depth.div_ceil(planes);
-        let count = self.packed.blocks.len();
+        let count = self.blocks.len();
         let group = count.div_ceil(wanted.div_ceil(self.batch * chunks).min(count));
         let groups = count.div_ceil(group);
 
@@ -171,8 +168,8 @@ impl Sum {
                 }
             }
         }
-        let [grid, height, width] = self.places.grid;
-        let chunk_len = planes * self.places.step[0] * height * width;
+        let [grid, height, width] = self.grid;
+        let chunk_len = planes * self.lattice.step()[0] * height * width;
         for (index, channel) in target.chunks_exact_mut(grid * height * width).enumerate() {
             // Every block but the last has 8 channels.
             let group_index = index % targets / 8 / group;
@@ -207,7 +204,6 @@ impl Kernel for Planes<'_, '_> {
             sum.lattice.fill(slab, std::iter::once(channel), self.window);
         }
         let slab = &*std::mem::take(&mut self.slab);
-        let offsets: Vec<usize> = sum.lattice.taps(self.window).iter().map(|tap| tap.1).collect();
         let [rows, columns] = sum.lattice.pitch();
         let [_, height, width] = sum.lattice.len();
         let (single, all) = ((height - 1) * columns + width, (self.task.planes - 1) * rows * columns);
@@ -215,42 +211,65 @@ impl Kernel for Planes<'_, '_> {
         let together = (single + all).div_ceil(S::LANES) <= self.task.planes * single.div_ceil(S::LANES);
         let starts = if together { 1 } else { self.task.planes };
         let run = if together { single + all } else { single };
-        // With 16 registers, 4 times 3 sums leave too few for the compiler to keep them all there.
-        let most = if S::WIDE { TILE } else { 2 };
-        let mut buffer = [0.0; MAX_TILE];
-        // Weights of some blocks stay in the cache while all voxels pass by, each tile of
-        // which stays in the cache for these blocks.
-        let group = (WEIGHTS / (8 * sum.packed.per_channel)).max(1);
-        for blocks_begin in self.task.blocks.clone().step_by(group) {
-            let blocks = blocks_begin..(blocks_begin + group).min(self.task.blocks.end);
+        for (set, packed) in &sum.sets {
+            let offsets: Vec<usize> = sum.lattice.taps(self.window, *set).iter().map(|tap| tap.1).collect();
             for start in 0..starts {
-                let mut at = 0;
-                while at < run {
-                    let vectors = (run - at).div_ceil(S::LANES).min(most);
-                    let begin = start * rows * columns + at;
-                    let tile = Tile { slab: &slab[begin..], len: self.len, offsets: &offsets };
-                    let tile_len = vectors * S::LANES;
-                    let last = begin + tile_len.min(run - at);
-                    for index in blocks.clone() {
-                        let (first, size) = sum.packed.blocks[index];
-                        tile.block(simd, size, vectors, sum.packed.block(index), &mut buffer);
-                        self.store(first, size, begin..last, &buffer, tile_len);
-                    }
-                    at += tile_len;
-                }
+                let begin = start * rows * columns;
+                self.set(simd, *set, packed, (slab, &offsets), begin..begin + run);
             }
         }
     }
 }
 
 impl Planes<'_, '_> {
-    /// Puts the entries `range` of a plane run into their voxels.
+    /// One set of voxels, the entries `range`.
     #[inline(always)]
-    fn store(&mut self, first: usize, size: usize, range: std::ops::Range<usize>, buffer: &[f32], stride: usize) {
+    fn set<S: Simd>(
+        &mut self,
+        simd: S,
+        set: [usize; 3],
+        packed: &Packed,
+        (slab, offsets): (&[f32], &[usize]),
+        range: Range<usize>,
+    ) {
+        // With 16 registers, 4 times 3 sums leave too few for the compiler to keep them all there.
+        let most = if S::WIDE { TILE } else { 2 };
+        let mut buffer = [0.0; MAX_TILE];
+        // Weights of some blocks stay in the cache while all voxels pass by, each tile of
+        // which stays in the cache for these blocks.
+        let group = (WEIGHTS / (8 * packed.per_channel)).max(1);
+        for blocks_begin in self.task.blocks.clone().step_by(group) {
+            let blocks = blocks_begin..(blocks_begin + group).min(self.task.blocks.end);
+            let mut begin = range.start;
+            while begin < range.end {
+                let vectors = (range.end - begin).div_ceil(S::LANES).min(most);
+                let tile = Tile { slab: &slab[begin..], len: self.len, offsets };
+                let tile_len = vectors * S::LANES;
+                for index in blocks.clone() {
+                    let (first, size) = self.sum.blocks[index];
+                    tile.block(simd, size, vectors, packed.block(first, size), &mut buffer);
+                    self.store((first, size), set, begin..(begin + tile_len).min(range.end), &buffer, tile_len);
+                }
+                begin += tile_len;
+            }
+        }
+    }
+
+    /// Puts the entries `range` of a set into their voxels.
+    #[inline(always)]
+    fn store(
+        &mut self,
+        (first, size): (usize, usize),
+        set: [usize; 3],
+        range: Range<usize>,
+        buffer: &[f32],
+        stride: usize,
+    ) {
         let sum = self.sum;
         let [rows, columns] = sum.lattice.pitch();
-        let [_, height, width] = sum.lattice.len();
-        let Places { grid, step, first: origin } = &sum.places;
+        let [_, height, width] = sum.lattice.set_len(set);
+        let ([_, grid_rows, grid_columns], step) = (sum.grid, sum.lattice.step());
+        let planes = self.task.targets.first().map_or(0, |target| target.len() / (grid_rows * grid_columns));
         let block = self.task.blocks.start * 8;
         let mut begin = range.start;
         while begin < range.end {
@@ -258,9 +277,9 @@ impl Planes<'_, '_> {
             let end = range.end.min((line + 1) * columns);
             let (plane, row) = (line / rows, line % rows);
             let count = (end - begin).min(width.saturating_sub(column));
-            if row < height && count > 0 {
-                let line = ((plane * step[0] + origin[0]) * grid[1] + row * step[1] + origin[1]) * grid[2];
-                let place = line + column * step[2] + origin[2];
+            let plane = plane * step[0] + set[0];
+            if plane < planes && row < height && count > 0 {
+                let place = (plane * grid_rows + row * step[1] + set[1]) * grid_columns + column * step[2] + set[2];
                 let values = buffer[begin - range.start..].chunks(stride);
                 let targets = self.task.targets[first - block..].iter_mut().take(size);
                 for (channel, (target, values)) in targets.zip(values).enumerate() {
@@ -283,16 +302,19 @@ impl Planes<'_, '_> {
 }
 
 /// Neighbouring voxels of a slab.
-struct Tile<'a> {
-    slab: &'a [f32],
-    len: usize,
-    offsets: &'a [usize],
+pub(super) struct Tile<'a> {
+    /// From the first voxel on, all channels.
+    pub slab: &'a [f32],
+    /// Entries of a channel.
+    pub len: usize,
+    /// Of the taps.
+    pub offsets: &'a [usize],
 }
 
 impl Tile<'_> {
-    /// Sums for a block of 8 or 4 channels and 1 to 3 registers of voxels.
+    /// Sums for a block of 8 or 4 channels and 1 to 3 registers of voxels, `[channel][voxel]` without gaps.
     #[inline(always)]
-    fn block<S: Simd>(&self, simd: S, size: usize, vectors: usize, weights: &[f32], out: &mut [f32]) {
+    pub(super) fn block<S: Simd>(&self, simd: S, size: usize, vectors: usize, weights: &[f32], out: &mut [f32]) {
         match (size, vectors) {
             (8, 3) if S::WIDE => self.sum::<S, 8, 3, 8>(simd, weights, out),
             (8, 2) if S::WIDE => self.sum::<S, 8, 2, 8>(simd, weights, out),

@@ -40,6 +40,14 @@ impl ConvShape {
         self.kernel.iter().product()
     }
 
+    /// The same layer with lines as planes, where voxels do not meet their
+    /// neighbours: then the work is cut more finely.
+    pub fn flattened(self) -> Self {
+        let [d, h, w] = self.input;
+        let alone = self.kernel == [1; 3] && self.stride == [1; 3] && self.padding == [0; 3];
+        if alone { Self { input: [d * h, 1, w], ..self } } else { self }
+    }
+
     /// Whether the sums cover this layer: the kernel must fit into the padded
     /// input, and there must be something to compute.
     pub fn is_supported(&self) -> bool {
@@ -70,6 +78,14 @@ struct Axis {
     reach: usize,
     /// Zeros at the end of a line that are those at the start of the next.
     shared: usize,
+    /// Voxels that share their taps: one set of them for an output, one per step for an input's gradient.
+    sets: Vec<AxisSet>,
+}
+
+/// Every `sets.len()`-th voxel of an axis.
+#[derive(Debug, Clone)]
+struct AxisSet {
+    len: usize,
     /// `(weight, phase, shift)` of every tap.
     taps: Vec<(usize, usize, usize)>,
 }
@@ -77,8 +93,9 @@ struct Axis {
 impl Axis {
     fn forward(shape: &ConvShape, axis: usize) -> Self {
         let (kernel, step, lead) = (shape.kernel[axis], shape.stride[axis], shape.padding[axis]);
+        let len = shape.output()[axis];
         Self {
-            len: shape.output()[axis],
+            len,
             source: shape.input[axis],
             kernel,
             step,
@@ -86,25 +103,33 @@ impl Axis {
             lead,
             reach: (kernel - 1) / step,
             shared: if step == 1 { lead.min(kernel - 1 - lead) } else { 0 },
-            taps: (0..kernel).map(|k| (k, k % step, k / step)).collect(),
+            sets: vec![AxisSet { len, taps: (0..kernel).map(|k| (k, k % step, k / step)).collect() }],
         }
     }
 
-    /// Inputs `i·stride + residue`, as sums over the gradient of the output.
-    fn backward(shape: &ConvShape, axis: usize, residue: usize) -> Self {
+    /// Inputs `i·stride + residue`, for every residue a set of sums over the gradient of the output.
+    fn backward(shape: &ConvShape, axis: usize) -> Self {
         let (kernel, step, padding) = (shape.kernel[axis], shape.stride[axis], shape.padding[axis]);
+        let (input, source) = (shape.input[axis], shape.output()[axis]);
         // Input voxel x reaches output (x + padding − k) / stride with weight k.
-        let shifts: Vec<(usize, isize)> = (0..kernel)
-            .map(|k| (k, (residue + padding) as isize - k as isize))
-            .filter(|(_, distance)| distance.rem_euclid(step as isize) == 0)
-            .map(|(k, distance)| (k, distance.div_euclid(step as isize)))
-            .collect();
-        let lead = shifts.iter().map(|&(_, shift)| (-shift).max(0)).max().unwrap_or(0) as usize;
-        let taps: Vec<_> = shifts.iter().map(|&(k, shift)| (k, 0, (shift + lead as isize) as usize)).collect();
-        let reach = taps.iter().map(|tap| tap.2).max().unwrap_or(0);
-        let (len, source) = ((shape.input[axis] - residue).div_ceil(step), shape.output()[axis]);
+        let shifts = |residue: usize| {
+            (0..kernel)
+                .map(move |k| (k, (residue + padding) as isize - k as isize))
+                .filter(|(_, distance)| distance.rem_euclid(step as isize) == 0)
+                .map(|(k, distance)| (k, distance.div_euclid(step as isize)))
+                .collect::<Vec<_>>()
+        };
+        let residues: Vec<_> = (0..step.min(input)).map(shifts).collect();
+        let lead = residues.iter().flatten().map(|&(_, shift)| (-shift).max(0)).max().unwrap_or(0);
+        let set = |(residue, shifts): (usize, &Vec<(usize, isize)>)| AxisSet {
+            len: (input - residue).div_ceil(step),
+            taps: shifts.iter().map(|&(k, shift)| (k, 0, (shift + lead) as usize)).collect(),
+        };
+        let sets: Vec<AxisSet> = residues.iter().enumerate().map(set).collect();
+        let reach = sets.iter().flat_map(|set| &set.taps).map(|tap| tap.2).max().unwrap_or(0);
+        let (len, lead) = (input.div_ceil(step), lead as usize);
         let shared = lead.min((len + reach).saturating_sub(lead + source));
-        Self { len, source, kernel, step: 1, phases: 1, lead, reach, shared, taps }
+        Self { len, source, kernel, step: 1, phases: 1, lead, reach, shared, sets }
     }
 
     fn pitch(&self) -> usize {
@@ -155,7 +180,7 @@ fn copy(line: &mut [f32], from: &[f32], voxels: Range<usize>, step: usize) {
 /// Clears the ends of a line, which rarely have more than one number: that is
 /// not worth a call.
 #[inline(always)]
-fn zero(numbers: &mut [f32]) {
+pub(super) fn zero(numbers: &mut [f32]) {
     match numbers {
         [] => {}
         [one] => *one = 0.0,
@@ -193,15 +218,36 @@ impl Lattice {
         Self { axes: std::array::from_fn(|axis| Axis::forward(shape, axis)) }
     }
 
-    /// The gradients of every `stride`-th input voxel from `residue` on, from
-    /// those of the output. The residues of all axes together give all.
-    pub fn backward(shape: &ConvShape, residue: [usize; 3]) -> Self {
-        Self { axes: std::array::from_fn(|axis| Axis::backward(shape, axis, residue[axis])) }
+    /// The gradients of the input, from those of the output: a set of sums for
+    /// every `stride`-th voxel, all from one slab.
+    pub fn backward(shape: &ConvShape) -> Self {
+        Self { axes: std::array::from_fn(|axis| Axis::backward(shape, axis)) }
     }
 
-    /// Edges of what is computed.
+    /// Edges of what is computed, by the largest set.
     pub fn len(&self) -> [usize; 3] {
         self.axes.each_ref().map(|axis| axis.len)
+    }
+
+    /// Steps from a voxel of a set to the next.
+    pub fn step(&self) -> [usize; 3] {
+        self.axes.each_ref().map(|axis| axis.sets.len())
+    }
+
+    /// Firsts of all sets, which are their indices too.
+    pub fn sets(&self) -> impl Iterator<Item = [usize; 3]> {
+        let [d, h, w] = self.step();
+        (0..d * h * w).map(move |index| [index / (h * w), index / w % h, index % w])
+    }
+
+    /// Edges of what a set computes.
+    pub fn set_len(&self, set: [usize; 3]) -> [usize; 3] {
+        std::array::from_fn(|axis| self.axes[axis].sets[set[axis]].len)
+    }
+
+    /// Planes of the source beside those that are computed.
+    pub fn halo(&self) -> usize {
+        self.axes[0].reach
     }
 
     /// Lines per plane and entries per line of a slab.
@@ -247,13 +293,13 @@ impl Lattice {
         ((window.images - 1) * self.deep(window) + window.planes) * self.plane()
     }
 
-    /// Index of the weight and offset in the slab of every tap.
-    pub fn taps(&self, window: Window) -> Vec<(usize, usize)> {
+    /// Index of the weight and offset in the slab of every tap of a set.
+    pub fn taps(&self, window: Window, set: [usize; 3]) -> Vec<(usize, usize)> {
         let [depth, rows, columns] = &self.axes;
         let mut taps = Vec::new();
-        for &(weight_d, phase_d, shift_d) in &depth.taps {
-            for &(weight_h, phase_h, shift_h) in &rows.taps {
-                for &(weight_w, phase_w, shift_w) in &columns.taps {
+        for &(weight_d, phase_d, shift_d) in &depth.sets[set[0]].taps {
+            for &(weight_h, phase_h, shift_h) in &rows.sets[set[1]].taps {
+                for &(weight_w, phase_w, shift_w) in &columns.sets[set[2]].taps {
                     let weight = (weight_d * rows.kernel + weight_h) * columns.kernel + weight_w;
                     let phase = (phase_d * rows.phases + phase_h) * columns.phases + phase_w;
                     let plane = phase * window.images * self.deep(window) + shift_d;

@@ -11,6 +11,7 @@
 )]
 
 pub mod attention;
+pub mod columns;
 pub mod conv;
 pub mod correlate;
 mod heads;
@@ -20,6 +21,8 @@ mod op;
 mod scratch;
 mod simd;
 pub mod weight;
+pub mod winograd;
+pub mod winograd_weight;
 
 use std::sync::atomic::{AtomicU8, Ordering};
 

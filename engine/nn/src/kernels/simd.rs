@@ -35,6 +35,8 @@ pub trait Simd: Copy + Send + Sync {
     fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     /// `a + b`.
     fn add(self, a: Self::F, b: Self::F) -> Self::F;
+    /// `a − b`.
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F;
     /// `a·b`.
     fn mul(self, a: Self::F, b: Self::F) -> Self::F;
     /// The larger one.
@@ -127,6 +129,11 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn sub(self, a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|lane| a[lane] - b[lane])
+    }
+
+    #[inline(always)]
     fn mul(self, a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
         std::array::from_fn(|lane| a[lane] * b[lane])
     }
@@ -147,8 +154,9 @@ mod x86 {
     use std::arch::x86_64::{
         __m256, __m512, _mm256_add_epi32, _mm256_add_ps, _mm256_castps_si256, _mm256_castsi256_ps, _mm256_fmadd_ps,
         _mm256_loadu_ps, _mm256_max_ps, _mm256_mul_ps, _mm256_set1_ps, _mm256_slli_epi32, _mm256_storeu_ps,
-        _mm512_add_epi32, _mm512_add_ps, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
-        _mm512_max_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_slli_epi32, _mm512_storeu_ps,
+        _mm256_sub_ps, _mm512_add_epi32, _mm512_add_ps, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_fmadd_ps,
+        _mm512_loadu_ps, _mm512_max_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_slli_epi32, _mm512_storeu_ps,
+        _mm512_sub_ps,
     };
 
     use super::{Kernel, Simd};
@@ -177,7 +185,7 @@ mod x86 {
 
     macro_rules! implement {
         ($token:ty, $register:ty, $lanes:literal, $wide:literal,
-         $splat:ident, $load:ident, $store:ident, $fma:ident, $add:ident, $mul:ident, $max:ident,
+         $splat:ident, $load:ident, $store:ident, $fma:ident, $add:ident, $sub:ident, $mul:ident, $max:ident,
          $to_bits:ident, $from_bits:ident, $shift:ident, $add_bits:ident) => {
             impl Simd for $token {
                 type F = $register;
@@ -215,6 +223,12 @@ mod x86 {
                 }
 
                 #[inline(always)]
+                fn sub(self, a: $register, b: $register) -> $register {
+                    // SAFETY: as above.
+                    unsafe { $sub(a, b) }
+                }
+
+                #[inline(always)]
                 fn mul(self, a: $register, b: $register) -> $register {
                     // SAFETY: as above.
                     unsafe { $mul(a, b) }
@@ -246,6 +260,7 @@ mod x86 {
         _mm512_storeu_ps,
         _mm512_fmadd_ps,
         _mm512_add_ps,
+        _mm512_sub_ps,
         _mm512_mul_ps,
         _mm512_max_ps,
         _mm512_castps_si512,
@@ -263,6 +278,7 @@ mod x86 {
         _mm256_storeu_ps,
         _mm256_fmadd_ps,
         _mm256_add_ps,
+        _mm256_sub_ps,
         _mm256_mul_ps,
         _mm256_max_ps,
         _mm256_castps_si256,

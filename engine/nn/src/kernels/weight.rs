@@ -24,6 +24,7 @@ const GROUP: usize = 3;
 
 /// The gradient of the weights `[out, in, taps]`.
 pub fn gradient(shape: &ConvShape, input: &[f32], gradient: &[f32]) -> Vec<f32> {
+    let shape = &shape.flattened();
     let plan = Plan::new(shape, input, gradient);
     let sums = plan.sums();
     let streams = plan.streams();
@@ -133,7 +134,7 @@ impl<'a> Plan<'a> {
             }
         });
 
-        let offsets: Vec<usize> = lattice.taps(window).iter().map(|tap| tap.1).collect();
+        let offsets: Vec<usize> = lattice.taps(window, [0; 3]).iter().map(|tap| tap.1).collect();
         let streams: Vec<usize> =
             (0..inputs).flat_map(|channel| offsets.iter().map(move |offset| channel * input_len + offset)).collect();
         let tasks: Vec<_> = sums
@@ -147,7 +148,7 @@ impl<'a> Plan<'a> {
         let (input, output) = (&*input_slab, &*output_slab);
         tasks.into_par_iter().for_each(|(first, size, sums, streams)| {
             let output = &output[first * output_len..][..size * output_len];
-            dispatch(Products { size, input, output, output_len, streams, sums });
+            dispatch(Products { size, input, output, output_len, stride: output_len, streams, sums });
         });
     }
 }
@@ -179,17 +180,18 @@ impl<'a, I: Iterator<Item = &'a [f32]>> Kernel for Fill<'a, I> {
 }
 
 /// Products of a block of output channels with some streams of the input.
-struct Products<'a> {
+pub(super) struct Products<'a> {
     /// Channels of the block, 8 or 4.
-    size: usize,
-    input: &'a [f32],
-    output: &'a [f32],
-    /// Numbers per channel of `output`.
-    output_len: usize,
+    pub size: usize,
+    pub input: &'a [f32],
+    pub output: &'a [f32],
+    /// Numbers of a run, a multiple of 16, and from one channel of `output` to the next.
+    pub output_len: usize,
+    pub stride: usize,
     /// Beginnings of the runs in `input`.
-    streams: &'a [usize],
+    pub streams: &'a [usize],
     /// `[stream][channel of the block]`, added to.
-    sums: &'a mut [f32],
+    pub sums: &'a mut [f32],
 }
 
 impl Kernel for Products<'_> {
@@ -217,7 +219,7 @@ impl Products<'_> {
             let len = RUN.min(self.output_len - begin);
             let mut output: [&[f32]; C] = [&[]; C];
             for (c, output) in output.iter_mut().enumerate() {
-                *output = &self.output[(skip + c) * self.output_len + begin..][..len];
+                *output = &self.output[(skip + c) * self.stride + begin..][..len];
             }
             for (streams, lanes) in self.streams.chunks(GROUP).zip(lanes.chunks_exact_mut(group_len)) {
                 // A group that is not full repeats its last stream, and the repetitions are ignored.
@@ -231,10 +233,22 @@ impl Products<'_> {
         for (index, lanes) in lanes.chunks_exact(S::LANES).enumerate() {
             let (stream, channel) = (index / C, index % C);
             if stream < self.streams.len() {
-                self.sums[stream * self.size + skip + channel] += lanes.iter().sum::<f32>();
+                self.sums[stream * self.size + skip + channel] += across(lanes);
             }
         }
     }
+}
+
+/// The sum of the lanes of a register.
+#[inline(always)]
+fn across(lanes: &[f32]) -> f32 {
+    let mut quarter = [0.0; 4];
+    for part in lanes.as_chunks::<4>().0 {
+        for (sum, value) in quarter.iter_mut().zip(part) {
+            *sum += value;
+        }
+    }
+    (quarter[0] + quarter[1]) + (quarter[2] + quarter[3])
 }
 
 /// Adds the products of every stream with every output to `lanes`.

@@ -38,6 +38,16 @@ pub fn gradient_norm<M: Module>(module: &M, gradients: &GradientsParams) -> f64 
     squares.iter::<f64>().sum::<f64>().sqrt()
 }
 
+/// The gradients of a loss `[1]`, computed from `scale` times the loss: the same but for what half precision cannot hold.
+pub fn unscaled_gradients<M: Module>(module: &M, loss: Tensor<1>, scale: f64) -> GradientsParams {
+    if scale == 1.0 {
+        return GradientsParams::from_grads(loss.backward(), module);
+    }
+    let mut gradients = GradientsParams::from_grads((loss * scale).backward(), module);
+    scale_gradients(module, &mut gradients, 1.0 / scale);
+    gradients
+}
+
 /// Multiplies all gradients by `factor`.
 pub fn scale_gradients<M: Module>(module: &M, gradients: &mut GradientsParams, factor: f64) {
     struct Scale<'a> {

@@ -6,6 +6,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::window::{MASKED, WINDOW, WindowPlan, cells};
 use crate::kernels::attention::{Masks, attention};
+use crate::ops::{at_least_f32, project};
 
 /// Rows of the bias table: offsets −6..6 on each of three axes.
 const TABLE: usize = (2 * WINDOW - 1).pow(3);
@@ -41,13 +42,13 @@ impl WindowAttention {
     pub fn forward(&self, x: Tensor<3>, plan: &WindowPlan) -> Tensor<3> {
         let [batch, n, c] = x.dims();
         let bias = self.bias(n, &x.device());
-        let qkv = self.qkv.forward(x.reshape([batch * n, c])).reshape([batch, n, 3 * c]);
+        let qkv = project(&self.qkv, x.reshape([batch * n, c])).reshape([batch, n, 3 * c]);
         let masks = Masks { regions: plan.regions(), value: MASKED };
         let mixed = match attention(&qkv, &bias, masks) {
             Some(mixed) => mixed,
             None => attend_in_groups(qkv, bias, plan),
         };
-        self.proj.forward(mixed.reshape([batch * n, c])).reshape([batch, n, c])
+        project(&self.proj, mixed.reshape([batch * n, c])).reshape([batch, n, c])
     }
 
     /// The bias `[heads, n, n]`.
@@ -87,7 +88,9 @@ fn attend(qkv: Tensor<3>, bias: Tensor<3>, plan: &WindowPlan, first: usize) -> T
     // Scaling q (small) instead of the logits (large) is also what MONAI does.
     #[expect(clippy::cast_precision_loss, reason = "a head has a few dozen channels")]
     let scale = (head_dim as f64).powf(-0.5);
-    let mut logits = (q * scale).matmul(k.swap_dims(2, 3)) + bias.unsqueeze::<4>();
+    let format = v.dtype();
+    // Scores and their exponentials in f32 at least.
+    let mut logits = at_least_f32((q * scale).matmul(k.swap_dims(2, 3))) + bias.unsqueeze::<4>();
     if let Some(mask) = plan.mask(first, count, &device) {
         logits = logits + mask.unsqueeze_dim::<4>(1);
     }
@@ -95,8 +98,8 @@ fn attend(qkv: Tensor<3>, bias: Tensor<3>, plan: &WindowPlan, first: usize) -> T
     // sums taken by the same product through a column of ones: the matrices
     // of n×n are passed over half as often.
     let top = logits.clone().detach().max_dim(3);
-    let weights = (logits - top).exp();
-    let ones = Tensor::ones([count, heads, n, 1], &device);
+    let weights = (logits - top).exp().cast(format);
+    let ones = Tensor::<4>::ones([count, heads, n, 1], &device).cast(format);
     let mixed = weights.matmul(Tensor::cat(vec![v, ones], 3));
     let sums = mixed.clone().narrow(3, head_dim, 1);
     let mixed = mixed.narrow(3, 0, head_dim) / sums;

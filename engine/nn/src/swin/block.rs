@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, activation};
 
 use super::attention::WindowAttention;
 use super::window::{WindowPlan, partition, reverse};
-use crate::ops::{Norm, conv, convolve, instance_norm};
+use crate::ops::{Norm, conv, convolve, instance_norm, layer_norm, project};
 
 /// One (shifted) window attention block with MLP, tokens channel-last.
 #[derive(Module, Debug)]
@@ -41,10 +41,10 @@ impl SwinBlock {
         let plan = WindowPlan::new([d, h, w], self.shift);
         // Padding comes after the norm, so padded tokens are zeros, and they are
         // not masked: the reference lets real tokens attend to them.
-        let windows = partition(self.norm1.forward(x.clone()), &plan);
+        let windows = partition(layer_norm(&self.norm1, x.clone()), &plan);
         let attended = self.attn.forward(windows, &plan);
         let x = x + reverse(attended, &plan, n);
-        let rows = self.norm2.forward(x.clone().reshape([n * d * h * w, c]));
+        let rows = layer_norm(&self.norm2, x.clone().reshape([n * d * h * w, c]));
         x + self.mlp.forward(rows).reshape([n, d, h, w, c])
     }
 }
@@ -59,7 +59,7 @@ struct Mlp {
 impl Mlp {
     /// `[rows, C]` → `[rows, C]`.
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        self.linear2.forward(activation::gelu(self.linear1.forward(x)))
+        project(&self.linear2, activation::gelu(project(&self.linear1, x)))
     }
 }
 

@@ -5,6 +5,8 @@ use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::ops::PadMode;
 use burn::tensor::{Device, Tensor};
 
+use crate::ops::{layer_norm, project};
+
 /// Which neighbour goes into which of the eight slots.
 ///
 /// Names and shapes of the weights are the same for both; only numbers tell.
@@ -63,7 +65,7 @@ impl PatchMerging {
         let lattices = x.reshape([n, d, 2, h, 2, w, 2, c]).permute([2, 4, 6, 0, 1, 3, 5, 7]).reshape([8, rows, c]);
         let slots =
             self.order.offsets().map(|[i, j, k]| lattices.clone().narrow(0, 4 * i + 2 * j + k, 1).reshape([rows, c]));
-        let merged = self.norm.forward(Tensor::cat(slots.to_vec(), 1));
-        self.reduction.forward(merged).reshape([n, d, h, w, 2 * c])
+        let merged = layer_norm(&self.norm, Tensor::cat(slots.to_vec(), 1));
+        project(&self.reduction, merged).reshape([n, d, h, w, 2 * c])
     }
 }

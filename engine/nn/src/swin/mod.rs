@@ -20,6 +20,7 @@ use burn::module::Module;
 use burn::nn::conv::{Conv3d, Conv3dConfig};
 use burn::tensor::{Device, Tensor};
 
+use crate::checkpoint::part;
 use crate::error::NnError;
 use crate::ops::{convolve, global_average, standardize};
 
@@ -81,6 +82,7 @@ impl SwinConfig {
             encoder3: ResBlock::new(2 * f, 2 * f, device),
             encoder4: ResBlock::new(4 * f, 4 * f, device),
             encoder10: ResBlock::new(16 * f, 16 * f, device),
+            checkpointing: false,
         }
     }
 }
@@ -97,6 +99,9 @@ pub struct SwinEncoder {
     encoder3: ResBlock,
     encoder4: ResBlock,
     encoder10: ResBlock,
+    /// Whether each block keeps its input only, see [`crate::checkpoint`].
+    #[module(skip)]
+    checkpointing: bool,
 }
 
 /// Feature maps of one forward pass, channels first.
@@ -119,15 +124,22 @@ impl SwinFeatures {
 }
 
 impl SwinEncoder {
+    /// Switches gradient checkpointing of each block on or off: less memory in training for one forward pass more.
+    #[must_use]
+    pub fn with_checkpointing(self, is_on: bool) -> Self {
+        Self { checkpointing: is_on, ..self }
+    }
+
     /// All feature maps of `x` `[N, in, D, H, W]`, every edge a multiple of 32.
     pub fn forward(&self, x: Tensor<5>) -> SwinFeatures {
-        let hidden = self.swin_vit.forward(x.clone());
+        let hidden = self.swin_vit.forward(x.clone(), self.checkpointing);
+        let block = |block: &ResBlock, map| part(self.checkpointing, block, [map], |block, [x]| block.forward(x));
         let encoders = [
-            self.encoder1.forward(x),
-            self.encoder2.forward(hidden[0].clone()),
-            self.encoder3.forward(hidden[1].clone()),
-            self.encoder4.forward(hidden[2].clone()),
-            self.encoder10.forward(hidden[4].clone()),
+            block(&self.encoder1, x),
+            block(&self.encoder2, hidden[0].clone()),
+            block(&self.encoder3, hidden[1].clone()),
+            block(&self.encoder4, hidden[2].clone()),
+            block(&self.encoder10, hidden[4].clone()),
         ];
         SwinFeatures { hidden, encoders }
     }
@@ -173,17 +185,17 @@ impl SwinVit {
     }
 
     /// `[N, in, D, H, W]` → the five normalised hidden states.
-    fn forward(&self, x: Tensor<5>) -> [Tensor<5>; 5] {
+    fn forward(&self, x: Tensor<5>, checkpointing: bool) -> [Tensor<5>; 5] {
         let before = |conv: Option<&ResBlock>, map: &Tensor<5>| match conv {
-            Some(conv) => conv.forward(map.clone()),
+            Some(conv) => part(checkpointing, conv, [map.clone()], |conv, [x]| conv.forward(x)),
             None => map.clone(),
         };
         // The normalised map goes to the caller, the raw one to the next stage.
         let x0 = convolve(&self.patch_embed.proj, x);
-        let x1 = self.layers1.forward(before(self.layers1c.as_ref(), &x0));
-        let x2 = self.layers2.forward(before(self.layers2c.as_ref(), &x1));
-        let x3 = self.layers3.forward(before(self.layers3c.as_ref(), &x2));
-        let x4 = self.layers4.forward(before(self.layers4c.as_ref(), &x3));
+        let x1 = self.layers1.forward(before(self.layers1c.as_ref(), &x0), checkpointing);
+        let x2 = self.layers2.forward(before(self.layers2c.as_ref(), &x1), checkpointing);
+        let x3 = self.layers3.forward(before(self.layers3c.as_ref(), &x2), checkpointing);
+        let x4 = self.layers4.forward(before(self.layers4c.as_ref(), &x3), checkpointing);
         [x0, x1, x2, x3, x4].map(|map| standardize(map, 1))
     }
 }
@@ -211,11 +223,12 @@ impl Stage {
     }
 
     /// `[N,C,D,H,W]` → `[N,2C,D/2,H/2,W/2]`.
-    fn forward(&self, x: Tensor<5>) -> Tensor<5> {
+    fn forward(&self, x: Tensor<5>, checkpointing: bool) -> Tensor<5> {
         let mut tokens = x.permute([0, 2, 3, 4, 1]);
         for block in &self.blocks {
-            tokens = block.forward(tokens);
+            tokens = part(checkpointing, block, [tokens], |block, [x]| block.forward(x));
         }
-        self.downsample.forward(tokens).permute([0, 4, 1, 2, 3])
+        let merged = part(checkpointing, &self.downsample, [tokens], |merging, [x]| merging.forward(x));
+        merged.permute([0, 4, 1, 2, 3])
     }
 }

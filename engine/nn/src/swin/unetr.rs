@@ -5,6 +5,7 @@ use burn::nn::conv::Conv3d;
 use burn::tensor::{Device, Tensor};
 
 use super::{ResBlock, SwinConfig, SwinEncoder, SwinFeatures};
+use crate::checkpoint::part;
 use crate::ops::{conv, convolve};
 use crate::up_conv::UpConv;
 
@@ -37,6 +38,7 @@ impl SwinUnetrConfig {
             decoder2: UpBlock::new(2 * f, f, device),
             decoder1: UpBlock::new(f, f, device),
             out: conv([f, self.classes], 1, 1, true, device),
+            checkpointing: false,
         }
     }
 }
@@ -51,6 +53,9 @@ pub struct SwinUnetr {
     decoder2: UpBlock,
     decoder1: UpBlock,
     out: Conv3d,
+    /// As in [`SwinEncoder`].
+    #[module(skip)]
+    checkpointing: bool,
 }
 
 /// Result of one forward pass of a [`SwinUnetr`].
@@ -63,6 +68,12 @@ pub struct SwinUnetrOutput {
 }
 
 impl SwinUnetr {
+    /// Switches gradient checkpointing on or off, see [`SwinEncoder::with_checkpointing`].
+    #[must_use]
+    pub fn with_checkpointing(self, is_on: bool) -> Self {
+        Self { trunk: self.trunk.with_checkpointing(is_on), checkpointing: is_on, ..self }
+    }
+
     /// Logits and features of `x` `[N, in, D, H, W]`; see
     /// [`SwinConfig::check_crop`] for the sizes it takes.
     pub fn forward(&self, x: Tensor<5>) -> SwinUnetrOutput {
@@ -74,11 +85,14 @@ impl SwinUnetr {
     pub fn decode(&self, features: &SwinFeatures) -> Tensor<5> {
         let [enc0, enc1, enc2, enc3, deepest] = features.encoders.clone();
         // Hidden state 3 is the first skip as it is, without an encoder block.
-        let up = self.decoder5.forward(deepest, features.hidden[3].clone());
-        let up = self.decoder4.forward(up, enc3);
-        let up = self.decoder3.forward(up, enc2);
-        let up = self.decoder2.forward(up, enc1);
-        let up = self.decoder1.forward(up, enc0);
+        let block = |block: &UpBlock, below, skip| {
+            part(self.checkpointing, block, [below, skip], |block, [below, skip]| block.forward(below, skip))
+        };
+        let up = block(&self.decoder5, deepest, features.hidden[3].clone());
+        let up = block(&self.decoder4, up, enc3);
+        let up = block(&self.decoder3, up, enc2);
+        let up = block(&self.decoder2, up, enc1);
+        let up = block(&self.decoder1, up, enc0);
         convolve(&self.out, up)
     }
 

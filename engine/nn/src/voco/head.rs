@@ -8,6 +8,8 @@ use burn::tensor::{Device, Tensor, activation};
 use super::losses::{self, Projections, Recipe};
 use super::{VocoBatch, VocoOutput};
 use crate::ops::standardize;
+use crate::optim::unscaled_gradients;
+use crate::precision::Passes;
 
 /// Student and teacher projector with what they learn by. The teacher never requires a
 /// gradient.
@@ -59,8 +61,7 @@ impl VocoHead {
     }
 }
 
-/// Losses and gradients of a batch for a `module` that holds `head` and an encoder, with at
-/// most `chunk` crops in the graph at a time; see [`super::VocoModel::step_chunked`].
+/// Losses and gradients of a batch for a `module` that holds `head` and an encoder; see [`super::VocoModel::step_chunked`].
 ///
 /// `plain` embeds crops without a graph, `graph` with one.
 pub(super) fn contrast_chunked<M: Module>(
@@ -68,14 +69,14 @@ pub(super) fn contrast_chunked<M: Module>(
     head: &VocoHead,
     plain: &dyn Fn(Tensor<5>) -> Tensor<2>,
     graph: &dyn Fn(Tensor<5>) -> Tensor<2>,
-    (batch, row_scale, chunk): (&VocoBatch, Option<Tensor<1>>, usize),
+    (batch, row_scale, passes): (&VocoBatch, Option<Tensor<1>>, Passes),
     mut between: impl FnMut() -> bool,
 ) -> Option<(VocoOutput, GradientsParams)> {
-    let crops = Tensor::cat(vec![batch.queries.clone(), batch.bases.clone()], 0);
+    let Passes { chunk, precision, loss_scale } = passes;
+    let crops = precision.enter(Tensor::cat(vec![batch.queries.clone(), batch.bases.clone()], 0));
     if chunk == 0 || chunk >= batch.rows() {
         let output = head.contrast(graph(crops), batch.labels.clone(), row_scale);
-        let gradients = GradientsParams::from_grads(output.losses.total.backward(), module);
-        return Some((output, gradients));
+        return Some((output.clone(), unscaled_gradients(module, output.losses.total, loss_scale)));
     }
     let chunks = crops.split(chunk, 0);
     let mut rows = Vec::with_capacity(chunks.len());
@@ -93,7 +94,7 @@ pub(super) fn contrast_chunked<M: Module>(
     sum.accumulate(module, GradientsParams::from_grads(gradients, module));
     for (part, rows) in chunks.into_iter().zip(upstream.split(chunk, 0)) {
         let product = (graph(part) * Tensor::from_inner(rows)).sum();
-        sum.accumulate(module, GradientsParams::from_grads(product.backward(), module));
+        sum.accumulate(module, unscaled_gradients(module, product, loss_scale));
         if !between() {
             return None;
         }

@@ -16,6 +16,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use crate::plain::PlainEncoder;
+use crate::precision::Passes;
 use crate::swin::SwinEncoder;
 
 /// Backbone with two projectors (`models/voco_head.py` of Large-Scale-Medical).
@@ -39,6 +40,15 @@ pub enum Encoder {
 }
 
 impl Encoder {
+    /// Switches gradient checkpointing on or off, see [`SwinEncoder::with_checkpointing`].
+    #[must_use]
+    pub fn with_checkpointing(self, is_on: bool) -> Self {
+        match self {
+            Self::Swin(encoder) => Self::Swin(encoder.with_checkpointing(is_on)),
+            Self::Plain(encoder) => Self::Plain(encoder.with_checkpointing(is_on)),
+        }
+    }
+
     /// Crops `[N, in, D, H, W]` → embeddings `[N, E]`.
     pub fn embed(&self, crops: Tensor<5>) -> Tensor<2> {
         match self {
@@ -95,6 +105,12 @@ pub struct VocoOutput {
 }
 
 impl VocoModel {
+    /// Switches gradient checkpointing of the backbone on or off, see [`SwinEncoder::with_checkpointing`].
+    #[must_use]
+    pub fn with_checkpointing(self, is_on: bool) -> Self {
+        Self { backbone: self.backbone.with_checkpointing(is_on), ..self }
+    }
+
     /// Embeddings `[N, E]` of crops `[N, in, D, H, W]`.
     pub fn embed(&self, crops: Tensor<5>) -> Tensor<2> {
         self.backbone.embed(crops)
@@ -155,12 +171,12 @@ impl VocoModel {
         &mut self,
         batch: &VocoBatch,
         row_scale: Option<Tensor<1>>,
-        chunk: usize,
+        passes: impl Into<Passes>,
         mut between: impl FnMut() -> bool,
     ) -> Option<(VocoOutput, GradientsParams)> {
         let before = self.head.teacher.clone();
         self.move_teacher();
-        let result = self.contrast_chunked(batch, row_scale, chunk, &mut between);
+        let result = self.contrast_chunked(batch, row_scale, passes, &mut between);
         if result.is_none() {
             self.head.teacher = before;
         }
@@ -175,12 +191,12 @@ impl VocoModel {
         &self,
         batch: &VocoBatch,
         row_scale: Option<Tensor<1>>,
-        chunk: usize,
+        passes: impl Into<Passes>,
         between: impl FnMut() -> bool,
     ) -> Option<(VocoOutput, GradientsParams)> {
         let frozen = self.backbone.valid();
         let (plain, graph) = (|crops| frozen.embed(crops), |crops| self.backbone.embed(crops));
-        head::contrast_chunked(self, &self.head, &plain, &graph, (batch, row_scale, chunk), between)
+        head::contrast_chunked(self, &self.head, &plain, &graph, (batch, row_scale, passes.into()), between)
     }
 
     /// Predicted position labels `[B, S, K]` without dropout and without moving

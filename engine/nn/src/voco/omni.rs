@@ -8,7 +8,8 @@ use burn::tensor::{Device, Int, Tensor};
 use super::{VocoBatch, VocoHead, VocoModelConfig, VocoOutput, head};
 use crate::architecture::{Architecture, Network};
 use crate::losses::{DiceCeSettings, dice_ce};
-use crate::optim::scale_gradients;
+use crate::optim::{scale_gradients, unscaled_gradients};
+use crate::precision::Passes;
 
 /// Encoder and decoder, and for the contrast of volumes the two projectors.
 #[derive(Module, Debug)]
@@ -44,6 +45,12 @@ impl OmniConfig {
 }
 
 impl OmniModel {
+    /// Switches gradient checkpointing on or off, see [`Network::with_checkpointing`].
+    #[must_use]
+    pub fn with_checkpointing(self, is_on: bool) -> Self {
+        Self { whole: self.whole.with_checkpointing(is_on), ..self }
+    }
+
     /// The network without projectors.
     pub fn network(&self) -> &Network {
         &self.whole
@@ -73,12 +80,12 @@ impl OmniModel {
         &self,
         batch: &VocoBatch,
         row_scale: Option<Tensor<1>>,
-        chunk: usize,
+        passes: impl Into<Passes>,
         between: impl FnMut() -> bool,
     ) -> Option<(VocoOutput, GradientsParams)> {
         let frozen = self.whole.valid();
         let (plain, graph) = (|crops| frozen.embed(crops), |crops| self.whole.embed(crops));
-        head::contrast_chunked(self, self.head.as_ref()?, &plain, &graph, (batch, row_scale, chunk), between)
+        head::contrast_chunked(self, self.head.as_ref()?, &plain, &graph, (batch, row_scale, passes.into()), between)
     }
 
     /// `DiceCE` of `images` `[N, in, D, H, W]` with `labels` `[N, 1, D, H, W]` and its
@@ -88,10 +95,10 @@ impl OmniModel {
         &self,
         images: &Tensor<5>,
         labels: &Tensor<5, Int>,
-        chunk: usize,
+        passes: impl Into<Passes>,
         between: impl FnMut() -> bool,
     ) -> Option<(f64, GradientsParams)> {
-        self.mean_over(images, labels, chunk, &|images| self.whole.logits(images), between)
+        self.mean_over(images, labels, passes.into(), &|images| self.whole.logits(images), between)
     }
 
     /// As [`OmniModel::supervise_chunked`], but the encoder does not learn: the decoder
@@ -102,7 +109,7 @@ impl OmniModel {
         &self,
         images: &Tensor<5>,
         labels: &Tensor<5, Int>,
-        chunk: usize,
+        passes: impl Into<Passes>,
         between: impl FnMut() -> bool,
     ) -> Option<(f64, GradientsParams)> {
         let frozen = self.whole.valid();
@@ -110,17 +117,18 @@ impl OmniModel {
             let maps = frozen.encode(images.without_autodiff());
             self.whole.decode(&maps.tracked())
         };
-        self.mean_over(images, labels, chunk, &logits, between)
+        self.mean_over(images, labels, passes.into(), &logits, between)
     }
 
     fn mean_over(
         &self,
         images: &Tensor<5>,
         labels: &Tensor<5, Int>,
-        chunk: usize,
+        passes: Passes,
         logits: &dyn Fn(Tensor<5>) -> Tensor<5>,
         mut between: impl FnMut() -> bool,
     ) -> Option<(f64, GradientsParams)> {
+        let Passes { chunk, precision, loss_scale } = passes;
         let count = images.dims()[0];
         let chunk = if chunk == 0 { count } else { chunk.min(count) };
         let mut sum = GradientsAccumulator::new();
@@ -128,10 +136,10 @@ impl OmniModel {
         for (images, labels) in images.clone().split(chunk, 0).into_iter().zip(labels.clone().split(chunk, 0)) {
             #[expect(clippy::cast_precision_loss, reason = "a few crops")]
             let share = images.dims()[0] as f64 / count as f64;
-            let loss = dice_ce(&DiceCeSettings::default(), logits(images), labels);
+            let loss = dice_ce(&DiceCeSettings::default(), logits(precision.enter(images)), labels);
             let value = loss.clone().detach().into_data().iter::<f32>().next().map_or(f64::NAN, f64::from);
             total += share * value;
-            let mut gradients = GradientsParams::from_grads(loss.backward(), self);
+            let mut gradients = unscaled_gradients(self, loss, loss_scale);
             scale_gradients(self, &mut gradients, share);
             sum.accumulate(self, gradients);
             if !between() {

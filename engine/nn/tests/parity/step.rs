@@ -107,9 +107,10 @@ fn end_to_end_step_matches() {
     println!("backbone gradients of crop 0: worst {worst:.1e}");
 }
 
-/// Noise crops of 64×32×32: small, and still two voxels at the bottom.
+/// Noise crops of 64³. Smaller ones have two voxels at the bottom, whose instance norm is little but a sign: a
+/// rounding that differs, as from one size of batch to another, can turn it over.
 fn random_batch() -> VocoBatch {
-    let crop = |n: usize| Tensor::random([n, 1, 64, 32, 32], Distribution::Uniform(0.0, 1.0), &device());
+    let crop = |n: usize| Tensor::random([n, 1, 64, 64, 64], Distribution::Uniform(0.0, 1.0), &device());
     let mut labels = vec![0.0f32; 36];
     for (row, at) in [0usize, 4, 5, 8].into_iter().enumerate() {
         labels[row * 9 + at] = 0.75;
@@ -143,12 +144,15 @@ fn chunked_step_equals_the_direct_step() {
     let (ga, gb) = (named_gradients(&direct, &ga), named_gradients(&chunked, &gb));
     assert_eq!(ga.len(), gb.len());
     assert!(ga.keys().all(|key| !key.starts_with("teacher")), "teacher has no gradient");
+    let mut worst = 0.0f64;
     for (key, a) in &ga {
         // Biases in front of a norm have a zero gradient; only rounding is left.
         let error = rel_l2(&a.values, &gb[key].values);
         let norm: f32 = a.values.iter().map(|v| v * v).sum::<f32>().sqrt();
+        worst = worst.max(if norm < 1e-3 { 0.0 } else { error });
         assert!(error < 1e-3 || norm < 1e-3, "{key}: {error:.1e}, norm {norm:.1e}");
     }
+    println!("worst gradient: {worst:.1e}");
     assert!(chunked.step_chunked(&batch, None, 5, || false).is_none(), "cancelled");
 }
 

@@ -2,6 +2,7 @@
 
 mod data;
 mod network;
+mod trial;
 mod validate;
 mod variety;
 
@@ -11,24 +12,29 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::optim::GradientsParams;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use voco_data::{Loader, SampleCache, StoredSample};
 use voco_engine_api::{
     CancelFlag, EngineEvent, EngineFailure, FinetuneConfig, FinetuneReport, JobId, Phase, ValidationReport,
 };
+use voco_nn::optim::unscaled_gradients;
 use voco_nn::schedule::LinearWarmupCosine;
-use voco_nn::{AdamW, AdamWSettings, Architecture, Network, weights};
+use voco_nn::{AdamW, AdamWSettings, Architecture, Network, Precision, weights};
 
 pub(super) use self::data::{Batch, Cases, Plan, task_spec};
 use self::network::{Init, Loss};
 pub(super) use self::network::{architecture, card, init_from};
+pub use self::trial::{RunLength, estimate_finetune};
+pub(super) use self::trial::{activations, pace};
 pub(super) use self::validate::Validation;
 use super::{Job, Step};
 use crate::device;
 use crate::model_file::CARD_KEY;
-use crate::training::{Best, Checkpoint, GradientMean, RunFolder, RunLog, Snapshot, Watchdog, exact};
+use crate::training::{
+    Best, Checkpoint, GradientMean, MixedPrecision, RunFolder, RunLog, Snapshot, Watchdog, bad_file, cannot_encode,
+    exact, free_memory, precision,
+};
 use crate::worker::Outlet;
 
 const CONFIG: &str = "config.json";
@@ -53,6 +59,8 @@ struct RunState {
     without_better: u64,
     /// Name of the file that the run began with.
     parent: Option<String>,
+    #[serde(default)]
+    mixed: MixedPrecision,
 }
 
 /// A number that comes back from a file to the last bit.
@@ -68,6 +76,7 @@ pub(crate) struct FinetuneJob {
     log: RunLog,
     architecture: Architecture,
     network: Option<Network>,
+    precision: Precision,
     optimizer: AdamW,
     step: u64,
     /// What is saved; its configuration is the run's.
@@ -123,6 +132,10 @@ impl FinetuneJob {
         let cases = Cases::open(&config, &data, label_names)?;
         let architecture = network::architecture(&config)?;
         let (device, device_name, _) = device::resolve(config.device)?;
+        let precision = precision(config.compute, &device, &device_name)?;
+        if device_name == "cpu" {
+            trial::memory_need(&config, &architecture).check(free_memory(), trial::ADVICE)?;
+        }
         let device = device.autodiff();
         let mut network = architecture.init_seeded(&device, config.seed);
         let settings = optimizer_settings(&config);
@@ -136,6 +149,7 @@ impl FinetuneJob {
             best_dice: None,
             without_better: 0,
             parent: None,
+            mixed: MixedPrecision::new(precision),
         };
         let (mut step, mut expected, mut report) = (0, None, None);
         if let (Some(checkpoint), Some(saved)) = (last, saved) {
@@ -157,6 +171,7 @@ impl FinetuneJob {
         if config.freeze_encoder {
             network = network.freeze_encoder();
         }
+        network = network.with_checkpointing(config.compute.gradient_checkpointing);
         let encode = |e: serde_json::Error| EngineFailure::Internal(e.to_string());
         folder.write(CONFIG, &serde_json::to_vec_pretty(&config).map_err(encode)?)?;
         if let Some(report) = &report {
@@ -173,6 +188,7 @@ impl FinetuneJob {
             log,
             architecture,
             network: Some(network),
+            precision,
             optimizer,
             step,
             state,
@@ -239,7 +255,7 @@ impl FinetuneJob {
         let config = &self.state.config;
         let training = config.task.training;
         let per_epoch = self.training.len() as u64;
-        let total = config.steps.unwrap_or(config.epochs.unwrap_or(training.epochs) * per_epoch);
+        let total = RunLength::of(config, per_epoch, &[]).steps;
         let validate_every = config.validate_every.unwrap_or(training.validate_every * per_epoch).max(1);
         // A short run is not all warm-up.
         let warmup = (training.warmup_epochs * per_epoch).min(total / 10);
@@ -248,6 +264,7 @@ impl FinetuneJob {
         let plan = Plan { cases: Arc::clone(&self.cases), samples, config: config.clone() };
         self.feed = Some(Feed { loader: plan.start(self.step)?, total, validate_every, schedule });
         outlet.send(EngineEvent::Phase { job, phase: Phase::Training });
+        self.estimate(outlet);
         Ok(())
     }
 
@@ -264,16 +281,17 @@ impl FinetuneJob {
         let lr = feed.schedule.lr(self.step);
         let config = &self.state.config;
         let network = self.network.take().ok_or_else(lost)?;
+        let passes = self.state.mixed.passes(self.precision, 1);
         let mut mean = GradientMean::new();
         let (mut loss, mut dice, mut entropy) = (0.0, 0.0, 0.0);
         // One crop at a time: the memory of one, and the same numbers as all at once.
         for n in 0..config.crops {
             let Loss { total, dice: d, cross_entropy } =
-                network::loss(&network, &batch, n, config.deep_supervision, &self.device)?;
+                network::loss(&network, &batch, n, (config.deep_supervision, self.precision), &self.device)?;
             loss += f64::from(total.clone().into_scalar::<f32>()) / config.crops as f64;
             dice += f64::from(d.into_scalar::<f32>()) / config.crops as f64;
             entropy += f64::from(cross_entropy.into_scalar::<f32>()) / config.crops as f64;
-            mean.add(&network, GradientsParams::from_grads(total.backward(), &network));
+            mean.add(&network, unscaled_gradients(&network, total, passes.loss_scale));
             if cancel.is_cancelled() {
                 // Nothing has been learned from this step, and it will be done again on resuming. The batch is drawn from its
                 // number, so the loader need not be turned back.
@@ -283,12 +301,10 @@ impl FinetuneJob {
         }
         self.state.watchdog.check(self.step + 1, loss)?;
         let (gradients, gradient_norm) = mean.finish(&network, None);
-        if !gradient_norm.is_finite() {
-            return Err(EngineFailure::Diverged { step: self.step + 1, value: gradient_norm });
-        }
+        let is_usable = self.state.mixed.judge(self.step + 1, gradient_norm)?;
         let decay = config.layer_decay;
         let rate = |key: &str| lr * network::layer_share(key, decay);
-        self.network = Some(self.optimizer.step_layers(rate, network, gradients));
+        self.network = Some(if is_usable { self.optimizer.step_layers(rate, network, gradients) } else { network });
         self.step += 1;
         let seconds = began.elapsed().as_secs_f64();
         let report = FinetuneReport {
@@ -413,17 +429,12 @@ impl Job for FinetuneJob {
     }
 }
 
+/// The settings of the fine-tuning in a folder, if there is one.
+pub fn finetune_config(folder: &std::path::Path) -> Option<FinetuneConfig> {
+    serde_json::from_slice(&std::fs::read(folder.join(CONFIG)).ok()?).ok()
+}
+
 /// As the published fine-tuning: no AMSGrad, which the pre-training has.
 fn optimizer_settings(config: &FinetuneConfig) -> AdamWSettings {
     AdamWSettings { weight_decay: config.task.training.weight_decay as f32, amsgrad: false, ..AdamWSettings::default() }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "used as map_err's function")]
-fn bad_file(error: voco_nn::NnError) -> EngineFailure {
-    EngineFailure::BadInput(format!("The checkpoint cannot be used: {error}"))
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "used as map_err's function")]
-fn cannot_encode(error: voco_nn::NnError) -> EngineFailure {
-    EngineFailure::Internal(format!("the checkpoint cannot be encoded: {error}"))
 }

@@ -8,7 +8,7 @@ use voco_nn::losses::{DiceSettings, dice_and_cross_entropy};
 use voco_nn::plain::PlainUnetConfig;
 use voco_nn::swin::SwinUnetrConfig;
 use voco_nn::weights::{ImportOptions, ImportReport, import_stored};
-use voco_nn::{Architecture, Network};
+use voco_nn::{Architecture, Network, Precision};
 
 use super::data::Batch;
 use crate::model_file::{file_name, read_model};
@@ -89,15 +89,18 @@ pub(super) fn loss(
     network: &Network,
     batch: &Batch,
     n: usize,
-    deep: bool,
+    (deep, precision): (bool, Precision),
     device: &Device,
 ) -> Result<Loss, EngineFailure> {
     let [x, y, z] = batch.size;
     let voxels = x * y * z;
     let image = batch.images[n * batch.channels * voxels..][..batch.channels * voxels].to_vec();
     let input = Tensor::<5>::from_data(TensorData::new(image, [1, batch.channels, x, y, z]), device);
-    let mut outputs =
-        if deep { network.forward_deep(input) } else { network.forward(input).logits.into_iter().collect() };
+    let mut outputs = if deep {
+        network.forward_deep(precision.enter(input))
+    } else {
+        network.forward(precision.enter(input)).logits.into_iter().collect()
+    };
     if outputs.is_empty() {
         return Err(EngineFailure::Internal("the network gives no logits".into()));
     }

@@ -4,17 +4,15 @@ use std::time::Instant;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use voco_data::StoredSample;
-use voco_engine_api::{EngineFailure, FinetuneConfig, ValidationReport};
+use voco_engine_api::{DiceProtocol, EngineFailure, FinetuneConfig, Task, ValidationReport};
+use voco_label::{ClassRule, LabelError, Lattice, Protocol, evaluate, flare};
 use voco_nn::Network;
 use voco_nn::infer::{Blend, Slab, SlidingWindow, Stitcher};
 
-/// As published.
-const OVERLAP: f64 = 0.5;
-
 /// A validation under way: the held-out samples by sliding window, one window per step.
 ///
-/// It is measured where the network works, in the resampled and cropped volume, like the published validation; a class that a case
-/// does not have is left out for that case.
+/// It is measured where the network works, in the resampled and cropped volume, like the published validation, by the protocol of
+/// the task.
 pub(in crate::jobs) struct Validation {
     samples: Vec<Arc<StoredSample>>,
     window: SlidingWindow,
@@ -24,18 +22,13 @@ pub(in crate::jobs) struct Validation {
     device: Device,
     current: usize,
     stitcher: Option<Stitcher>,
-    counts: Vec<Counts>,
+    protocol: Protocol,
+    rules: Vec<ClassRule>,
+    /// What was found in the present sample, i fastest.
+    found: Vec<u16>,
     /// Dice by class and case.
     dice: Vec<Vec<f64>>,
     began: Instant,
-}
-
-/// Voxels of a class in one case.
-#[derive(Debug, Clone, Copy, Default)]
-struct Counts {
-    both: u64,
-    predicted: u64,
-    labelled: u64,
 }
 
 impl Validation {
@@ -44,13 +37,18 @@ impl Validation {
         let classes = names.len();
         Self {
             samples,
-            window: SlidingWindow { roi: config.task.roi, overlap: OVERLAP, blend: Blend::Constant },
+            window: window(&config.task),
             names,
             network,
             device,
             current: 0,
             stitcher: None,
-            counts: vec![Counts::default(); classes],
+            protocol: match config.task.validation.protocol {
+                DiceProtocol::Monai => Protocol::Monai,
+                DiceProtocol::Flare => Protocol::Flare,
+            },
+            rules: rules(&config.task),
+            found: Vec::new(),
             dice: vec![Vec::new(); classes],
             began: Instant::now(),
         }
@@ -60,10 +58,10 @@ impl Validation {
     pub fn step(&mut self) -> Result<bool, EngineFailure> {
         let Some(sample) = self.samples.get(self.current).cloned() else { return Ok(true) };
         let classes = self.names.len();
-        let mut stitcher = match self.stitcher.take() {
-            Some(stitcher) => stitcher,
-            None => Stitcher::new(self.window, sample.dims(), classes, usize::MAX),
-        };
+        let mut stitcher = self.stitcher.take().unwrap_or_else(|| {
+            self.found = vec![0; sample.dims().iter().product()];
+            Stitcher::new(self.window, sample.dims(), classes, usize::MAX)
+        });
         if let Some(start) = stitcher.next_window() {
             let [x, y, z] = self.window.roi;
             let image =
@@ -74,19 +72,14 @@ impl Validation {
             };
             let values: Vec<f32> = logits.into_data().iter::<f32>().collect();
             if let Some(slab) = stitcher.add(&values) {
-                self.count(&slab, &sample)?;
+                self.keep(&slab, sample.dims());
             }
         }
         if stitcher.next_window().is_some() {
             self.stitcher = Some(stitcher);
             return Ok(false);
         }
-        for (class, counts) in self.counts.iter_mut().enumerate() {
-            let Counts { both, predicted, labelled } = std::mem::take(counts);
-            if labelled > 0 {
-                self.dice[class].push(2.0 * both as f64 / (predicted + labelled) as f64);
-            }
-        }
+        self.compare(&sample)?;
         self.current += 1;
         Ok(self.current == self.samples.len())
     }
@@ -107,22 +100,66 @@ impl Validation {
         ValidationReport { step, cases: self.samples.len(), dice, mean_dice, best, seconds }
     }
 
-    fn count(&mut self, slab: &Slab, sample: &StoredSample) -> Result<(), EngineFailure> {
-        let labels = sample.read_label(slab.start, slab.size).map_err(|e| EngineFailure::BadInput(e.to_string()))?;
-        let predicted = slab.labels();
-        let [_, ny, nz] = slab.size;
+    fn keep(&mut self, slab: &Slab, [nx, ny, _]: [usize; 3]) {
         let rest: Vec<usize> = (0..3).filter(|&a| a != slab.axis).collect();
         let (nb, nc) = (slab.size[rest[0]], slab.size[rest[1]]);
-        for (n, &predicted) in predicted.iter().enumerate() {
-            let mut at = [0; 3];
-            (at[slab.axis], at[rest[0]], at[rest[1]]) = (n / (nb * nc), n / nc % nb, n % nc);
-            let label = labels[(at[0] * ny + at[1]) * nz + at[2]];
-            self.counts[usize::from(predicted)].predicted += 1;
-            if let Some(counts) = self.counts.get_mut(usize::from(label)) {
-                counts.labelled += 1;
-                counts.both += u64::from(label == predicted);
-            }
+        for (n, label) in slab.labels().into_iter().enumerate() {
+            let mut at = slab.start;
+            at[slab.axis] += n / (nb * nc);
+            at[rest[0]] += n / nc % nb;
+            at[rest[1]] += n % nc;
+            self.found[at[0] + nx * (at[1] + ny * at[2])] = label;
+        }
+    }
+
+    /// All windows of a sample are done.
+    fn compare(&mut self, sample: &StoredSample) -> Result<(), EngineFailure> {
+        let dims @ [nx, ny, nz] = sample.dims();
+        let stored = sample.read_label([0; 3], dims).map_err(|e| EngineFailure::BadInput(e.to_string()))?;
+        // Samples have z fastest.
+        let mut truth = vec![0_u16; stored.len()];
+        for (row, line) in stored.chunks(nz).enumerate() {
+            let at = row / ny + nx * (row % ny);
+            line.iter().enumerate().for_each(|(k, &label)| truth[at + nx * ny * k] = label);
+        }
+        let sentence = |e: LabelError| EngineFailure::Internal(format!("a validation cannot be measured: {e}"));
+        let lattice = Lattice::of(sample.geometry()).map_err(sentence)?;
+        let found = std::mem::take(&mut self.found);
+        let metrics = evaluate(&found, &truth, &lattice, self.protocol, &self.rules).map_err(sentence)?;
+        for class in metrics.iter().filter(|class| class.dice.is_finite()) {
+            self.dice[class.id as usize].push(class.dice);
         }
         Ok(())
+    }
+}
+
+/// The window of a task's validation.
+pub(super) fn window(task: &Task) -> SlidingWindow {
+    SlidingWindow { roi: task.roi, overlap: task.validation.overlap, blend: Blend::Constant }
+}
+
+/// How each class of a task is compared.
+fn rules(task: &Task) -> Vec<ClassRule> {
+    (1..).zip(&task.classes).map(|(id, class)| flare::rule(id, flare::organ_by_name(&class.name))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use voco_engine_api::task_named;
+
+    use super::*;
+
+    #[test]
+    fn a_task_says_how_it_is_validated() {
+        let btcv = task_named("btcv").expect("a task");
+        assert_eq!((window(&btcv).overlap, btcv.validation.protocol), (0.5, DiceProtocol::Monai), "as published");
+        let flare = task_named("flare22").expect("a task");
+        assert_eq!(flare.validation.protocol, DiceProtocol::Flare, "its own rules");
+        let trimmed: Vec<String> = rules(&flare)
+            .into_iter()
+            .filter(|rule| rule.is_trimmed)
+            .map(|rule| flare.classes[rule.id as usize - 1].name.clone())
+            .collect();
+        assert_eq!(trimmed.len(), 3, "aorta, vena cava, esophagus: {trimmed:?}");
     }
 }

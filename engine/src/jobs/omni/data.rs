@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -7,13 +7,16 @@ use rand::Rng;
 use voco_data::{
     Augmentation, DataList, Loader, LoaderOptions, PosNeg, SampleCache, Source, StoredSample, augment, rng,
 };
-use voco_engine_api::{CancelFlag, DataItem, EngineFailure, Model, OmniRunConfig, PretrainConfig, SegmentationModel};
+use voco_engine_api::{
+    CancelFlag, DataItem, EngineFailure, HoldoutChoice, Model, OmniRunConfig, PretrainConfig, SegmentationModel,
+};
 use voco_nn::VocoBatch;
 use voco_volume::PreprocessSpec;
 
 use crate::data::{Batch as ContrastBatch, BatchPlan, Bodies, Body};
 use crate::jobs::finetune::{Batch, Cases, Plan, task_spec};
 use crate::jobs::pretrain::{augmentation, batch_tensors, row_scale};
+use crate::position::PositionCheck;
 use crate::priority::lower_beside_window;
 
 /// Most bytes of preprocessed volumes on the disk.
@@ -51,9 +54,9 @@ enum Unlabelled {
     /// None are needed.
     None,
     /// For the contrast.
-    Bodies { find: Box<Bodies>, found: Vec<Body>, config: Box<PretrainConfig> },
-    /// For crops.
-    Samples { list: Box<DataList>, next: usize, found: Vec<Arc<StoredSample>> },
+    Bodies { find: Box<Bodies>, found: Vec<Body>, held_out: Vec<Body>, config: Box<PretrainConfig> },
+    /// For crops: those whose person is not held out.
+    Samples { list: Box<DataList>, waiting: VecDeque<usize>, found: Vec<Arc<StoredSample>> },
 }
 
 impl Preparation {
@@ -68,24 +71,32 @@ impl Preparation {
                 config.recipe.name
             )));
         }
-        let (unlabelled, count) = if let Some(recipe) = &config.contrast {
-            let pretrain = PretrainConfig {
-                volumes_per_step: config.volumes,
-                crops_per_volume: config.labelled.crops,
-                validation_share: 0.0,
-                augment: true,
-                seed: config.labelled.seed,
-                ..PretrainConfig::new(recipe.clone(), pretrain_model(config.labelled.model), Some(config.steps))
-            };
-            let find = Bodies::find(data.unlabelled, &pretrain)?;
+        let files = |indices: &[usize]| -> BTreeSet<PathBuf> {
+            indices.iter().flat_map(|&index| &cases.case(index).image).cloned().collect()
+        };
+        let held_out_files = files(&cases.split.validation);
+        let (unlabelled, count) = if let Some(pretrain) = contrast_config(config) {
+            let mut find = Bodies::find(data.unlabelled, &pretrain)?;
+            // One person is on one side, with labels and without.
+            find.agree_with(&files(&cases.split.training), &held_out_files);
             let count = find.len();
-            (Unlabelled::Bodies { find: Box::new(find), found: Vec::new(), config: Box::new(pretrain) }, count)
+            let (find, config) = (Box::new(find), Box::new(pretrain));
+            (Unlabelled::Bodies { find, found: Vec::new(), held_out: Vec::new(), config }, count)
         } else if needs_unlabelled {
             let spec = task_spec(&config.labelled.task);
             let sources = data.unlabelled.into_iter().map(|item| source(item, &spec)).collect::<Result<_, _>>()?;
             let list = DataList::open(sources).map_err(|e| EngineFailure::BadInput(e.to_string()))?;
-            let count = list.cases().len();
-            (Unlabelled::Samples { list: Box::new(list), next: 0, found: Vec::new() }, count)
+            let is_theirs = |path: &PathBuf| held_out_files.contains(path);
+            let held_out: BTreeSet<&str> = list
+                .cases()
+                .iter()
+                .filter(|case| case.image.iter().any(is_theirs))
+                .map(|case| case.person.as_str())
+                .collect();
+            let is_free = |index: &usize| !held_out.contains(list.cases()[*index].person.as_str());
+            let waiting: VecDeque<usize> = (0..list.cases().len()).filter(is_free).collect();
+            let count = waiting.len();
+            (Unlabelled::Samples { list: Box::new(list), waiting, found: Vec::new() }, count)
         } else {
             (Unlabelled::None, 0)
         };
@@ -125,15 +136,14 @@ impl Preparation {
         }
         match &mut self.unlabelled {
             Unlabelled::None => {}
-            Unlabelled::Bodies { find, found, .. } => {
+            Unlabelled::Bodies { find, found, held_out, .. } => {
                 if let Some(prepared) = find.prepare_next(&self.cache, cancel) {
-                    found.push(prepared?.0);
+                    let (body, is_held_out) = prepared?;
+                    if is_held_out { held_out.push(body) } else { found.push(body) }
                 }
             }
-            Unlabelled::Samples { list, next, found } => {
-                let index = *next;
-                *next += 1;
-                if let Some(case) = list.cases().get(index) {
+            Unlabelled::Samples { list, waiting, found } => {
+                if let Some(case) = waiting.pop_front().map(|index| &list.cases()[index]) {
                     let sample = self.cache.get_or_prepare(case, list.spec(case), None, cancel);
                     found.push(sample.map_err(|e| e.to_string())?);
                 }
@@ -166,15 +176,17 @@ impl Preparation {
             fingerprints: Vec::new(),
             labelled,
             contrast: None,
+            check: None,
             crops: None,
         };
         match self.unlabelled {
             Unlabelled::None => {}
-            Unlabelled::Bodies { found, config, .. } => {
+            Unlabelled::Bodies { found, held_out, config, .. } => {
                 if found.is_empty() {
                     return Err(none("unlabelled volumes"));
                 }
-                fingerprints.extend(found.iter().map(|body| body.sample.fingerprint()));
+                fingerprints.extend(found.iter().chain(&held_out).map(|body| body.sample.fingerprint()));
+                feeds.check = PositionCheck::of_held_out(&config, held_out)?;
                 let plan = BatchPlan {
                     grid: config.recipe.position_grid(),
                     volumes_per_step: config.volumes_per_step,
@@ -211,6 +223,27 @@ fn source(item: DataItem, spec: &PreprocessSpec) -> Result<Source, EngineFailure
     }
 }
 
+/// The settings of the contrast, if the run has one.
+pub(super) fn contrast_config(config: &OmniRunConfig) -> Option<PretrainConfig> {
+    let labelled = &config.labelled;
+    let preset = PretrainConfig::new(config.contrast.clone()?, pretrain_model(labelled.model), Some(config.steps));
+    let (validation_share, fold) = match labelled.holdout {
+        HoldoutChoice::Nobody => (0.0, None),
+        HoldoutChoice::Listed => (preset.validation_share, None),
+        HoldoutChoice::Share(share) => (share.min(0.5), None),
+        HoldoutChoice::Fold { k, n } => (1.0 / n as f64, Some(k)),
+    };
+    Some(PretrainConfig {
+        volumes_per_step: config.volumes,
+        crops_per_volume: labelled.crops,
+        validation_share,
+        fold,
+        augment: true,
+        seed: labelled.seed,
+        ..preset
+    })
+}
+
 fn pretrain_model(model: SegmentationModel) -> Model {
     match model {
         SegmentationModel::UnetTiny => Model::UnetTiny,
@@ -234,6 +267,8 @@ pub(super) struct Feeds {
     pub fingerprints: Vec<u64>,
     labelled: Drawn<Batch>,
     contrast: Option<(Drawn<ContrastBatch>, Box<PretrainConfig>)>,
+    /// The position task on people who are held out, if there are some.
+    pub check: Option<PositionCheck>,
     crops: Option<Drawn<Batch>>,
 }
 

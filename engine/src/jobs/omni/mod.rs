@@ -3,8 +3,10 @@
 
 mod data;
 mod model;
+mod trial;
 
 pub(crate) use data::OmniData;
+pub use trial::{OmniLength, estimate_omni};
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,7 +22,7 @@ use voco_engine_api::{
 use voco_nn::optim::{clip_gradient_norm, gradient_norm, scale_gradients};
 use voco_nn::schedule::WarmupCosine;
 use voco_nn::voco::{OmniModel, pseudo_labels};
-use voco_nn::{AdamW, Architecture, Network, weights};
+use voco_nn::{AdamW, Architecture, Network, Precision, weights};
 
 use self::data::{Feeds, Preparation};
 use self::model::{contrast_chunk, memory_need, model_config, optimizer_settings};
@@ -28,7 +30,11 @@ use super::finetune::{Batch, Validation, card, init_from};
 use super::{Job, Step};
 use crate::device;
 use crate::model_file::CARD_KEY;
-use crate::training::{Best, Checkpoint, RunFolder, RunLog, Snapshot, Watchdog, free_memory};
+use crate::position::{Eye, loss_recipe};
+use crate::training::{
+    Best, Checkpoint, MixedPrecision, RunFolder, RunLog, Snapshot, Watchdog, bad_file, cannot_encode, free_memory,
+    precision,
+};
 use crate::worker::Outlet;
 
 const CONFIG: &str = "config.json";
@@ -48,8 +54,13 @@ struct RunState {
     /// Step of the last validation, and the best mean Dice.
     validated: Option<u64>,
     best_dice: Option<f64>,
+    /// Step of the last look at the position task.
+    #[serde(default)]
+    looked: Option<u64>,
     /// Name of the file that the run began with.
     parent: Option<String>,
+    #[serde(default)]
+    mixed: MixedPrecision,
 }
 
 /// One of the three trainings.
@@ -61,6 +72,7 @@ pub(crate) struct OmniJob {
     log: RunLog,
     architecture: Architecture,
     model: Option<OmniModel>,
+    precision: Precision,
     /// What labels unlabelled crops, once it is there; without graph.
     snapshot: Option<Network>,
     optimizer: AdamW,
@@ -97,9 +109,9 @@ impl OmniJob {
         let shape = model_config(&config)?;
         let (device, device_name, _) = device::resolve(config.labelled.device)?;
         if device_name == "cpu" {
-            let advice = "choose a smaller model, smaller crops, or another device";
-            memory_need(&config, &shape).check(free_memory(), advice)?;
+            memory_need(&config, &shape).check(free_memory(), trial::ADVICE)?;
         }
+        let precision = precision(config.labelled.compute, &device, &device_name)?;
         let device = device.autodiff();
         let mut model = shape.init(&device, config.labelled.seed);
         let settings = optimizer_settings(&config);
@@ -110,7 +122,9 @@ impl OmniJob {
             watchdog: Watchdog::default(),
             validated: None,
             best_dice: None,
+            looked: None,
             parent: None,
+            mixed: MixedPrecision::new(precision),
         };
         let (mut step, mut expected, mut snapshot) = (0, None, None);
         if let (Some(checkpoint), Some(saved)) = (last, saved) {
@@ -143,7 +157,8 @@ impl OmniJob {
             folder,
             log,
             architecture: shape.network,
-            model: Some(model),
+            model: Some(model.with_checkpointing(config.labelled.compute.gradient_checkpointing)),
+            precision,
             snapshot,
             optimizer,
             step,
@@ -181,8 +196,13 @@ impl OmniJob {
                 let text = "The volumes are not those that the run began with: it goes on, but not as it would have.";
                 outlet.send(EngineEvent::Warning { job, text: text.into() });
             }
+            if feeds.check.is_none() && self.state.config.contrast.is_some() {
+                let text = "Nobody without labels is held out, so the position task is not validated: that takes five people at least.";
+                outlet.send(EngineEvent::Warning { job, text: text.into() });
+            }
             self.feeds = Some(feeds);
             outlet.send(EngineEvent::Phase { job, phase: Phase::Training });
+            self.estimate(outlet)?;
         }
         Ok(())
     }
@@ -214,10 +234,8 @@ impl OmniJob {
         report.lr = config.labelled.learning_rate * schedule.factor(self.step);
         report.step = self.step + 1;
         self.state.watchdog.check(report.step, report.loss)?;
-        if !report.gradient_norm.is_finite() {
-            return Err(EngineFailure::Diverged { step: report.step, value: report.gradient_norm });
-        }
-        self.model = Some(self.optimizer.step(report.lr, model, gradients));
+        let is_usable = self.state.mixed.judge(report.step, report.gradient_norm)?;
+        self.model = Some(if is_usable { self.optimizer.step(report.lr, model, gradients) } else { model });
         self.step += 1;
         report.seconds = began.elapsed().as_secs_f64();
         self.log.write("train", &report)?;
@@ -236,6 +254,8 @@ impl OmniJob {
         };
         let config = &self.state.config;
         let go_on = || !cancel.is_cancelled();
+        let (mixed, precision) = (self.state.mixed, self.precision);
+        let passes = |chunk| mixed.passes(precision, chunk);
         let mut sum = GradientsAccumulator::new();
         let mut report = OmniReport {
             step: 0,
@@ -252,8 +272,10 @@ impl OmniJob {
         let mut unlabelled = None;
         if let Some(batch) = feeds.next_contrast(&self.device)? {
             let rows = feeds.row_scale(config, self.step, batch.rows(), &self.device);
-            let chunk = contrast_chunk(config.labelled.model);
-            let Some((output, gradients)) = model.contrast_chunked(&batch, rows, chunk, go_on) else { return Ok(None) };
+            let passes = passes(contrast_chunk(config.labelled.model));
+            let Some((output, gradients)) = model.contrast_chunked(&batch, rows, passes, go_on) else {
+                return Ok(None);
+            };
             sum.accumulate(model, gradients);
             let values = output.losses.values();
             report.intra = Some(f64::from(values.positive) + f64::from(values.negative));
@@ -264,7 +286,7 @@ impl OmniJob {
         }
         for _ in 0..config.labelled_volumes {
             let (images, labels) = tensors(&feeds.next_labelled()?, &self.device);
-            let Some((loss, mut gradients)) = model.supervise_chunked(&images, &labels, 1, go_on) else {
+            let Some((loss, mut gradients)) = model.supervise_chunked(&images, &labels, passes(1), go_on) else {
                 return Ok(None);
             };
             let share = 1.0 / config.labelled_volumes as f64;
@@ -278,9 +300,9 @@ impl OmniJob {
         if let (Some(snapshot), Some(images), Some(pseudo)) = (&self.snapshot, unlabelled, config.recipe.pseudo) {
             let labels = pseudo_labels(snapshot, &images, 1);
             let result = if config.contrast.is_some() {
-                model.supervise_decoder_chunked(&images, &labels, 1, go_on)
+                model.supervise_decoder_chunked(&images, &labels, passes(1), go_on)
             } else {
-                model.supervise_chunked(&images, &labels, 1, go_on)
+                model.supervise_chunked(&images, &labels, passes(1), go_on)
             };
             let Some((loss, mut gradients)) = result else { return Ok(None) };
             scale_gradients(model, &mut gradients, pseudo.weight);
@@ -289,6 +311,22 @@ impl OmniJob {
             report.loss += pseudo.weight * loss;
         }
         Ok(Some((sum, report)))
+    }
+
+    /// Looks at the position task of held-out people.
+    fn look(&mut self, outlet: &Outlet, cancel: &CancelFlag) -> Result<(), EngineFailure> {
+        let (Some(model), Some(feeds)) = (&self.model, &self.feeds) else { return Ok(()) };
+        let config = &self.state.config;
+        let (Some(check), Some(recipe)) = (&feeds.check, &config.contrast) else { return Ok(()) };
+        let eye = Eye::Omni(model, loss_recipe(recipe));
+        let chunk = contrast_chunk(config.labelled.model);
+        let findings = check.run(&eye, &self.device, chunk, self.step, || !cancel.is_cancelled())?;
+        // Stopped in the middle: done again on resuming.
+        let Some(report) = findings.map(|findings| findings.report) else { return Ok(()) };
+        (self.state.looked, self.saved) = (Some(self.step), None);
+        self.log.write("position", &report)?;
+        outlet.send(EngineEvent::PositionValidation { job: self.id, report });
+        Ok(())
     }
 
     /// One window of a validation, which begins if it has not.
@@ -373,6 +411,11 @@ impl Job for OmniJob {
         let config = &self.state.config;
         let is_last = self.step >= config.steps;
         let is_due = |every: u64| self.step > 0 && (is_last || self.step.is_multiple_of(every));
+        let is_look_due = self.step == 0 || is_due(config.validate_every);
+        if is_look_due && feeds.check.is_some() && self.state.looked != Some(self.step) {
+            self.look(outlet, cancel)?;
+            return Ok(Step::More);
+        }
         if is_due(config.validate_every) && !feeds.held_out.is_empty() && self.state.validated != Some(self.step) {
             self.validate(outlet)?;
             return Ok(Step::More);
@@ -404,12 +447,7 @@ fn tensors(batch: &Batch, device: &Device) -> (burn::tensor::Tensor<5>, burn::te
     )
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "used as map_err's function")]
-fn bad_file(error: voco_nn::NnError) -> EngineFailure {
-    EngineFailure::BadInput(format!("The checkpoint cannot be used: {error}"))
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "used as map_err's function")]
-fn cannot_encode(error: voco_nn::NnError) -> EngineFailure {
-    EngineFailure::Internal(format!("the checkpoint cannot be encoded: {error}"))
+/// The settings of a supervised, semi- or omni-supervised run in a folder, if there is one.
+pub fn omni_config(folder: &Path) -> Option<OmniRunConfig> {
+    serde_json::from_slice(&std::fs::read(folder.join(CONFIG)).ok()?).ok()
 }

@@ -4,13 +4,9 @@ use voco_nn::voco::{EmbeddingNorm, EncoderConfig, OmniConfig, losses};
 use voco_nn::weights::expected_shapes;
 use voco_nn::{AdamWSettings, Architecture, VocoModelConfig};
 
-use crate::jobs::finetune::architecture;
+use crate::jobs::finetune::{activations, architecture};
 use crate::position::loss_recipe;
-use crate::training::MemoryNeed;
-
-/// Bytes of activations for each feature of a whole `SwinUNETR` and each voxel of a crop, forward and backward, as measured on the
-/// processor for the encoder and doubled for the decoder.
-const BYTES_PER_VOXEL: u64 = 150;
+use crate::training::{MemoryNeed, kept};
 
 /// The network of a run, with projectors if it has a contrast.
 pub(super) fn model_config(config: &OmniRunConfig) -> Result<OmniConfig, EngineFailure> {
@@ -62,16 +58,11 @@ pub(super) fn memory_need(config: &OmniRunConfig, shape: &OmniConfig) -> MemoryN
     let shapes = expected_shapes(&shape.build_lazy(&Device::flex()));
     let parameters = shapes.values().map(|shape| shape.iter().product::<usize>() as u64).sum();
     let voxels = config.labelled.task.roi.iter().product::<usize>() as u64;
-    let features = match &shape.network {
-        // A plain network has a third of the maps of a `SwinUNETR` of that width.
-        Architecture::PlainUnet(unet) => unet.encoder.features.first().map_or(1, |f| f.div_ceil(3)),
-        other => other.feature_size(),
-    } as u64;
     let crops = config.labelled.crops * config.labelled_volumes + config.labelled.crops * config.volumes;
     MemoryNeed {
         parameters,
         moments: if config.recipe.training.amsgrad { 3 } else { 2 },
-        activations: features * voxels * BYTES_PER_VOXEL,
+        activations: kept(activations(&shape.network, config.labelled.task.roi), config.labelled.compute),
         batches: 4 * crops as u64 * voxels * 4,
     }
 }

@@ -16,18 +16,22 @@ use voco_engine_api::{
 };
 use voco_nn::schedule::WarmupCosine;
 use voco_nn::weights::{ImportOptions, import_stored};
-use voco_nn::{AdamW, VocoModel, VocoOutput, weights};
+use voco_nn::{AdamW, Precision, VocoModel, VocoOutput, weights};
 
 pub(super) use self::network::{batch_tensors, row_scale};
 use self::network::{chunk, inspect, model_config, optimizer_settings};
 pub(super) use self::prepare::augmentation;
+pub use self::trial::estimate_pretrain;
 use self::trial::memory_need;
 use super::{Job, Step};
 use crate::data::{Batch, Bodies, Body};
 use crate::device;
 use crate::model_file::read_model;
 use crate::position::{Eye, PositionCheck};
-use crate::training::{Best, Checkpoint, GradientMean, RunFolder, RunLog, Snapshot, Watchdog, exact, free_memory};
+use crate::training::{
+    Best, Checkpoint, GradientMean, MixedPrecision, RunFolder, RunLog, Snapshot, Watchdog, bad_file, cannot_encode,
+    exact, free_memory, precision,
+};
 use crate::worker::Outlet;
 
 const CONFIG: &str = "config.json";
@@ -57,6 +61,8 @@ pub(crate) struct PretrainJob {
     /// Last step that was saved with all that is known of it.
     saved: Option<u64>,
     model: Option<VocoModel>,
+    precision: Precision,
+    mixed: MixedPrecision,
     optimizer: AdamW,
     step: u64,
     hits: VecDeque<bool>,
@@ -94,6 +100,8 @@ struct RunState {
     best: Option<BestLook>,
     /// Step of the last validation.
     validated: Option<u64>,
+    /// None in states from before there was another precision than f32.
+    mixed: Option<MixedPrecision>,
 }
 
 /// The prepared volumes and the thread that draws batches from them.
@@ -129,11 +137,12 @@ impl PretrainJob {
         let cache = SampleCache::open(cache, CACHE_BYTES).map_err(|e| EngineFailure::Io(e.to_string()))?;
         let (device, device_name, _) = device::resolve(config.device)?;
         if device_name == "cpu" {
-            let advice = "choose a smaller model, fewer volumes or crops per step, or another device";
-            memory_need(&config).check(free_memory(), advice)?;
+            memory_need(&config).check(free_memory(), trial::ADVICE)?;
         }
+        let precision = precision(config.compute, &device, &device_name)?;
         let device = device.autodiff();
         let mut model = model_config(&config).init(&device, config.seed);
+        let mut mixed = MixedPrecision::new(precision);
         let mut optimizer = AdamW::new(optimizer_settings(&config));
         let (mut step, mut hits, mut fingerprints) = (0, VecDeque::new(), None);
         let (mut watchdog, mut best, mut validated) = (Watchdog::default(), None, None);
@@ -145,6 +154,7 @@ impl PretrainJob {
             hits = state.hits.into();
             fingerprints = Some(state.volumes);
             (watchdog, best, validated) = (state.watchdog, state.best, state.validated);
+            mixed = state.mixed.unwrap_or(mixed);
         } else if folder.has_run() {
             return Err(EngineFailure::BadInput(
                 "The folder already holds a run; go on with that one, or choose another folder".into(),
@@ -159,7 +169,6 @@ impl PretrainJob {
         let log = RunLog::open(&folder, resume.then_some(step))?;
         Ok(Self {
             id,
-            config,
             device,
             device_name,
             folder,
@@ -169,7 +178,9 @@ impl PretrainJob {
             check: None,
             validated,
             saved: Some(step),
-            model: Some(model),
+            model: Some(model.with_checkpointing(config.compute.gradient_checkpointing)),
+            precision,
+            mixed,
             optimizer,
             step,
             hits,
@@ -179,6 +190,7 @@ impl PretrainJob {
             held_out: Vec::new(),
             fingerprints,
             feed: None,
+            config,
         })
     }
 
@@ -190,7 +202,7 @@ impl PretrainJob {
         let before = model.teacher().clone();
         let lr = self.config.learning_rate
             * WarmupCosine::new(self.config.warmup_steps, self.config.steps).factor(self.step);
-        let chunk = chunk(self.config.model);
+        let passes = self.mixed.passes(self.precision, chunk(self.config.model));
         model.move_teacher();
         let mut mean = GradientMean::new();
         let mut sums = Losses::default();
@@ -201,7 +213,7 @@ impl PretrainJob {
             let tensors = batch_tensors(&batch, &self.config, &self.device);
             let number = self.step * self.config.accumulate as u64 + part;
             let rows = row_scale(self.config.row_dropout, self.config.seed, number, tensors.rows(), &self.device);
-            let Some((output, gradients)) = model.contrast_chunked(&tensors, rows, chunk, || !cancel.is_cancelled())
+            let Some((output, gradients)) = model.contrast_chunked(&tensors, rows, passes, || !cancel.is_cancelled())
             else {
                 // Stopped within the step: nothing has been learned from it, and it will be done again on resuming.
                 self.model = Some(model.with_teacher(before));
@@ -217,10 +229,8 @@ impl PretrainJob {
         }
         self.watchdog.check(self.step + 1, sums.mean(|l| l.total))?;
         let (gradients, gradient_norm) = mean.finish(&model, self.config.clip_norm);
-        if !gradient_norm.is_finite() {
-            return Err(EngineFailure::Diverged { step: self.step + 1, value: gradient_norm });
-        }
-        self.model = Some(self.optimizer.step(lr, model, gradients));
+        let is_usable = self.mixed.judge(self.step + 1, gradient_norm)?;
+        self.model = Some(if is_usable { self.optimizer.step(lr, model, gradients) } else { model });
         self.step += 1;
         for crop in &crops {
             self.hits.push_back(crop.is_top1_correct());
@@ -346,6 +356,7 @@ impl Job for PretrainJob {
             volumes: self.fingerprints.clone().unwrap_or_default(),
             watchdog: self.watchdog.clone(),
             best: self.best,
+            mixed: Some(self.mixed),
             validated: self.validated,
         };
         // One entry only: of several the order, and so the file's bytes, would be by chance.
@@ -392,14 +403,4 @@ impl Losses {
     fn mean(&self, of: fn(&Self) -> f64) -> f64 {
         of(self) / self.count
     }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "used as map_err's function")]
-fn bad_file(error: voco_nn::NnError) -> EngineFailure {
-    EngineFailure::BadInput(format!("The checkpoint cannot be used: {error}"))
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "used as map_err's function")]
-fn cannot_encode(error: voco_nn::NnError) -> EngineFailure {
-    EngineFailure::Internal(format!("the checkpoint cannot be encoded: {error}"))
 }

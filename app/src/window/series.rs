@@ -1,0 +1,126 @@
+//! DICOM series: finding them in a folder, their thumbnails, opening the chosen ones.
+
+use std::path::{Path, PathBuf};
+
+use voco_io::{Control, Series};
+use voco_ui::{Loading, SeriesChoice, SeriesRow, Thumbnail};
+use voco_volume::Volume;
+
+use super::app::App;
+use super::tasks::{ImageSource, TaskOutcome, TaskWork};
+
+/// Pixels along the longer side of a thumbnail.
+const SIDE: usize = 144;
+
+/// What a look at a folder found.
+pub(super) struct FoundSeries {
+    folder: PathBuf,
+    series: Vec<Series>,
+    thumbnails: Vec<Option<Thumbnail>>,
+    notes: Vec<String>,
+}
+
+/// Scans a folder, or the folder of a DICOM file for the series that the file belongs to.
+pub(super) fn find(path: &Path, control: Control<'_>) -> TaskOutcome {
+    if path.is_file() && voco_io::is_dicom_label_file(path) {
+        return TaskOutcome::LabelFile(path.to_owned());
+    }
+    let scanned = if path.is_dir() { voco_io::scan_folder(path, control) } else { voco_io::scan_around(path, control) };
+    let scan = match scanned {
+        Ok(scan) => scan,
+        Err(e) if e.is_cancelled() => return TaskOutcome::Cancelled,
+        Err(e) => return TaskOutcome::Failed(e.to_string()),
+    };
+    if scan.series.is_empty() {
+        let name = path.file_name().map_or_else(|| "The folder".into(), |n| n.to_string_lossy().into_owned());
+        return TaskOutcome::Failed(format!(
+            "{name}: it holds no DICOM images; open a file of another format, or the folder of the images."
+        ));
+    }
+    let thumbnails = if scan.series.len() == 1 {
+        vec![None]
+    } else {
+        // A series that cannot be decoded has no picture; opening it says why.
+        let silent = Control { progress: &|_| {}, ..control };
+        scan.series.iter().map(|s| voco_io::middle_slice(s, silent).ok().map(|v| thumbnail(&v))).collect()
+    };
+    let mut notes = scan.warnings;
+    match &scan.label_files[..] {
+        [] => {}
+        [one] => notes.push(format!(
+            "The folder also holds labels ({}); open that file over its images.",
+            one.file_name().unwrap_or_default().to_string_lossy()
+        )),
+        many => {
+            notes.push(format!("The folder also holds {} files of labels; open them over their images.", many.len()));
+        }
+    }
+    let found = FoundSeries { folder: path.to_owned(), series: scan.series, thumbnails, notes };
+    TaskOutcome::Series(Box::new(found))
+}
+
+/// A slice, reduced and spread over the grey values between its 1st and 99th percentile.
+fn thumbnail(slice: &Volume) -> Thumbnail {
+    let [columns, rows, _] = slice.dims();
+    let spacing = slice.geometry().spacing_mm();
+    // Square pixels, so that a body has its proportions.
+    let [width, height] = [columns as f64 * spacing.x, rows as f64 * spacing.y];
+    let scale = SIDE as f64 / width.max(height);
+    let size = [width, height].map(|side| ((side * scale).round() as usize).clamp(1, SIDE));
+    let values = slice.to_f32();
+    let at = |n: usize, of: usize, from: usize| ((n * 2 + 1) * from / (2 * of)).min(from - 1);
+    let picked = (0..size[1]).flat_map(|y| (0..size[0]).map(move |x| (x, y)));
+    let picked: Vec<f32> =
+        picked.map(|(x, y)| values[at(x, size[0], columns) + columns * at(y, size[1], rows)]).collect();
+    let mut sorted: Vec<f32> = picked.iter().copied().filter(|v| v.is_finite()).collect();
+    sorted.sort_by(f32::total_cmp);
+    let percentile = |share: usize| sorted.get(sorted.len().saturating_sub(1) * share / 100).copied().unwrap_or(0.0);
+    let (low, high) = (percentile(1), percentile(99));
+    let range = (high - low).max(f32::MIN_POSITIVE);
+    // A cast of a value that is not finite gives 0.
+    Thumbnail::new(size, picked.iter().map(|v| ((v - low) / range * 255.0).clamp(0.0, 255.0) as u8).collect())
+}
+
+impl App {
+    /// Looks on a task what a folder (or the folder of a DICOM file) holds.
+    pub(super) fn find_series(&mut self, path: PathBuf) {
+        let name = path.file_name().map_or_else(|| "folder".into(), |n| n.to_string_lossy().into_owned());
+        match self.tasks.start(TaskWork::FindSeries(path)) {
+            Ok((task, cancel)) => self.session.loading.push(Loading { task, name, progress: 0.0, cancel }),
+            Err(text) => self.session.notice(text, true),
+        }
+    }
+
+    /// One series is opened; several are shown to choose from.
+    pub(super) fn take_series(&mut self, found: FoundSeries) {
+        let FoundSeries { folder, mut series, thumbnails, notes } = found;
+        if series.len() == 1 {
+            for note in notes {
+                self.session.notice(note, false);
+            }
+            return self.open_image(ImageSource::Series(Box::new(series.swap_remove(0)), folder), None);
+        }
+        let row = |(series, thumbnail): (&Series, Option<Thumbnail>)| SeriesRow {
+            description: series.description.clone(),
+            modality: series.modality.clone(),
+            num_volumes: series.num_components,
+            dims: series.dims,
+            spacing_mm: series.spacing_mm,
+            warnings: series.warnings.clone(),
+            thumbnail,
+            is_chosen: false,
+        };
+        let rows = series.iter().zip(thumbnails).map(row).collect();
+        let name = folder.file_name().map_or_else(|| "the folder".into(), |n| n.to_string_lossy().into_owned());
+        self.session.series = Some(SeriesChoice { folder: name, rows, notes });
+        self.found_series = (folder, series);
+    }
+
+    pub(super) fn open_series(&mut self, chosen: &[usize]) {
+        self.session.series = None;
+        let (folder, series) = std::mem::take(&mut self.found_series);
+        for series in chosen.iter().filter_map(|&n| series.get(n)) {
+            self.open_image(ImageSource::Series(Box::new(series.clone()), folder.clone()), None);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+use std::fmt::Write;
+use std::path::Path;
+
+use glam::DVec3;
+use voco_volume::{Rescale, Volume, VoxelType, Voxels};
+
+use crate::array::LPS;
+use crate::write::Image;
+
+/// True for names of NRRD files.
+pub(crate) fn is_nrrd(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("nrrd"))
+}
+
+/// The header: NRRD 4, LPS, gzip, with the segments in the form of 3D Slicer.
+pub(crate) fn header(image: &Image<'_>) -> String {
+    let geometry = image.geometry;
+    let affine = geometry.world_from_voxel();
+    let count = image.parts.len();
+    let [nx, ny, nz] = geometry.dims();
+    let m = affine.matrix3;
+    let vector = |v: DVec3| {
+        // Without minus zero.
+        let v = v * LPS + DVec3::ZERO;
+        format!("({},{},{})", v.x, v.y, v.z)
+    };
+    let directions = [m.x_axis, m.y_axis, m.z_axis].map(vector).join(" ");
+    // Layers and components come first in a file of segments, as Slicer has them; here each is a block of its own, so last.
+    let (outer, outer_direction, outer_kind) =
+        if count > 1 { (format!(" {count}"), " none", " list") } else { (String::new(), "", "") };
+    let endian = if cfg!(target_endian = "big") { "big" } else { "little" };
+    let mut text = format!(
+        "NRRD0004\n# VoCo Workbench\ntype: {}\ndimension: {}\nspace: left-posterior-superior\nsizes: {nx} {ny} {nz}{outer}\n\
+         space directions: {directions}{outer_direction}\nkinds: domain domain domain{outer_kind}\nendian: {endian}\n\
+         encoding: gzip\nspace origin: {}\n",
+        type_name(image.voxel_type),
+        if count > 1 { 4 } else { 3 },
+        vector(affine.translation),
+    );
+    let mut pair = |key: String, value: &str| {
+        // Pairs end with their line, whatever a name holds.
+        let value: String = value.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        writeln!(text, "{key}:={value}").ok();
+    };
+    for (n, segment) in image.segments.iter().enumerate() {
+        let key = |what: &str| format!("Segment{n}_{what}");
+        pair(key("ID"), &format!("Segment_{}", n + 1));
+        pair(key("Name"), &segment.name);
+        if let Some(color) = segment.color {
+            pair(key("Color"), &color.map(|c| format!("{:.6}", f64::from(c) / 255.0)).join(" "));
+        }
+        pair(key("Layer"), &segment.layer.to_string());
+        pair(key("LabelValue"), &segment.value.to_string());
+        pair(key("Extent"), &format!("0 {} 0 {} 0 {}", nx - 1, ny - 1, nz - 1));
+    }
+    text.push('\n');
+    text
+}
+
+/// The volume with its rescale done: in whole numbers if those are, else in 32-bit floats.
+pub(crate) fn with_real_values(volume: &Volume) -> Volume {
+    let rescale = volume.rescale();
+    let voxels = volume.voxels();
+    let is_whole = rescale.slope.fract() == 0.0
+        && rescale.inter.fract() == 0.0
+        && !matches!(voxels.voxel_type(), VoxelType::F32 | VoxelType::F64);
+    let (mut least, mut most) = (f64::INFINITY, f64::NEG_INFINITY);
+    if is_whole {
+        voxels.for_each(|v| {
+            let real = rescale.apply(v);
+            least = least.min(real);
+            most = most.max(real);
+        });
+    }
+    let fits = |low: f64, high: f64| is_whole && least >= low && most <= high;
+    macro_rules! whole {
+        ($variant:ident, $ty:ty) => {{
+            let mut out: Vec<$ty> = Vec::with_capacity(voxels.len());
+            voxels.for_each(|v| out.push(rescale.apply(v) as $ty));
+            Voxels::$variant(out.into())
+        }};
+    }
+    let voxels = if fits(f64::from(i16::MIN), f64::from(i16::MAX)) {
+        whole!(I16, i16)
+    } else if fits(f64::from(i32::MIN), f64::from(i32::MAX)) {
+        whole!(I32, i32)
+    } else {
+        Voxels::F32(voxels.to_f32(rescale).into())
+    };
+    // As many voxels as before.
+    Volume::new(*volume.geometry(), voxels, Rescale::IDENTITY).unwrap_or_else(|_| volume.clone())
+}
+
+fn type_name(voxel_type: VoxelType) -> &'static str {
+    match voxel_type {
+        VoxelType::F32 => "float",
+        VoxelType::F64 => "double",
+        other => other.name(),
+    }
+}

@@ -1,0 +1,144 @@
+//! DICOM images, against what pydicom reads (`tests/fixtures/dicom/make.py`).
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use voco_io::{Control, Format, Opened, is_dicom_folder, open, open_component, open_volume, scan_around, scan_folder};
+use voco_volume::{Anatomical, axis_codes};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/dicom").join(name)
+}
+
+fn opened(name: &str) -> Opened {
+    open(&fixture(name), Control::NONE).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn codes(opened: &Opened) -> String {
+    axis_codes(opened.volume.geometry().directions()).map(Anatomical::letter).iter().collect()
+}
+
+/// The formula of the fixtures.
+fn pixel(x: i32, y: i32, slice: i32) -> i32 {
+    20 * x - 15 * y + 100 * slice - 200 + 17 * x * y % 23
+}
+
+#[test]
+fn every_transfer_syntax_gives_the_pixels_that_pydicom_reads() {
+    let expected: Value =
+        serde_json::from_slice(&std::fs::read(fixture("expected.json")).expect("a fixture")).expect("JSON");
+    let mut count = 0;
+    for (name, expected) in expected.as_object().expect("a map").iter().filter(|(n, _)| n.starts_with("syntaxes/")) {
+        let opened = opened(name);
+        assert_eq!((opened.kind, opened.volume.dims()), (Format::Dicom, [40, 32, 1]), "{name}");
+        let mut stored = Vec::new();
+        opened.volume.voxels().for_each(|v| stored.push(v));
+        // Two ways of the inverse cosine transform may round differently.
+        let tolerance = if name.contains("baseline") { 1.0 } else { 0.0 };
+        for (n, value) in expected["stored"].as_array().expect("a list").iter().enumerate() {
+            let value = value.as_f64().expect("a number");
+            assert!(
+                (stored[29 * n] - value).abs() <= tolerance,
+                "{name}: {} at {}, not {value}",
+                stored[29 * n],
+                29 * n
+            );
+        }
+        let sum: f64 = stored.iter().sum();
+        let far = (sum - expected["sum"].as_f64().expect("a number")).abs();
+        assert!(far <= 0.2 * tolerance * stored.len() as f64, "{name}: the sum differs by {far}");
+        count += 1;
+    }
+    assert_eq!(count, 11, "all syntaxes were there");
+}
+
+#[test]
+fn slices_stand_by_position_whatever_their_names_and_numbers() {
+    let opened = opened("plain");
+    let volume = &opened.volume;
+    assert_eq!(volume.dims(), [40, 32, 4]);
+    assert_eq!(volume.geometry().spacing_mm().to_array(), [0.5, 0.75, 2.5], "positions, not the slice thickness");
+    assert_eq!(codes(&opened), "LPS");
+    let origin = volume.geometry().world_from_voxel().translation;
+    assert_eq!(origin.to_array(), [10.0, -20.0, 0.0], "from LPS to RAS");
+    for (x, y, z) in [(0, 0, 0), (39, 31, 3), (7, 20, 1), (13, 2, 2)] {
+        let voxel = [x, y, z].map(|n: i32| usize::try_from(n).expect("small"));
+        assert_eq!(volume.value(voxel), Some(f64::from(pixel(x, y, z))), "at {voxel:?}");
+    }
+    assert_eq!(opened.warnings, Vec::<String>::new());
+    let sagittal = self::opened("sagittal");
+    assert_eq!(codes(&sagittal), "PIR", "columns run to the back, rows down, slices against DICOM's x or along it");
+}
+
+#[test]
+fn a_user_is_told_what_is_not_regular() {
+    for (name, words, dims) in [
+        ("tilted", &["tilt", "11.3°"][..], [40, 32, 4]),
+        ("uneven", &["varies from 2.300 to 2.700", "0.20 mm off"], [40, 32, 4]),
+        ("gap", &["1 slice is missing", "after slice 2", "up to 0.8 mm"], [40, 32, 4]),
+        ("twice", &["1 slices are there twice", "1 slices lie where another"], [40, 32, 4]),
+    ] {
+        let opened = opened(name);
+        let text = opened.warnings.join(" ");
+        assert!(words.iter().all(|w| text.contains(w)), "{name}: {text}");
+        assert_eq!(opened.volume.dims(), dims, "{name}");
+    }
+    // Tilted slices lie where they are: a sheared grid, not a box.
+    let affine = opened("tilted").volume.geometry().world_from_voxel();
+    assert!((affine.matrix3.z_axis - glam::DVec3::new(0.0, -0.5, 2.5)).length() < 1e-9, "{affine:?}");
+}
+
+#[test]
+fn points_in_time_are_volumes() {
+    let scan = scan_folder(&fixture("time"), Control::NONE).expect("readable");
+    let series = &scan.series[0];
+    assert_eq!((scan.series.len(), series.num_slices, series.num_components), (1, 4, 2));
+    for time in 0..2 {
+        let opened = open_component(series, time, Control::NONE).expect("readable");
+        assert_eq!(opened.volume.value([3, 5, 2]), Some(f64::from(pixel(3, 5, 2)) + 1000.0 * time as f64));
+        let same = open_volume(&fixture("time"), time, Control::NONE).expect("readable");
+        assert_eq!(same.volume.to_f32(), opened.volume.to_f32());
+    }
+    let error = open_volume(&fixture("time"), 2, Control::NONE).expect_err("no third");
+    assert!(error.to_string().contains("no volume number 3"), "{error}");
+}
+
+#[test]
+fn a_folder_of_two_series_asks_which() {
+    let folder = fixture("two");
+    assert!(is_dicom_folder(&folder));
+    let scan = scan_folder(&folder, Control::NONE).expect("readable");
+    let names: Vec<_> = scan.series.iter().map(|s| (s.description.as_str(), s.modality.as_str(), s.dims)).collect();
+    assert_eq!(names, [("synthetic", "CT", [40, 32, 4]), ("second", "CT", [40, 32, 4])]);
+    let error = open(&folder, Control::NONE).expect_err("not one");
+    assert!(error.to_string().contains("2 DICOM series"), "{error}");
+    let around = scan_around(&folder.join("b2.dcm"), Control::NONE).expect("readable");
+    assert_eq!(around.series.len(), 1);
+    assert_eq!((around.series[0].description.as_str(), around.series[0].num_slices), ("second", 4));
+}
+
+#[test]
+fn enhanced_images_are_read_frame_by_frame() {
+    for name in ["enhanced/image.dcm", "enhanced/image_rle.dcm"] {
+        let opened = opened(name);
+        let volume = &opened.volume;
+        assert_eq!((volume.dims(), opened.num_components), ([40, 32, 4], 1), "{name}");
+        assert_eq!(volume.geometry().spacing_mm().to_array(), [0.5, 0.75, 2.5], "{name}");
+        for z in 0..4 {
+            let value = 2.0 * f64::from(pixel(9, 4, z)) - 50.0;
+            assert_eq!(volume.value([9, 4, usize::try_from(z).expect("small")]), Some(value), "{name}, slice {z}");
+        }
+    }
+}
+
+#[test]
+fn the_same_scan_as_dicom_and_as_nifti() {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    if !shared.is_dir() {
+        return;
+    }
+    let dicom = open(&shared.join("dicom/ts_ct_j2k"), Control::NONE).expect("readable").volume;
+    let nifti = open(&shared.join("ct/ts_abdomen_slab.nii.gz"), Control::NONE).expect("readable").volume;
+    assert!(dicom.geometry().is_same_grid(nifti.geometry(), 1e-4), "{:?}", dicom.geometry());
+    assert_eq!(dicom.to_f32(), nifti.to_f32());
+}

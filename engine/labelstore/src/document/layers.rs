@@ -1,0 +1,107 @@
+use voco_label::{Brick, LabelVolume, MaskBrick};
+
+use super::Document;
+use crate::{BrickChange, LayerId, LayerInfo, Op, PresetEntry, SegmentId, StoreError};
+
+impl Document {
+    /// Adds an empty layer on top.
+    pub fn add_layer(&mut self, name: &str) -> LayerId {
+        let id = LayerId(self.state.next_layer);
+        let after = LayerInfo { id, name: name.into() };
+        let op = Op::Layer { index: self.state.layers.len(), before: None, after: Some(after) };
+        self.apply(&format!("Add layer {name}"), "layers", vec![op], 0);
+        id
+    }
+
+    /// Renames a layer.
+    ///
+    /// # Errors
+    /// If it is not there.
+    pub fn rename_layer(&mut self, layer: LayerId, name: &str) -> Result<(), StoreError> {
+        let (index, before) = self.layer_info(layer)?;
+        if before.name != name {
+            let after = Some(LayerInfo { id: layer, name: name.into() });
+            let op = Op::Layer { index, before: Some(before), after };
+            self.apply(&format!("Rename layer to {name}"), "layers", vec![op], 0);
+        }
+        Ok(())
+    }
+
+    /// Removes a layer with its segments.
+    ///
+    /// # Errors
+    /// If it is not there, is the last one, or has a locked segment.
+    pub fn remove_layer(&mut self, layer: LayerId) -> Result<(), StoreError> {
+        let (index, info) = self.layer_info(layer)?;
+        if self.state.layers.len() == 1 {
+            return Err(StoreError::LastLayer);
+        }
+        if let Some(locked) = self.state.segments.iter().find(|s| s.layer == layer && s.locked) {
+            return Err(StoreError::Locked(locked.name.clone()));
+        }
+        let empty = Brick::Uniform(0);
+        let (mut bricks, mut voxels) = (Vec::new(), 0);
+        for (index, before) in self.layer(layer)?.bricks().iter().enumerate().filter(|(_, b)| **b != empty) {
+            before.for_each_count(|value, count| voxels += if value == 0 { 0 } else { count });
+            bricks.push(BrickChange { index: index as u32, before: before.clone(), after: empty.clone() });
+        }
+        let mut ops = Vec::new();
+        if !bricks.is_empty() {
+            ops.push(Op::Bricks { layer, bricks });
+        }
+        // From the end, so that each comes back to its place when this is undone.
+        for (index, segment) in self.state.segments.iter().enumerate().rev().filter(|(_, s)| s.layer == layer) {
+            ops.push(Op::Segment { index, before: Some(segment.clone()), after: None });
+        }
+        let name = format!("Delete layer {}", info.name);
+        ops.push(Op::Layer { index, before: Some(info), after: None });
+        self.apply(&name, "layers", ops, voxels);
+        Ok(())
+    }
+
+    /// Adds a layer with the voxels of a label map, and a segment for each of its values, named after `entries` where they
+    /// have the value. One entry of the history.
+    ///
+    /// # Errors
+    /// A label map on another grid.
+    pub fn import_layer(
+        &mut self,
+        name: &str,
+        volume: &LabelVolume,
+        entries: &[PresetEntry],
+    ) -> Result<(LayerId, Vec<SegmentId>), StoreError> {
+        if volume.dims() != self.geometry.dims() {
+            return Err(StoreError::OtherImage(volume.dims(), self.geometry.dims()));
+        }
+        self.begin_group(&format!("Open labels {name}"), "import");
+        let layer = self.add_layer(name);
+        let counts = volume.counts();
+        let named = |value: u16| entries.iter().find(|e| e.value == value).cloned();
+        let present: Vec<PresetEntry> = counts
+            .iter()
+            .map(|&(value, _)| named(value).unwrap_or_else(|| PresetEntry::new(value, &format!("Label {value}"))))
+            .collect();
+        let added = self.add_preset(layer, &present)?;
+        let empty = Brick::Uniform(0);
+        let filled = volume.bricks().iter().enumerate().filter(|(_, b)| **b != empty);
+        let changes: Vec<(u64, BrickChange)> = filled
+            .map(|(index, after)| {
+                // What lies beyond the grid must be 0, whoever made the volume.
+                let outside = MaskBrick::Full.without(&volume.grid().valid(index));
+                let after = after.written(&outside, 0);
+                (0, BrickChange { index: index as u32, before: empty.clone(), after })
+            })
+            .collect();
+        self.write(name, "import", vec![(layer, changes)]);
+        if let Some(group) = &mut self.group {
+            group.voxels = counts.iter().map(|c| c.1).sum();
+        }
+        self.end_group();
+        Ok((layer, added))
+    }
+
+    fn layer_info(&self, layer: LayerId) -> Result<(usize, LayerInfo), StoreError> {
+        let index = self.state.layers.iter().position(|l| l.0.id == layer).ok_or(StoreError::NoLayer(layer))?;
+        Ok((index, self.state.layers[index].0.clone()))
+    }
+}

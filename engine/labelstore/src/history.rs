@@ -1,0 +1,115 @@
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use crate::Change;
+
+/// Who did something, with which tool, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// The number of the change, from 1 on.
+    pub change: u64,
+    /// Who; whatever the user typed, or empty.
+    pub author: String,
+    /// Which tool.
+    pub tool: String,
+    /// What the history calls it.
+    pub name: String,
+    /// Milliseconds since 1970, UTC.
+    pub time_ms: u64,
+    /// Voxels whose value differs.
+    pub voxels: u64,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AuditKind {
+    /// A change.
+    Change,
+    /// A change was taken back.
+    Undo,
+    /// A change was done again.
+    Redo,
+}
+
+/// A line of the audit trail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEvent {
+    /// What happened.
+    pub kind: AuditKind,
+    /// To which change, by whom, when. The author and time are those of this event.
+    #[serde(flatten)]
+    pub what: Provenance,
+}
+
+/// A line of the history list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HistoryItem<'a> {
+    /// Who, what, when.
+    pub what: &'a Provenance,
+    /// False if it is undone and can be done again.
+    pub is_done: bool,
+}
+
+/// A change that can be undone or done again.
+#[derive(Debug, Clone)]
+pub(crate) struct Step {
+    pub what: Provenance,
+    /// `None` if it lies on the disk only.
+    pub change: Option<Arc<Change>>,
+    pub bytes: usize,
+}
+
+/// The line of changes, and how far it is done.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    pub steps: VecDeque<Step>,
+    /// Steps before this one are done.
+    pub done: usize,
+    /// Bytes of the changes in memory.
+    pub bytes: usize,
+    pub audit: Vec<AuditEvent>,
+}
+
+impl History {
+    /// Adds a step that was done just now; what was undone is forgotten (the journal keeps it).
+    pub(crate) fn push(&mut self, what: Provenance, change: Arc<Change>) {
+        for step in self.steps.drain(self.done..) {
+            self.bytes -= step.change.as_ref().map_or(0, |_| step.bytes);
+        }
+        self.audit.push(AuditEvent { kind: AuditKind::Change, what: what.clone() });
+        let bytes = change.num_bytes();
+        self.steps.push_back(Step { what, change: Some(change), bytes });
+        self.bytes += bytes;
+        self.done += 1;
+    }
+
+    /// Lets go of changes, the oldest first, until the others fit into `budget`. `on_disk(change)` says which ones can be read
+    /// again; without a disk the oldest can no longer be undone and are dropped.
+    pub(crate) fn evict(&mut self, budget: usize, has_disk: bool, on_disk: impl Fn(u64) -> bool) {
+        // The newest stays in any case.
+        let mut at = 0;
+        while self.bytes > budget && at + 1 < self.done {
+            if !has_disk {
+                self.bytes -= self.steps[0].bytes;
+                self.steps.pop_front();
+                self.done -= 1;
+                continue;
+            }
+            let step = &mut self.steps[at];
+            if step.change.is_some() && on_disk(step.what.change) {
+                step.change = None;
+                self.bytes -= step.bytes;
+            }
+            at += 1;
+        }
+    }
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
+}

@@ -1,0 +1,82 @@
+use voco_label::{BrickMask, LabelVolume, VoxelBox};
+use voco_labelstore::{
+    Document, PresetEntry, Rules, TableFormat, Target, preset_from_json, read_table, write_itksnap, write_slicer,
+};
+
+use crate::geometry;
+
+const DIMS: [usize; 3] = [64, 40, 30];
+
+#[test]
+fn a_change_that_changes_nothing_is_not_recorded() {
+    let mut document = Document::new(geometry(DIMS), None).expect("a document");
+    let layer = document.layers().next().expect("a layer").id;
+    let liver = document.add_segment(layer, "liver", None).expect("a segment");
+    let mut gesture = document.begin(Target::Paint(liver), Rules::default(), "brush", "Brush").expect("a gesture");
+    gesture.staged.add_box(&VoxelBox { min: [3, 4, 5], max: [50, 30, 20] });
+    let first = document.commit(&gesture).expect("a commit");
+    assert_eq!(first.voxels, 47 * 26 * 15, "all of the box");
+    let again = document.commit(&gesture).expect("a commit");
+    assert_eq!((again.change, again.voxels, document.history().len()), (None, 0, 2), "nothing differs");
+    let clip = document.mask_of_slice(liver, 2, 7).expect("a slice");
+    assert_eq!(clip.shifted([0, 0, 13]).bounding_box(), Some(VoxelBox { min: [3, 4, 20], max: [50, 30, 21] }), "moved");
+    assert!(clip.shifted([0, 0, 25]).is_empty(), "out of the grid");
+    let shifted = clip.shifted([-10, 20, 0]);
+    assert_eq!(shifted.bounding_box(), Some(VoxelBox { min: [0, 24, 7], max: [40, 40, 8] }), "cut at the border");
+    assert_eq!(document.audit_csv().lines().count(), 3, "a header and two events");
+    assert_eq!(document.audit_json_lines().lines().count(), 2, "two events");
+}
+
+#[test]
+fn layers_are_imported_with_their_names() {
+    let mut document = Document::new(geometry(DIMS), None).expect("a document");
+    let values: Vec<u16> = (0..DIMS.iter().product()).map(|n| [0, 3, 700][n % 3]).collect();
+    let volume = LabelVolume::from_values(&values, DIMS).expect("labels");
+    let names = [PresetEntry::new(3, "spleen")];
+    let (layer, added) = document.import_layer("reader 2", &volume, &names).expect("a layer");
+    let name = |n: usize| document.segment(added[n]).expect("it").name.as_str();
+    assert_eq!([name(0), name(1)], ["spleen", "Label 700"], "named where a name is known");
+    let all = VoxelBox { min: [0; 3], max: DIMS };
+    assert_eq!(document.layer(layer).expect("it").read_box(&all).expect("values"), values, "the same voxels");
+    assert_eq!(document.history().len(), 1, "one entry");
+    document.undo().expect("an undo");
+    assert_eq!((document.layers().len(), document.segments().len()), (1, 0), "all of it taken back");
+}
+
+#[test]
+fn tables_of_labels_come_back() {
+    let mut document = Document::new(geometry(DIMS), None).expect("a document");
+    let layer = document.layers().next().expect("a layer").id;
+    let preset = preset_from_json(r#"{"1": "spleen", "2": "right kidney", "0": "background"}"#).expect("a preset");
+    document.add_preset(layer, &preset).expect("labels");
+    for (text, format) in [
+        (write_itksnap(document.segments()), TableFormat::ItkSnap),
+        (write_slicer(document.segments()), TableFormat::Slicer),
+    ] {
+        let (found, entries) = read_table(&text).expect("a table");
+        assert_eq!(found, format, "{text}");
+        let ours = document.segments().iter().map(|s| (s.value, s.name.clone(), Some(s.color), s.visible));
+        let theirs = entries.iter().map(|e| (e.value, e.name.clone(), e.color, e.visible));
+        assert!(ours.eq(theirs), "{text}");
+    }
+    let columns = "LabelValue,Name,Color_R,Color_G,Color_B,Color_A,Type_CodingSchemeDesignator,Type_CodeValue,Type_CodeMeaning\n\
+                   5,\"liver, left\",221,130,101,255,SCT,10200004,Liver\n";
+    let (_, entries) = read_table(columns).expect("a table");
+    assert_eq!(entries[0].name, "liver, left");
+    assert_eq!(entries[0].code.as_ref().map(|c| c.value.as_str()), Some("10200004"));
+    for bad in ["", "x y", "1 liver 300 0 0 255", "1 2 3 \"a\"", "99999999 a 1 2 3 4"] {
+        assert!(read_table(bad).is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn a_mask_of_bricks_equals_its_parts() {
+    let part = VoxelBox { min: [5, 31, 2], max: [60, 40, 30] };
+    let mut mask = BrickMask::of_box(DIMS, &part).expect("a mask");
+    assert_eq!(mask.count(), part.num_voxels() as u64);
+    let plain = mask.to_mask(&VoxelBox { min: [2, 30, 1], max: [64, 40, 30] }).expect("a mask");
+    assert_eq!(plain.count(), part.num_voxels(), "all inside");
+    assert_eq!(BrickMask::of_mask(DIMS, &plain, [2, 30, 1]).expect("a mask"), mask, "there and back");
+    mask.invert();
+    assert_eq!(mask.count(), (DIMS.iter().product::<usize>() - part.num_voxels()) as u64, "the rest of the grid");
+}
