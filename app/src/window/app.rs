@@ -65,7 +65,9 @@ impl App {
             outbox.ask(Request::Open(files));
         }
         let (preferences, problems, preferences_file) = super::kept::load_preferences();
-        problems.into_iter().for_each(|problem| session.notice(problem, true));
+        for problem in problems {
+            session.notice(problem, true);
+        }
         let settings = ViewSettings { preferences: preferences.clone(), ..ViewSettings::default() };
         Ok(Self {
             session,
