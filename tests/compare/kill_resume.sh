@@ -92,7 +92,7 @@ for file in "$scratch/whole/checkpoints/$last"/*; do
     fi
 done
 # Each step once, in order, with the same numbers but for the time.
-strip() { sed -E 's/,"seconds":[^,}]*//g' "$1/log.jsonl"; }
+strip() { sed -E 's/,"(waited_)?seconds":[^,}]*//g' "$1/log.jsonl"; }
 if diff -q <(strip "$scratch/whole") <(strip "$scratch/killed") >/dev/null; then
     echo "log.jsonl: equal but for seconds, $(wc -l <"$scratch/whole/log.jsonl") lines"
 else

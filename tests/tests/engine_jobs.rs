@@ -79,7 +79,7 @@ fn engine() -> EngineHandle {
 fn reports(events: &[EngineEvent]) -> Vec<StepReport> {
     let report = |e: &EngineEvent| if let EngineEvent::Step { report, .. } = e { Some(*report) } else { None };
     // Time is not part of what a run computes.
-    events.iter().filter_map(report).map(|r| StepReport { seconds: 0.0, ..r }).collect()
+    events.iter().filter_map(report).map(|r| StepReport { seconds: 0.0, waited_seconds: 0.0, ..r }).collect()
 }
 
 #[test]

@@ -135,7 +135,7 @@ impl Run {
 fn steps(events: &[EngineEvent]) -> Vec<FinetuneReport> {
     let step = |e: &EngineEvent| if let EngineEvent::FinetuneStep { report, .. } = e { Some(*report) } else { None };
     // Time is not part of what a run computes.
-    events.iter().filter_map(step).map(|r| FinetuneReport { seconds: 0.0, ..r }).collect()
+    events.iter().filter_map(step).map(|r| FinetuneReport { seconds: 0.0, waited_seconds: 0.0, ..r }).collect()
 }
 
 fn validations(events: &[EngineEvent]) -> Vec<ValidationReport> {

@@ -34,6 +34,7 @@ fn report(step: u64) -> StepReport {
         lr: 1e-3,
         top1_accuracy: 0.5,
         seconds: 1.0,
+        waited_seconds: 0.1,
     }
 }
 

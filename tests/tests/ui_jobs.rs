@@ -86,6 +86,7 @@ fn a_fine_tuning_shows_dice_per_class_and_leads_to_segmentation() {
         lr: 1e-3,
         gradient_norm: 1.0,
         seconds: 0.5,
+        waited_seconds: 0.1,
     };
     state.apply(&EngineEvent::FinetuneStep { job, report });
     let dice: BTreeMap<String, Option<f64>> = [("liver".into(), Some(0.75)), ("spleen".into(), None)].into();

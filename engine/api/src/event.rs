@@ -172,6 +172,8 @@ pub struct StepReport {
     pub top1_accuracy: f64,
     /// Seconds for this step, waiting for data included.
     pub seconds: f64,
+    /// Those of them in which there was no data to compute on.
+    pub waited_seconds: f64,
 }
 
 /// What a run needs.

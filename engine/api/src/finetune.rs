@@ -192,6 +192,8 @@ pub struct FinetuneReport {
     pub gradient_norm: f64,
     /// Seconds for this step, waiting for data included.
     pub seconds: f64,
+    /// Those of them in which there was no data to compute on.
+    pub waited_seconds: f64,
 }
 
 /// A validation on held-out persons; the field names are those of the JSON lines.

@@ -296,7 +296,7 @@ fn curves_ui(ui: &mut Ui, job: &FinetuneJob) {
     egui::Grid::new("finetune estimate").num_columns(2).spacing([12.0, 3.0]).show(ui, |ui| {
         super::training::estimate_row(ui, job.estimate);
     });
-    let seconds = job.steps.last().map_or(0.0, |r| r.seconds);
+    let (seconds, waited) = job.steps.last().map_or((0.0, 0.0), |r| (r.seconds, r.waited_seconds));
     key(ui, "Losses", &[("total", theme::LOSS), ("Dice", theme::PREDICTION), ("cross-entropy", theme::GRID)]);
     plot("finetune losses").show(ui, |plot| {
         plot.line(Line::new("total", curve(|r| r.loss)).color(theme::LOSS));
@@ -305,7 +305,8 @@ fn curves_ui(ui: &mut Ui, job: &FinetuneJob) {
     });
     ui.label(
         RichText::new(format!(
-            "{seconds:.2} s a step, {:.1} crops a second",
+            "{} a step, {:.1} crops a second",
+            super::step_time(seconds, waited),
             job.config.crops as f64 / seconds.max(1e-9)
         ))
         .small()

@@ -58,6 +58,13 @@ fn key(ui: &mut Ui, title: &str, names: &[(&str, egui::Color32)]) {
     });
 }
 
+/// Seconds of a step, and the share of them without data if it is worth a word.
+fn step_time(seconds: f64, waited_seconds: f64) -> String {
+    let share = waited_seconds / seconds.max(1e-9);
+    let waiting = if share >= 0.05 { format!(" ({:.0} % waiting for data)", share * 100.0) } else { String::new() };
+    format!("{seconds:.2} s{waiting}")
+}
+
 fn human_seconds(seconds: f64) -> String {
     if seconds < 90.0 {
         format!("{seconds:.0} s")

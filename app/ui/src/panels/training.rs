@@ -295,7 +295,7 @@ fn numbers_ui(ui: &mut Ui, job: &TrainingJob) {
             ui.end_row();
         }
         ui.label("Step");
-        ui.label(format!("{:.2} s", mean(|r| r.seconds)));
+        ui.label(super::step_time(mean(|r| r.seconds), mean(|r| r.waited_seconds)));
         ui.end_row();
         estimate_row(ui, job.estimate);
     });

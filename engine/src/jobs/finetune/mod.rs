@@ -278,6 +278,7 @@ impl FinetuneJob {
             Some(Err(e)) => return Err(EngineFailure::Internal(e.to_string())),
             None => return Err(EngineFailure::Internal("the loading thread has ended".into())),
         };
+        let waited_seconds = began.elapsed().as_secs_f64();
         let lr = feed.schedule.lr(self.step);
         let config = &self.state.config;
         let network = self.network.take().ok_or_else(lost)?;
@@ -315,6 +316,7 @@ impl FinetuneJob {
             lr,
             gradient_norm,
             seconds,
+            waited_seconds,
         };
         self.log.write("train", &report)?;
         outlet.send(EngineEvent::FinetuneStep { job: self.id, report });

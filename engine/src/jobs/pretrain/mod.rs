@@ -207,9 +207,11 @@ impl PretrainJob {
         let mut mean = GradientMean::new();
         let mut sums = Losses::default();
         let mut crops = Vec::new();
-        let mut last = None;
+        let (mut last, mut waited_seconds) = (None, 0.0);
         for part in 0..self.config.accumulate as u64 {
+            let asked = Instant::now();
             let batch = self.next_batch()?;
+            waited_seconds += asked.elapsed().as_secs_f64();
             let tensors = batch_tensors(&batch, &self.config, &self.device);
             let number = self.step * self.config.accumulate as u64 + part;
             let rows = row_scale(self.config.row_dropout, self.config.seed, number, tensors.rows(), &self.device);
@@ -249,6 +251,7 @@ impl PretrainJob {
             gradient_norm,
             top1_accuracy: self.hits.iter().filter(|&&h| h).count() as f64 / self.hits.len().max(1) as f64,
             seconds: began.elapsed().as_secs_f64(),
+            waited_seconds,
         };
         self.log.write("train", &report)?;
         outlet.send(EngineEvent::Step { job: self.id, report });
