@@ -67,7 +67,7 @@ label-history-begin = Beginning
 label-history-tip = Go back, or forward, to here
 label-history-export = Export the audit trail…
 label-audit-tip = Who did what, when, with which tool, and how many voxels changed
-label-statistics = Statistics
+label-stats-title = Statistics
 
 labels-incoming = { $name }: being found…
 labels-new = Begin labels

@@ -49,7 +49,7 @@ pub(crate) fn label_tools_ui(
         label_effects::effects_ui(ui, session, settings, outbox);
     });
     super::section(ui, i18n::text("label-history"), |ui| history_ui(ui, session, outbox));
-    super::section(ui, i18n::text("label-statistics"), |ui| super::label_stats_ui(ui, session, settings, outbox));
+    super::section(ui, i18n::text("label-stats-title"), |ui| super::label_stats_ui(ui, session, settings, outbox));
 }
 
 fn tools_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox, keys: &KeyMap) {

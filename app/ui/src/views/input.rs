@@ -75,10 +75,14 @@ fn begin(
     over_handle: bool,
 ) {
     let pressed = ui.input(|i| BUTTONS.into_iter().find(|&b| i.pointer.button_pressed(b)));
-    // A quick click goes down and up within one slow frame.
-    let is_ours = |b: &PointerButton| response.is_pointer_button_down_on() || response.clicked_by(*b);
     // Where the button went down: in a slow frame the pointer is further on by now.
-    let down_at = ui.input(|i| i.pointer.press_origin()).or(pointer(ui));
+    let down_at = pressed.and_then(|b| down_at(ui, b)).or(ui.input(|i| i.pointer.press_origin())).or(pointer(ui));
+    // A quick click, and a quick stroke, go down and up within one slow frame.
+    let is_over =
+        |at: Pos2| response.contains_pointer() && port.rect.contains(at) && !ui.input(|i| i.pointer.any_down());
+    let is_ours = |b: &PointerButton| {
+        response.is_pointer_button_down_on() || response.clicked_by(*b) || down_at.is_some_and(is_over)
+    };
     let Some((button, at)) = pressed.filter(is_ours).zip(down_at) else { return };
     if settings.drag.is_some() {
         return;
@@ -177,7 +181,10 @@ fn go_on(
         Drag::Swipe(_) => settings.swipe_at = ((at.x - port.rect.left()) / port.rect.width()).clamp(0.0, 1.0),
         Drag::Draw(..) => measure::trace(settings, port, at),
         Drag::Stroke(..) | Drag::Mark(_) | Drag::OutlinePoint(..) | Drag::OutlineFree(_) => {
-            label::go_on(session, settings, port, at);
+            // Every place the hand was at, so that a curve stays one in a slow frame.
+            for at in moves(ui, at) {
+                label::go_on(session, settings, port, at);
+            }
         }
         Drag::Point { .. } | Drag::Measurement(..) if by != Vec2::ZERO && is_drag => {
             measure::drag(session, settings, port, &drag, at, by);
@@ -211,6 +218,36 @@ fn pane_of(drag: &Drag) -> Pane {
         | Drag::OutlineFree(pane)
         | Drag::Point { pane, .. } => *pane,
     }
+}
+
+/// Where a button went down in this frame.
+fn down_at(ui: &Ui, wanted: PointerButton) -> Option<Pos2> {
+    ui.input(|i| {
+        i.events.iter().find_map(|event| match event {
+            egui::Event::PointerButton { pos, button, pressed: true, .. } if *button == wanted => Some(*pos),
+            _ => None,
+        })
+    })
+}
+
+/// The pointer's places in this frame while a button was down; at least the last one.
+fn moves(ui: &Ui, last: Pos2) -> Vec<Pos2> {
+    let mut places = ui.input(|i| {
+        let mut places = Vec::new();
+        for event in &i.events {
+            match event {
+                egui::Event::PointerMoved(at) => places.push(*at),
+                egui::Event::PointerButton { pos, pressed: true, .. } => places = vec![*pos],
+                egui::Event::PointerButton { pressed: false, .. } => break,
+                _ => {}
+            }
+        }
+        places
+    });
+    if places.is_empty() {
+        places.push(last);
+    }
+    places
 }
 
 fn pointer(ui: &Ui) -> Option<Pos2> {
