@@ -90,7 +90,7 @@ impl DisplayIds {
             let mut labels = volume.brick(brick).clone();
             for gesture in gestures {
                 if let Some(value) = value_of(document, gesture, ids.layer)
-                    && let Ok(bits) = document.preview(gesture, brick)
+                    && let Ok(bits) = document.preview_over(gesture, brick, &labels)
                 {
                     labels = labels.written(&bits, value);
                 }

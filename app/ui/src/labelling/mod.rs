@@ -6,6 +6,8 @@
 mod display;
 mod propose;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -223,7 +223,7 @@ impl Run<'_> {
             }
             Effect::GrowFromSeeds { margin_mm, smoothness } => {
                 self.between_seeds(*margin_mm, |image, lattice, seeds| {
-                    let cost = GrowthCost { per_mm: (*smoothness * 20.0) as f32, ..GrowthCost::default() };
+                    let cost = GrowthCost { per_mm: *smoothness as f32, ..GrowthCost::default() };
                     Ok(grow_from_seeds(image, lattice, seeds, None, cost, watch)?.labels)
                 })
             }
