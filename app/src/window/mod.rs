@@ -19,6 +19,9 @@ mod series;
 mod tasks;
 mod training;
 
+pub(crate) use labels::{MAX_LAYERS, ReadLabels, mark_saved};
+pub(crate) use tasks::ImageSource;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
