@@ -222,6 +222,21 @@ pub struct Mark {
     pub normal: DVec3,
 }
 
+impl Mark {
+    /// Its last point: the corner of a box.
+    pub fn end(&self) -> DVec3 {
+        self.points_mm.last().copied().unwrap_or(DVec3::ZERO)
+    }
+
+    /// The middle of a box, or the first point.
+    pub fn middle(&self) -> DVec3 {
+        match self.points_mm[..] {
+            [a, b] if self.is_box => a.midpoint(b),
+            _ => self.points_mm.first().copied().unwrap_or(DVec3::ZERO),
+        }
+    }
+}
+
 impl Default for LabelSettings {
     fn default() -> Self {
         Self {
@@ -239,7 +254,7 @@ impl Default for LabelSettings {
             cut_outside: false,
             cut_fills: false,
             island: IslandUse::Keep,
-            smart_margin_mm: 20.0,
+            smart_margin_mm: 60.0,
             smart_prior: false,
             effect: EffectKind::Threshold,
             effects: EffectKind::ALL.into_iter().map(|kind| (kind, kind.default_effect())).collect(),
