@@ -4,6 +4,8 @@ mod cli;
 mod folders;
 mod label_presets;
 mod sample;
+mod surfaces;
+mod turntable;
 mod window;
 
 use std::process::ExitCode;

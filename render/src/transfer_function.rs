@@ -7,6 +7,33 @@ pub enum RenderMode {
     Composite,
     /// Only the greatest value counts.
     Mip,
+    /// Only the least value counts.
+    MinIp,
+    /// The mean of all values, as on a radiograph.
+    Average,
+    /// The surface where values reach a threshold.
+    Isosurface,
+}
+
+impl RenderMode {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Composite, Self::Mip, Self::MinIp, Self::Average, Self::Isosurface];
+
+    /// Its name in files and texts.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Composite => "composite",
+            Self::Mip => "mip",
+            Self::MinIp => "minip",
+            Self::Average => "average",
+            Self::Isosurface => "isosurface",
+        }
+    }
+
+    /// True if one value stands for the whole ray.
+    pub fn is_projection(self) -> bool {
+        matches!(self, Self::Mip | Self::MinIp | Self::Average)
+    }
 }
 
 /// How surfaces are shaded; the lamp is at the eye.
@@ -73,6 +100,21 @@ impl TransferFunction {
         fitted
     }
 
+    /// The colour of a value, gamma space, not premultiplied.
+    pub fn color_at(&self, value: f64) -> [f32; 3] {
+        let mut points = self.points.clone();
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let [r, g, b, _] = interpolate(&points, value);
+        [r, g, b]
+    }
+
+    /// The opacity of a value, per millimetre.
+    pub fn opacity_at(&self, value: f64) -> f32 {
+        let mut points = self.points.clone();
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        interpolate(&points, value)[3]
+    }
+
     /// Values between which the table lies. Never empty.
     pub(crate) fn range(&self) -> (f64, f64) {
         let values = || self.points.iter().map(|p| p.0).filter(|v| v.is_finite());
@@ -96,7 +138,7 @@ impl TransferFunction {
             #[expect(clippy::cast_possible_truncation, reason = "the table is f32")]
             let a = match self.mode {
                 RenderMode::Composite => 1.0 - (1.0 - per_mm.min(0.9999)).powf(step_mm),
-                RenderMode::Mip => per_mm,
+                _ => per_mm,
             } as f32;
             // As the texture will hold them, so that tests read the same numbers.
             [r * a, g * a, b * a, a].map(|c| f16::from_f32(c).to_f32())
@@ -135,7 +177,11 @@ mod tests {
     #[test]
     fn presets_are_known_by_name_and_fit_any_range() {
         let names: Vec<_> = TransferFunction::presets().into_iter().map(|p| p.name).collect();
-        assert_eq!(names, ["CT-Bone", "CT-Soft-Tissue", "CT-Lung", "CT-MIP", "MR-Default", "MR-MIP"]);
+        let wanted = ["CT-Bone", "CT-Soft-Tissue", "CT-Lung", "CT-Muscle", "CT-Liver-Vasculature", "CT-Chest-Vessels"];
+        let more = ["CT-Pulmonary-Arteries", "CT-Cardiac", "CT-Fat", "CT-MIP", "CT-X-ray", "MR-Default", "MR-MIP"];
+        for name in wanted.into_iter().chain(more) {
+            assert_eq!(names.iter().filter(|n| *n == name).count(), 1, "{name}");
+        }
         for preset in TransferFunction::presets() {
             let fitted = preset.fitted(0.0, 4000.0).shifted(100.0);
             assert!(!fitted.is_relative && fitted.range().1 > fitted.range().0);

@@ -2,6 +2,8 @@
 #import fullscreen
 #import ray
 #import label
+#import shading
+#import layers
 
 @group(0) @binding(0) var<uniform> u: RaycastUniforms;
 @group(0) @binding(1) var volume_texture: texture_3d<f32>;
@@ -12,38 +14,9 @@
 @group(0) @binding(5) var transfer_texture: texture_2d<f32>;
 // 0 = something may show; n = nothing shows within n − 1 bricks.
 @group(0) @binding(6) var brick_texture: texture_3d<u32>;
-
-fn texel_value(pos_texel: vec3f) -> f32 {
-    return textureSampleLevel(volume_texture, volume_sampler, (pos_texel + 0.5) * u.inverse_dims, 0.0).r;
-}
-
-fn gradient(pos_texel: vec3f) -> vec3f {
-    let dx = vec3f(1.0, 0.0, 0.0);
-    let dy = vec3f(0.0, 1.0, 0.0);
-    let dz = vec3f(0.0, 0.0, 1.0);
-    return 0.5 * vec3f(
-        texel_value(pos_texel + dx) - texel_value(pos_texel - dx),
-        texel_value(pos_texel + dy) - texel_value(pos_texel - dy),
-        texel_value(pos_texel + dz) - texel_value(pos_texel - dz),
-    );
-}
-
-// |cosine| between the view and the surface's normal; towards ½ where the gradient is mere noise.
-fn facing(gradient_texel: vec3f, ray: Ray) -> f32 {
-    let world = vec3f(
-        dot(u.texel_from_world_x, gradient_texel),
-        dot(u.texel_from_world_y, gradient_texel),
-        dot(u.texel_from_world_z, gradient_texel),
-    );
-    let magnitude = length(world);
-    let cosine = abs(dot(gradient_texel, ray.dir_texel)) / max(magnitude, 1e-12);
-    return mix(0.5, cosine, clamp(magnitude * u.gradient_gain, 0.0, 1.0));
-}
-
-fn lit(premultiplied: vec3f, alpha: f32, cosine: f32) -> vec3f {
-    let highlight = u.specular * pow(cosine, u.shininess) * alpha;
-    return min(premultiplied * (u.ambient + u.diffuse * cosine) + highlight, vec3f(alpha));
-}
+@group(0) @binding(7) var occlusion_texture: texture_3d<f32>;
+@group(0) @binding(8) var layer_colors: texture_2d_array<f32>;
+@group(0) @binding(9) var layer_distances: texture_2d_array<f32>;
 
 // Normal of a label's surface from its 26 neighbours at two distances, as a shading cosine.
 fn label_facing(pos_label: vec3f, id: u32, ray: Ray) -> f32 {
@@ -63,12 +36,15 @@ fn label_facing(pos_label: vec3f, id: u32, ray: Ray) -> f32 {
 @fragment
 fn fs_main(in: Fullscreen) -> @location(0) vec4f {
     let ray = ray_of(in.uv, in.position.xy);
-    var color = vec3f(0.0);
-    var alpha = 0.0;
+    let pixel = in.position.xy;
+    var sum = vec4f(0.0);
     var step = 0.0;
     var brick_end = 0.0;
     var entered_label = 0u;
     var label_cosine = 1.0;
+    var layer = 0u;
+    var next_layer = layer_distance(pixel, 0u);
+    let num_steps = min(ray.num_steps, ceil((opaque_distance(pixel) - ray.start) / u.step_mm));
     loop {
         // On to the next sample that shows. Neighbouring rays wait for each other here and then shade together, which is
         // several times faster than each shading while the others search.
@@ -78,8 +54,12 @@ fn fs_main(in: Fullscreen) -> @location(0) vec4f {
         var label = vec4f(0.0);
         var id = 0u;
         loop {
-            if step >= ray.num_steps {
+            if step >= num_steps {
                 break;
+            }
+            if step >= ray.gap.x && step < ray.gap.y {
+                step = ray.gap.y;
+                continue;
             }
             pos_texel = u.eye_texel + ray.dir_texel * (ray.start + step * u.step_mm);
             if step >= brick_end {
@@ -109,18 +89,27 @@ fn fs_main(in: Fullscreen) -> @location(0) vec4f {
             }
             step += 1.0;
         }
-        if step >= ray.num_steps {
+        if step >= num_steps {
             break;
+        }
+        // Surfaces and slices that lie before this sample.
+        while next_layer <= ray.start + step * u.step_mm {
+            sum = under(sum, layer_color(pixel, layer));
+            layer += 1u;
+            next_layer = layer_distance(pixel, layer);
         }
         var sample_color = entry.rgb;
         var sample_alpha = entry.a;
+        let light = ambient_light(pos_texel, ray);
         if u.shaded != 0u {
             var cosine = 0.5;
             // What adds next to nothing need not be lit exactly.
-            if sample_alpha * (1.0 - alpha) > 0.004 {
+            if sample_alpha * (1.0 - sum.a) > 0.004 {
                 cosine = facing(gradient(pos_texel), ray);
             }
-            sample_color = lit(entry.rgb, entry.a, cosine);
+            sample_color = lit(entry.rgb, entry.a, cosine, light);
+        } else {
+            sample_color *= light;
         }
         if label.a > 0.0 {
             // One normal for each surface that the ray crosses, not for each sample behind it.
@@ -129,17 +118,16 @@ fn fs_main(in: Fullscreen) -> @location(0) vec4f {
                 label_cosine = label_facing(pos_label, id, ray);
             }
             let label_alpha = label.a * u.label_alpha;
-            let label_rgb = lit(label.rgb * label_alpha, label_alpha, label_cosine);
+            let label_rgb = lit(label.rgb * label_alpha, label_alpha, label_cosine, light);
             sample_color = label_rgb + sample_color * (1.0 - label_alpha);
             sample_alpha = label_alpha + sample_alpha * (1.0 - label_alpha);
         }
-        color += sample_color * (1.0 - alpha);
-        alpha += sample_alpha * (1.0 - alpha);
+        sum = under(sum, vec4f(sample_color, sample_alpha));
         step += 1.0;
-        if alpha >= u.stop_alpha {
+        if sum.a >= u.stop_alpha {
             // What lies behind is not followed: let nothing shine through either.
-            return vec4f(color / alpha, 1.0);
+            return vec4f(sum.rgb / sum.a, 1.0);
         }
     }
-    return vec4f(color, alpha);
+    return under_layers(sum, pixel, layer, NO_LAYER * 0.5);
 }

@@ -16,6 +16,7 @@ mod pretrain;
 mod recipe;
 mod recipes;
 mod render;
+mod render3d;
 mod segment;
 mod tasks;
 

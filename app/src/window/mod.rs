@@ -15,6 +15,7 @@ mod save;
 mod series;
 mod tasks;
 mod training;
+mod view3d;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -63,6 +63,7 @@ pub(super) enum TaskWork {
     WritePicture { path: PathBuf, picture: Box<image::RgbaImage> },
     WriteText { path: PathBuf, text: String, what: String },
     SaveLabels(Box<super::save::SaveLabels>),
+    View3d(Box<super::view3d::Work>),
 }
 
 /// What came of a task.
@@ -120,6 +121,7 @@ pub(super) enum TaskOutcome {
         key: String,
         stored: Result<Vec<voco_ui::measure::Measurement>, String>,
     },
+    View3d(Box<super::view3d::Done>),
     Failed(String),
     /// Nothing to show for it: stopped, or done without a word.
     Cancelled,
@@ -273,6 +275,7 @@ fn run(work: TaskWork, cancel: &CancelFlag, report: &dyn Fn(f32)) -> TaskOutcome
         TaskWork::LoadMeasurements { volume_id, volume } => super::kept::load_measurements(volume_id, &volume),
         TaskWork::WritePicture { path, picture } => super::kept::write_picture(&path, &picture),
         TaskWork::WriteText { path, text, what } => super::kept::write_text(&path, &text, &what),
+        TaskWork::View3d(work) => super::view3d::run(*work, cancel, control).into(),
         TaskWork::SaveLabels(save) => match super::save::save(&save, control) {
             Ok(name) => TaskOutcome::LabelsSaved { volume_id: save.volume_id, name },
             Err(_) if is_cancelled() => TaskOutcome::Cancelled,

@@ -2,8 +2,9 @@ use std::sync::Arc;
 
 use egui_wgpu::{CallbackResources, CallbackTrait, RenderState, ScreenDescriptor};
 use voco_render::{
-    ColorMap, LabelTexture, Mask, Overlay, Quality, RenderContext, Renderer, SliceLabels, SliceLook, SliceView,
-    TransferFunction, ViewState, VolumeCamera, VolumeTexture,
+    ColorMap, LabelTexture, Line, Mask, OcclusionTexture, Overlay, Quality, RenderContext, Renderer, SliceLabels,
+    SliceLook, SliceView, Surface, SurfaceMesh, TransferFunction, ViewState, VolumeCamera, VolumeLook, VolumeTexture,
+    VolumeView,
 };
 
 use crate::Window;
@@ -96,12 +97,15 @@ impl DrawnOverlay {
 pub(crate) struct VolumeCallback {
     pub index: usize,
     pub volume: Arc<VolumeTexture>,
-    pub labels: Option<Arc<LabelTexture>>,
     pub camera: VolumeCamera,
     pub size_px: [u32; 2],
     pub transfer: TransferFunction,
     pub quality: Quality,
-    pub label_opacity: f32,
+    pub look: VolumeLook,
+    pub occlusion: Option<Arc<OcclusionTexture>>,
+    /// With colour and opacity.
+    pub surfaces: Vec<(Arc<SurfaceMesh>, [u8; 3], f32)>,
+    pub lines: Vec<Line>,
 }
 
 impl CallbackTrait for VolumeCallback {
@@ -115,19 +119,19 @@ impl CallbackTrait for VolumeCallback {
     ) -> Vec<wgpu::CommandBuffer> {
         let Some(gpu) = resources.get_mut::<GpuViews>() else { return Vec::new() };
         let Some(state) = gpu.states.get_mut(self.index) else { return Vec::new() };
-        gpu.renderer.prepare_volume(
-            &gpu.context,
-            encoder,
-            state,
-            &self.volume,
-            self.labels.as_deref(),
-            &self.camera,
-            self.size_px,
-            &self.transfer,
-            self.quality.suited_to(&gpu.context),
-            self.label_opacity,
-            &[],
-        );
+        let surfaces: Vec<Surface<'_>> = self
+            .surfaces
+            .iter()
+            .map(|(mesh, color, opacity)| Surface { mesh, color: *color, opacity: *opacity })
+            .collect();
+        let quality = self.quality.suited_to(&gpu.context);
+        let view = VolumeView {
+            occlusion: self.occlusion.as_deref(),
+            surfaces: &surfaces,
+            lines: &self.lines,
+            ..VolumeView::new(&self.camera, self.size_px, &self.transfer, quality, &self.look)
+        };
+        gpu.renderer.prepare_volume(&gpu.context, encoder, state, &self.volume, &view);
         Vec::new()
     }
 

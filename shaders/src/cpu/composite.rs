@@ -86,6 +86,19 @@ pub fn mip(texels: Texels<'_>, ray: &Ray, projection: &Projection<'_>) -> [f32; 
     values.reduce(f32::max).map_or([0.0; 4], |best| entry(projection, best))
 }
 
+/// Table entry of the least value along a ray; nothing if the ray misses the volume.
+pub fn minip(texels: Texels<'_>, ray: &Ray, projection: &Projection<'_>) -> [f32; 4] {
+    let values = samples(ray).map(|pos_texel| place(texels, projection, pos_texel));
+    values.reduce(f32::min).map_or([0.0; 4], |least| entry(projection, least))
+}
+
+/// Table entry of the mean of all values along a ray; nothing if the ray misses the volume.
+pub fn average(texels: Texels<'_>, ray: &Ray, projection: &Projection<'_>) -> [f32; 4] {
+    let values: Vec<f32> = samples(ray).map(|pos_texel| place(texels, projection, pos_texel)).collect();
+    let mean = values.iter().sum::<f32>() / values.len().max(1) as f32;
+    if values.is_empty() { [0.0; 4] } else { entry(projection, mean) }
+}
+
 /// |cosine| between view and surface normal, drawn towards ½ where the gradient is weak.
 pub fn facing(gradient_texel: Vec3, dir_texel: Vec3, lighting: &Lighting) -> f32 {
     let magnitude = (lighting.texel_from_world.transpose() * gradient_texel).length();

@@ -9,12 +9,14 @@ mod layout;
 mod models;
 mod preferences;
 mod preflight;
+mod presets3d;
 mod runs;
 mod segment;
 mod series;
 mod session;
 mod tool;
 mod training;
+mod view3d;
 mod view_settings;
 
 pub use cine::Cine;
@@ -29,6 +31,7 @@ pub use layout::{Layout, Pane, Side, Split};
 pub use models::{ModelRow, ModelState, ModelsState};
 pub use preferences::{Look, NamedWindow, Preferences};
 pub use preflight::{Preflight, PreflightAsked, PreflightReport};
+pub use presets3d::{presets_from_json, presets_to_json};
 pub use runs::{RunCurves, RunKind, RunSummary, RunsState};
 pub use segment::{CardOf, SegmentJob, SegmentState};
 pub use series::{SeriesChoice, SeriesRow, Thumbnail};
@@ -39,3 +42,5 @@ pub use session::{
 pub use tool::Tool;
 pub use training::{Previews, TrainedVolume, TrainingJob, TrainingSetup, TrainingSource, TrainingState};
 pub use view_settings::{Drag, Drawing, ViewKind, ViewSettings, Work};
+pub(crate) use view3d::cube_faces;
+pub use view3d::{Cut, Histogram, Made3d, OcclusionKey, SurfaceSet, View3d, View3dRequest};

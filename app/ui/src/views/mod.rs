@@ -1,13 +1,18 @@
 mod axes;
+mod crop;
+mod cube;
 mod input;
 mod measure;
 mod overlay;
 mod port;
 mod position;
+mod scene3d;
 mod slice;
 mod volume;
 
 pub(crate) use position::drawn_preview;
+pub(crate) use scene3d::ask_for_scene;
+pub use scene3d::scene_of;
 pub(crate) use slice::slice_ui;
 pub(crate) use volume::volume_ui;
 
