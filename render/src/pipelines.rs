@@ -71,6 +71,7 @@ impl Pipelines {
                 entry(7, texture(TextureSampleType::Float { filterable: true }, TextureViewDimension::D3)),
                 entry(8, texture(TextureSampleType::Float { filterable: true }, TextureViewDimension::D2Array)),
                 entry(9, texture(TextureSampleType::Float { filterable: false }, TextureViewDimension::D2Array)),
+                entry(10, texture(TextureSampleType::Float { filterable: true }, TextureViewDimension::D2)),
             ],
         );
         let blit_layout = layout(

@@ -117,7 +117,7 @@ impl Renderer {
     }
 
     /// Makes `state` show a volume in 3D. Rays are cast (into a texture of the state) only if something they depend on has
-    /// changed since the last call. Surfaces, slices and lines are hidden by what of the volume lies before them.
+    /// changed since the last call; true if the picture is whole, false if another call draws more of it. Surfaces, slices and lines are hidden by what of the volume lies before them.
     pub fn prepare_volume(
         &self,
         ctx: &RenderContext,
@@ -125,10 +125,11 @@ impl Renderer {
         state: &mut ViewState,
         volume: &VolumeTexture,
         view: &VolumeView<'_>,
-    ) {
+    ) -> bool {
         state.content = Content::Volume;
         self.volume_part(ctx, encoder, &mut state.volume, &VolumeScene { volume, view });
         set_lines(ctx, state, view.size_px, &[]);
+        state.volume.next_shown.is_none()
     }
 
     /// Draws what `state` was prepared for into the pass's viewport.

@@ -100,6 +100,19 @@ impl TransferFunction {
         fitted
     }
 
+    /// A grey ramp for a projection of a volume that is read in a window: the greatest values lie above it, means and the least ones below.
+    #[must_use]
+    pub fn projection(&self, mode: RenderMode, window_width: f64, window_level: f64) -> Self {
+        let width = window_width.abs().max(1e-9);
+        let (from, to) = match mode {
+            RenderMode::Mip => (window_level - 0.25 * width, window_level + 1.75 * width),
+            RenderMode::MinIp => (window_level - 2.6 * width, window_level - 0.6 * width),
+            _ => (window_level - 2.2 * width, window_level + 0.1 * width),
+        };
+        let points = vec![(from, [0.0, 0.0, 0.0, 1.0]), (to, [1.0; 4])];
+        Self { points, mode, shaded: false, is_relative: false, ..self.clone() }
+    }
+
     /// The colour of a value, gamma space, not premultiplied.
     pub fn color_at(&self, value: f64) -> [f32; 3] {
         let mut points = self.points.clone();
@@ -147,6 +160,43 @@ impl TransferFunction {
     }
 }
 
+/// Sides of the table of pairs.
+pub(crate) const PAIRS: usize = 512;
+
+impl TransferFunction {
+    /// For each pair of values (the first along rows of the table, both evenly over the range): the mean of colour · extinction and of
+    /// extinction per mm over all values between them. As the texture holds it.
+    pub(crate) fn pairs(&self) -> Vec<[f16; 4]> {
+        const FINE: usize = 4 * (PAIRS - 1);
+        let mut points: Vec<_> = self.points.iter().copied().filter(|p| p.0.is_finite()).collect();
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let (lo, hi) = self.range();
+        let at = |n: usize| {
+            let [r, g, b, a] = interpolate(&points, lo + (hi - lo) * n as f64 / FINE as f64).map(f64::from);
+            let extinction = -(1.0 - a.clamp(0.0, 0.9999)).ln();
+            [r * extinction, g * extinction, b * extinction, extinction]
+        };
+        let fine: Vec<[f64; 4]> = (0..=FINE).map(at).collect();
+        let mut sums = vec![[0.0_f64; 4]; FINE + 1];
+        for n in 0..FINE {
+            sums[n + 1] = std::array::from_fn(|c| sums[n][c] + f64::midpoint(fine[n][c], fine[n + 1][c]));
+        }
+        let mut pairs = Vec::with_capacity(PAIRS * PAIRS);
+        for row in 0..PAIRS {
+            for column in 0..PAIRS {
+                let (from, to) = (4 * row.min(column), 4 * row.max(column));
+                let mean: [f64; 4] = if from == to {
+                    fine[from]
+                } else {
+                    std::array::from_fn(|c| (sums[to][c] - sums[from][c]) / (to - from) as f64)
+                };
+                pairs.push(mean.map(f16::from_f64));
+            }
+        }
+        pairs
+    }
+}
+
 fn interpolate(points: &[(f64, [f32; 4])], value: f64) -> [f32; 4] {
     let next = points.partition_point(|p| p.0 <= value);
     match (next.checked_sub(1).map(|n| points[n]), points.get(next)) {
@@ -163,7 +213,7 @@ fn interpolate(points: &[(f64, [f32; 4])], value: f64) -> [f32; 4] {
 
 #[cfg(test)]
 mod tests {
-    use super::{TABLE_LEN, TransferFunction};
+    use super::{PAIRS, TABLE_LEN, TransferFunction};
 
     #[test]
     fn half_a_step_twice_is_a_whole_step() {
@@ -188,6 +238,25 @@ mod tests {
             let table = fitted.table(0.7);
             assert!(table.len() == TABLE_LEN && table.iter().flatten().all(|v| (0.0..=1.0).contains(v)));
             assert_eq!(table[0][3], 0.0, "{}: air must not be seen", fitted.name);
+        }
+    }
+
+    #[test]
+    fn a_pair_is_the_mean_of_all_that_lies_between() {
+        let bone = &TransferFunction::presets()[0];
+        let pairs = bone.pairs();
+        let (lo, hi) = bone.range();
+        let value = |n: usize| lo + (hi - lo) * n as f64 / (PAIRS - 1) as f64;
+        let extinction = |v: f64| -(1.0 - f64::from(bone.opacity_at(v)).min(0.9999)).ln();
+        for (a, b) in [(100, 400), (150, 160), (300, 301), (511, 0)] {
+            let mean = (0..4000)
+                .map(|n| extinction(value(a) + (value(b) - value(a)) * (f64::from(n) + 0.5) / 4000.0))
+                .sum::<f64>()
+                / 4000.0;
+            for at in [a + PAIRS * b, b + PAIRS * a] {
+                let got = pairs[at][3].to_f64();
+                assert!((got - mean).abs() < 0.01 * mean + 1e-3, "{a} {b}: {got}, not {mean}");
+            }
         }
     }
 

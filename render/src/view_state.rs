@@ -46,10 +46,16 @@ pub(crate) struct SlicePart {
 pub(crate) struct VolumePart {
     pub uniforms: Buffer,
     pub transfer: wgpu::Texture,
+    /// Of composite pictures, and the function that it was made for.
+    pub pairs: Option<(wgpu::Texture, TransferFunction)>,
     pub bricks: Option<BrickTexture>,
     pub group: Option<(RaycastIds, BindGroup)>,
     pub solids: SolidPart,
     pub picture: Option<Picture>,
+    /// The next picture while it is drawn in parts.
+    pub next: Option<Picture>,
+    /// What that will show, and how many of its rows are there.
+    pub next_shown: Option<(Shown, u32)>,
     /// What the picture shows; none before the first.
     pub shown: Option<Shown>,
 }
@@ -163,10 +169,13 @@ impl ViewState {
             volume: VolumePart {
                 uniforms: uniform_buffer::<RaycastUniforms>(ctx, "raycast uniforms"),
                 transfer: texture_2d(ctx, "transfer function", wgpu::TextureFormat::Rgba16Float, table_size, usage),
+                pairs: None,
                 bricks: None,
                 group: None,
                 solids: SolidPart::new(ctx),
                 picture: None,
+                next: None,
+                next_shown: None,
                 shown: None,
             },
             lines: LineBuffer::new(ctx),

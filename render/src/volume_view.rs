@@ -29,6 +29,8 @@ pub struct VolumeView<'a> {
     pub surfaces: &'a [Surface<'a>],
     /// Lines, hidden by what lies before them.
     pub lines: &'a [Line],
+    /// In how many parts a fine picture is drawn, one for each call; the one before stays in view until it is whole.
+    pub num_parts: u32,
 }
 
 impl<'a> VolumeView<'a> {
@@ -51,6 +53,7 @@ impl<'a> VolumeView<'a> {
             label_opacity: 0.0,
             surfaces: &[],
             lines: &[],
+            num_parts: 1,
         }
     }
 }

@@ -7,7 +7,6 @@
 @group(0) @binding(0) var<uniform> u: RaycastUniforms;
 @group(0) @binding(1) var volume_texture: texture_3d<f32>;
 @group(0) @binding(2) var volume_sampler: sampler;
-@group(0) @binding(5) var transfer_texture: texture_2d<f32>;
 // 0 = the threshold may be reached; n = it is not within n − 1 bricks.
 @group(0) @binding(6) var brick_texture: texture_3d<u32>;
 @group(0) @binding(7) var occlusion_texture: texture_3d<f32>;
@@ -72,8 +71,8 @@ fn fs_main(in: Fullscreen) -> @location(0) vec4f {
         }
         distance = 0.5 * (low + high);
         let pos_texel = u.eye_texel + ray.dir_texel * distance;
-        cosine = facing(gradient(pos_texel), ray);
-        light = ambient_light(pos_texel, ray);
+        cosine = facing(smooth_gradient(pos_texel), ray);
+        light = ambient_light(pos_texel, depth_of(step, ray), ray);
     }
     var surface = lit(u.iso_color, 1.0, cosine, light);
     if u.shaded == 0u {

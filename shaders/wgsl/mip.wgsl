@@ -12,6 +12,10 @@
 @group(0) @binding(8) var layer_colors: texture_2d_array<f32>;
 @group(0) @binding(9) var layer_distances: texture_2d_array<f32>;
 
+fn transfer_entry(place: f32) -> vec4f {
+    return textureLoad(transfer_texture, vec2u(u32(place * 1023.0 + 0.5), 0u), 0);
+}
+
 @fragment
 fn fs_main(in: Fullscreen) -> @location(0) vec4f {
     let ray = ray_of(in.uv, in.position.xy);

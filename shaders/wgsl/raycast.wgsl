@@ -10,13 +10,26 @@
 @group(0) @binding(2) var volume_sampler: sampler;
 @group(0) @binding(3) var label_texture: texture_3d<u32>;
 @group(0) @binding(4) var label_colors: texture_2d<f32>;
-// Premultiplied colour and opacity of one step.
-@group(0) @binding(5) var transfer_texture: texture_2d<f32>;
 // 0 = something may show; n = nothing shows within n − 1 bricks.
 @group(0) @binding(6) var brick_texture: texture_3d<u32>;
 @group(0) @binding(7) var occlusion_texture: texture_3d<f32>;
 @group(0) @binding(8) var layer_colors: texture_2d_array<f32>;
 @group(0) @binding(9) var layer_distances: texture_2d_array<f32>;
+// Mean colour · extinction, and mean extinction per mm, between two values (their places in the transfer function).
+@group(0) @binding(10) var pair_texture: texture_2d<f32>;
+
+// What one step shows that leads from one value to the next: premultiplied colour and opacity. All values in between count, so
+// thin shells of the transfer function are not stepped over.
+fn step_entry(before: f32, place: f32) -> vec4f {
+    let size = f32(textureDimensions(pair_texture).x);
+    let at = (vec2f(place, before) * (size - 1.0) + 0.5) / size;
+    let mean = textureSampleLevel(pair_texture, volume_sampler, at, 0.0);
+    if mean.a < 1e-5 {
+        return vec4f(0.0);
+    }
+    let alpha = 1.0 - exp(-mean.a * u.step_mm);
+    return vec4f(mean.rgb / mean.a * alpha, alpha);
+}
 
 // Normal of a label's surface from its 26 neighbours at two distances, as a shading cosine.
 fn label_facing(pos_label: vec3f, id: u32, ray: Ray) -> f32 {
@@ -40,6 +53,9 @@ fn fs_main(in: Fullscreen) -> @location(0) vec4f {
     var sum = vec4f(0.0);
     var step = 0.0;
     var brick_end = 0.0;
+    // The value of the sample before: 1 = there is none, 2 = it lies in a brick that was jumped over.
+    var before = 0.0;
+    var fresh = 1u;
     var entered_label = 0u;
     var label_cosine = 1.0;
     var layer = 0u;
@@ -59,6 +75,7 @@ fn fs_main(in: Fullscreen) -> @location(0) vec4f {
             }
             if step >= ray.gap.x && step < ray.gap.y {
                 step = ray.gap.y;
+                fresh = 1u;
                 continue;
             }
             pos_texel = u.eye_texel + ray.dir_texel * (ray.start + step * u.step_mm);
@@ -68,10 +85,19 @@ fn fs_main(in: Fullscreen) -> @location(0) vec4f {
                 brick_end = step_after(ray, brick, f32(max(empty, 1u)), step);
                 if empty != 0u {
                     step = brick_end;
+                    fresh = 2u;
                     continue;
                 }
             }
-            entry = transfer_entry(transfer_place(pos_texel));
+            let place = transfer_place(pos_texel);
+            if fresh == 1u {
+                before = place;
+            } else if fresh == 2u {
+                before = transfer_place(pos_texel - ray.dir_texel * u.step_mm);
+            }
+            fresh = 0u;
+            entry = step_entry(before, place);
+            before = place;
             if u.has_labels != 0u {
                 pos_label = u.label_origin + u.label_from_texel_x * pos_texel.x + u.label_from_texel_y * pos_texel.y
                     + u.label_from_texel_z * pos_texel.z;
@@ -100,12 +126,13 @@ fn fs_main(in: Fullscreen) -> @location(0) vec4f {
         }
         var sample_color = entry.rgb;
         var sample_alpha = entry.a;
-        let light = ambient_light(pos_texel, ray);
+        let depth = depth_of(step, ray);
+        let light = ambient_light(pos_texel, depth, ray);
         if u.shaded != 0u {
             var cosine = 0.5;
             // What adds next to nothing need not be lit exactly.
             if sample_alpha * (1.0 - sum.a) > 0.004 {
-                cosine = facing(gradient(pos_texel), ray);
+                cosine = mix(CUT_COSINE, facing(gradient(pos_texel), ray), clamp(depth / LIT_MM, 0.0, 1.0));
             }
             sample_color = lit(entry.rgb, entry.a, cosine, light);
         } else {

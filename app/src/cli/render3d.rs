@@ -117,9 +117,7 @@ impl Scene3d {
         let mut transfer = transfer.clone();
         if let Some(mode) = args.mode {
             if mode.is_projection() && !transfer.mode.is_projection() {
-                let (half, level) = (shown.window.width / 2.0, shown.window.level);
-                transfer.points = vec![(level - half, [0.0, 0.0, 0.0, 1.0]), (level + half, [1.0; 4])];
-                transfer.shaded = false;
+                transfer = transfer.projection(mode, shown.window.width, shown.window.level);
             }
             transfer.mode = mode;
         }

@@ -12,6 +12,9 @@ use crate::Window;
 /// Views that can be on the screen at a time; see `Pane::gpu_index`.
 const MAX_VIEWS: usize = 8;
 
+/// Frames over which a fine 3D picture is drawn without a GPU, so that none of them holds up the window.
+const PARTS_ON_PROCESSOR: u32 = 10;
+
 /// What the views' callbacks draw with; lives in egui's callback resources.
 pub struct GpuViews {
     context: RenderContext,
@@ -106,6 +109,8 @@ pub(crate) struct VolumeCallback {
     /// With colour and opacity.
     pub surfaces: Vec<(Arc<SurfaceMesh>, [u8; 3], f32)>,
     pub lines: Vec<Line>,
+    /// Woken while the picture is not whole.
+    pub window: egui::Context,
 }
 
 impl CallbackTrait for VolumeCallback {
@@ -129,9 +134,12 @@ impl CallbackTrait for VolumeCallback {
             occlusion: self.occlusion.as_deref(),
             surfaces: &surfaces,
             lines: &self.lines,
+            num_parts: if gpu.context.is_software() && quality.scale >= 1.0 { PARTS_ON_PROCESSOR } else { 1 },
             ..VolumeView::new(&self.camera, self.size_px, &self.transfer, quality, &self.look)
         };
-        gpu.renderer.prepare_volume(&gpu.context, encoder, state, &self.volume, &view);
+        if !gpu.renderer.prepare_volume(&gpu.context, encoder, state, &self.volume, &view) {
+            self.window.request_repaint();
+        }
         Vec::new()
     }
 

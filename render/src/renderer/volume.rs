@@ -4,10 +4,11 @@ use wgpu::BindingResource::{Sampler, TextureView};
 
 use super::{Quality, Renderer, solids};
 use crate::{
-    LabelTexture, RenderContext, RenderMode, VolumeTexture, VolumeView,
+    LabelTexture, RenderContext, RenderMode, TransferFunction, VolumeTexture, VolumeView,
     gpu_data::RaycastUniforms,
     pipelines::PICTURE_FORMAT,
     resources::{texture_2d, texture_3d, write_3d},
+    transfer_function::PAIRS,
     view_state::{BrickKey, BrickTexture, Picture, Shown, VolumePart, bind_group, texture_ids},
 };
 
@@ -24,7 +25,7 @@ pub(crate) struct VolumeScene<'a> {
 }
 
 impl Renderer {
-    /// Casts rays if the scene is not the one shown; false if it is, or if there is no memory to.
+    /// Casts rays, or some of them, if the scene is not the one shown; false if it is, or if there is no memory to.
     pub(crate) fn volume_part(
         &self,
         ctx: &RenderContext,
@@ -49,35 +50,25 @@ impl Renderer {
             deterministic: ctx.is_deterministic(),
         };
         if part.shown.as_ref() == Some(&shown) {
+            part.next_shown = None;
             return false;
         }
-        let table = view.transfer.table(scene.step_mm());
-        write_table(ctx, &part.transfer, &table);
-        let iso_value = (view.transfer.mode == RenderMode::Isosurface).then_some(view.look.iso_value);
-        let key = BrickKey { textures, label_version: shown.label_version, transfer: view.transfer.clone(), iso_value };
-        if part.bricks.as_ref().is_none_or(|b| b.made_for.as_ref() != Some(&key))
-            && !write_bricks(ctx, part, scene, &table, key)
-        {
+        let is_begun = part.next_shown.as_ref().is_some_and(|(next, _)| *next == shown);
+        if !is_begun && !self.begin(ctx, encoder, part, scene) {
             return false;
         }
-        self.resize(ctx, part, scene);
-        let size = part.picture.as_ref().map_or([1; 2], |p| p.size);
-        let has_layers = self.draw_layers(ctx, encoder, &mut part.solids, scene, size);
-        let uniforms =
-            RaycastUniforms { num_layers: if has_layers { scene.num_layers() } else { 0 }, ..scene.uniforms(ctx) };
-        ctx.queue.write_buffer(&part.uniforms, 0, bytemuck::bytes_of(&uniforms));
-        self.bind(ctx, part, scene);
-        let (Some((_, group)), Some(picture)) = (&part.group, &part.picture) else { return false };
+        let from = part.next_shown.take().filter(|_| is_begun).map_or(0, |(_, rows)| rows);
+        let (Some((_, group)), Some(picture)) = (&part.group, &part.next) else { return false };
+        let [width, height] = picture.size;
+        let rows = height.div_ceil(view.num_parts.max(1)).min(height - from.min(height));
+        let load = if from == 0 { wgpu::LoadOp::Clear(wgpu::Color::TRANSPARENT) } else { wgpu::LoadOp::Load };
         let mut pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
             label: Some("raycast"),
             color_attachments: &[Some(wgpu::RenderPassColorAttachment {
                 view: &picture.view,
                 depth_slice: None,
                 resolve_target: None,
-                ops: wgpu::Operations {
-                    load: wgpu::LoadOp::Clear(wgpu::Color::TRANSPARENT),
-                    store: wgpu::StoreOp::Store,
-                },
+                ops: wgpu::Operations { load, store: wgpu::StoreOp::Store },
             })],
             ..Default::default()
         });
@@ -87,9 +78,49 @@ impl Renderer {
             RenderMode::Isosurface => &self.pipelines.iso,
         });
         pass.set_bind_group(0, group, &[]);
+        pass.set_scissor_rect(0, from, width, rows);
         pass.draw(0..3, 0..1);
         drop(pass);
-        part.shown = Some(shown);
+        if from + rows < height {
+            part.next_shown = Some((shown, from + rows));
+        } else {
+            // The picture before has the size of the next one, mostly.
+            std::mem::swap(&mut part.picture, &mut part.next);
+            part.shown = Some(shown);
+        }
+        true
+    }
+
+    /// Makes ready what all parts of a picture need: table, bricks, layers, uniforms; false if there is no memory for it.
+    fn begin(
+        &self,
+        ctx: &RenderContext,
+        encoder: &mut wgpu::CommandEncoder,
+        part: &mut VolumePart,
+        scene: &VolumeScene<'_>,
+    ) -> bool {
+        let view = scene.view;
+        let table = view.transfer.table(scene.step_mm());
+        write_table(ctx, &part.transfer, &table);
+        if view.transfer.mode == RenderMode::Composite && !write_pairs(ctx, part, view.transfer) {
+            return false;
+        }
+        let iso_value = (view.transfer.mode == RenderMode::Isosurface).then_some(view.look.iso_value);
+        let textures = texture_ids(Some(scene.volume), scene.labels());
+        let label_version = scene.labels().map_or(0, LabelTexture::label_version);
+        let key = BrickKey { textures, label_version, transfer: view.transfer.clone(), iso_value };
+        if part.bricks.as_ref().is_none_or(|b| b.made_for.as_ref() != Some(&key))
+            && !write_bricks(ctx, part, scene, &table, key)
+        {
+            return false;
+        }
+        self.resize(ctx, part, scene);
+        let size = part.next.as_ref().map_or([1; 2], |p| p.size);
+        let has_layers = self.draw_layers(ctx, encoder, &mut part.solids, scene, size);
+        let num_layers = if has_layers { scene.num_layers() } else { 0 };
+        let uniforms = RaycastUniforms { num_layers, ..scene.uniforms(ctx) };
+        ctx.queue.write_buffer(&part.uniforms, 0, bytemuck::bytes_of(&uniforms));
+        self.bind(ctx, part, scene);
         true
     }
 
@@ -100,6 +131,7 @@ impl Renderer {
         let Some(bricks) = &part.bricks else { return };
         if part.group.as_ref().is_none_or(|(held, _)| *held != ids) {
             let view = |texture: &wgpu::Texture| texture.create_view(&wgpu::TextureViewDescriptor::default());
+            let pairs = part.pairs.as_ref().map(|(texture, _)| view(texture));
             let resources = [
                 part.uniforms.as_entire_binding(),
                 TextureView(&scene.volume.view),
@@ -111,6 +143,7 @@ impl Renderer {
                 TextureView(occlusion.map_or(&self.no_volume, |o| &o.view)),
                 TextureView(layers.map_or(&self.no_layers[0], |l| &l.all_colors)),
                 TextureView(layers.map_or(&self.no_layers[1], |l| &l.all_distances)),
+                TextureView(pairs.as_ref().unwrap_or(&self.no_colors)),
             ];
             part.group = Some((ids, bind_group(ctx, "raycast", &self.pipelines.raycast_layout, &resources)));
         }
@@ -125,7 +158,7 @@ impl Renderer {
             reason = "clamped to what a texture may have"
         )]
         let size = scene.view.size_px.map(|s| (s as f32 * scale).round().clamp(1.0, greatest as f32) as u32);
-        if part.picture.as_ref().is_some_and(|p| p.size == size) {
+        if part.next.as_ref().is_some_and(|p| p.size == size) {
             return;
         }
         let usage = wgpu::TextureUsages::RENDER_ATTACHMENT | wgpu::TextureUsages::TEXTURE_BINDING;
@@ -134,7 +167,7 @@ impl Renderer {
                 .create_view(&wgpu::TextureViewDescriptor::default())
         });
         // Without memory for it, the view stays empty rather than wrong.
-        part.picture = made.ok().map(|view| {
+        part.next = made.ok().map(|view| {
             let resources = [TextureView(&view), Sampler(&self.sampler)];
             let blit_group = bind_group(ctx, "blit", &self.pipelines.blit_layout, &resources);
             Picture { size, view, blit_group }
@@ -254,6 +287,29 @@ fn write_table(ctx: &RenderContext, texture: &wgpu::Texture, table: &[[f32; 4]])
     let layout =
         wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: u32::try_from(bytes.len()).ok(), rows_per_image: None };
     ctx.queue.write_texture(texture.as_image_copy(), bytes, layout, texture.size());
+}
+
+/// Fills the table of pairs if it is another function's; false if there is no memory for it.
+fn write_pairs(ctx: &RenderContext, part: &mut VolumePart, transfer: &TransferFunction) -> bool {
+    if part.pairs.as_ref().is_some_and(|(_, made_for)| made_for == transfer) {
+        return true;
+    }
+    if part.pairs.is_none() {
+        let usage = wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST;
+        let side = PAIRS as u32;
+        let made = ctx.checked("the transfer function", (PAIRS * PAIRS * 8) as u64, || {
+            texture_2d(ctx, "pairs of values", wgpu::TextureFormat::Rgba16Float, [side; 2], usage)
+        });
+        let Ok(texture) = made else { return false };
+        part.pairs = Some((texture, transfer.clone()));
+        part.group = None;
+    }
+    let Some((texture, made_for)) = &mut part.pairs else { return false };
+    let layout = wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(PAIRS as u32 * 8), rows_per_image: None };
+    let pairs = transfer.pairs();
+    ctx.queue.write_texture(texture.as_image_copy(), bytemuck::cast_slice(&pairs), layout, texture.size());
+    made_for.clone_from(transfer);
+    true
 }
 
 /// Fills the brick texture; false if there is no memory for it.

@@ -134,7 +134,3 @@ fn texel_value(pos_texel: vec3f) -> f32 {
 fn transfer_place(pos_texel: vec3f) -> f32 {
     return clamp(texel_value(pos_texel) * u.value_gain + u.value_bias, 0.0, 1.0);
 }
-
-fn transfer_entry(place: f32) -> vec4f {
-    return textureLoad(transfer_texture, vec2u(u32(place * 1023.0 + 0.5), 0u), 0);
-}

@@ -1,4 +1,5 @@
 // Lamps, gradients and occlusion. Needs `volume_texture` with its sampler, `occlusion_texture` and the uniforms of a ray.
+// Central differences over one texel to each side.
 fn gradient(pos_texel: vec3f) -> vec3f {
     let dx = vec3f(1.0, 0.0, 0.0);
     let dy = vec3f(0.0, 1.0, 0.0);
@@ -8,6 +9,17 @@ fn gradient(pos_texel: vec3f) -> vec3f {
         texel_value(pos_texel + dy) - texel_value(pos_texel - dy),
         texel_value(pos_texel + dz) - texel_value(pos_texel - dz),
     );
+}
+
+// Differences over the corners of two cubes: smoother, so that the steps between voxels do not show as rings on a surface.
+fn smooth_gradient(pos_texel: vec3f) -> vec3f {
+    var sum = vec3f(0.0);
+    for (var n = 0u; n < 8u; n += 1u) {
+        let side = vec3f(vec3u(n & 1u, (n >> 1u) & 1u, n >> 2u)) * 2.0 - 1.0;
+        sum += side * (texel_value(pos_texel + side) + 0.5 * texel_value(pos_texel + side * 2.0));
+    }
+    // Each component has eight differences over one texel and as many, at half the weight, over two.
+    return sum / 16.0;
 }
 
 // |cosine| between the view and the surface's normal; towards ½ where the gradient is mere noise.
@@ -22,14 +34,28 @@ fn facing(gradient_texel: vec3f, ray: Ray) -> f32 {
     return mix(0.5, cosine, clamp(magnitude * u.gradient_gain, 0.0, 1.0));
 }
 
+// Depth under a cut face from which on gradients light it in full: on the face itself there is no surface, and gradients are noise.
+const LIT_MM: f32 = 3.0;
+const CUT_COSINE: f32 = 0.75;
+
+// How deep a sample lies under the place where the ray entered what is shown, mm.
+fn depth_of(step: f32, ray: Ray) -> f32 {
+    return select(step, step - ray.gap.y, ray.gap.y > 0.0 && step >= ray.gap.y) * u.step_mm;
+}
+
+// Depth under a cut face from which on occlusion counts in full.
+const CUT_FACE_MM: f32 = 10.0;
+
 // Light that comes from around, 0…1: what lies near takes some away. It is read a little towards the eye, outside the surface.
-fn ambient_light(pos_texel: vec3f, ray: Ray) -> f32 {
+fn ambient_light(pos_texel: vec3f, depth: f32, ray: Ray) -> f32 {
     if u.occlusion <= 0.0 {
         return 1.0;
     }
+    // What is cut away blocks nothing: a cut face has the light of a surface.
+    let deep = clamp(depth / CUT_FACE_MM, 0.0, 1.0);
     let at = pos_texel - ray.dir_texel * u.occlusion_reach;
     let taken = textureSampleLevel(occlusion_texture, volume_sampler, (at + 0.5) * u.occlusion_scale, 0.0).r;
-    return 1.0 - u.occlusion * taken;
+    return 1.0 - u.occlusion * taken * deep;
 }
 
 fn lit(premultiplied: vec3f, alpha: f32, cosine: f32, light: f32) -> vec3f {

@@ -260,14 +260,12 @@ impl View3d {
         }
     }
 
-    /// A preset with the mode and light that were chosen over it. Projections of a preset that is none take the window of the
+    /// A preset with the mode and light that were chosen over it. Projections of a preset that is none follow the window of the
     /// slices.
     pub fn apply(&self, mut transfer: TransferFunction, volume: &OpenVolume) -> TransferFunction {
         let mode = self.mode.unwrap_or(transfer.mode);
         if mode.is_projection() && !transfer.mode.is_projection() {
-            let (half, level) = (volume.window.width / 2.0, volume.window.level);
-            transfer.points = vec![(level - half, [0.0, 0.0, 0.0, 1.0]), (level + half, [1.0; 4])];
-            transfer.shaded = false;
+            transfer = transfer.projection(mode, volume.window.width, volume.window.level);
         }
         transfer.mode = mode;
         if !mode.is_projection() {

@@ -227,7 +227,7 @@ fn draw_curve(
             let color = color32(preset.color_at(value));
             let strip = Rect::from_min_max(pos2(x, area.bottom() + 1.0), pos2(x + width + 0.5, area.bottom() + 8.0));
             painter.rect_filled(strip, 0, color);
-            let under = Rect::from_min_max(pos2(x, y), pos2(x + width + 0.5, area.bottom()));
+            let under = Rect::from_min_max(pos2(x, y), pos2(x + width, area.bottom()));
             painter.rect_filled(under, 0, color.gamma_multiply(0.35));
         }
     }

@@ -93,10 +93,7 @@ fn picture(
     let look = settings.view3d.look(settings, volume);
     let drawn = (transfer, look);
     if settings.view3d.drawn.as_ref() != Some(&drawn) {
-        // The first picture of a volume is made fine at once.
-        if settings.view3d.drawn.is_some() {
-            settings.camera_moved_at = now;
-        }
+        settings.camera_moved_at = now;
         settings.view3d.drawn = Some(drawn.clone());
     }
     let (transfer, look) = drawn;
@@ -120,6 +117,7 @@ fn picture(
         occlusion: occlusion.map(|(_, texture)| Arc::clone(texture)),
         surfaces: scene3d::surfaces(settings, volume),
         lines: scene3d::lines(session, settings, volume, ui.pixels_per_point()),
+        window: ui.ctx().clone(),
     };
     ui.painter().add(egui_wgpu::Callback::new_paint_callback(rect, callback));
 }
