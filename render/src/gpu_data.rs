@@ -118,6 +118,10 @@ uniforms! {
         projection: u32,
         has_volume: u32,
         padding: u32,
+        visible_from: f32,
+        visible_to: f32,
+        padding_b: u32,
+        padding_c: u32,
     }
 }
 

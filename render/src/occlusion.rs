@@ -113,7 +113,8 @@ impl OcclusionTexture {
 /// Share of light taken away, 0…1, from the shares that cells block.
 fn occlusion(coarse: &Coarse, blocked: &[f32]) -> Vec<f32> {
     let mut sum = vec![0.0_f32; blocked.len()];
-    for reach_mm in REACHES_MM {
+    // What a place before a wall has around it anyway is no occlusion; nearby, where a wall is most of it, even less so.
+    for (reach_mm, (free, full)) in REACHES_MM.into_iter().zip([(0.22, 0.5), (0.08, 0.55)]) {
         let mut near = blocked.to_vec();
         // Twice over half the reach: a tent rather than a box, without edges that show.
         for _ in 0..2 {
@@ -123,11 +124,10 @@ fn occlusion(coarse: &Coarse, blocked: &[f32]) -> Vec<f32> {
             }
         }
         for (total, mean) in sum.iter_mut().zip(&near) {
-            *total += mean / REACHES_MM.len() as f32;
+            *total += ((mean - free) / full).clamp(0.0, 1.0) / REACHES_MM.len() as f32;
         }
     }
-    // A flat wall fills somewhat less than half of what lies around the place before it where this is read: that is no occlusion.
-    sum.iter().map(|v| ((v - 0.4) / 0.5).clamp(0.0, 1.0)).collect()
+    sum
 }
 
 /// Running mean over 2 · radius + 1 cells along an axis; beyond the border there is nothing.

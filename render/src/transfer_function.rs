@@ -160,6 +160,25 @@ impl TransferFunction {
     }
 }
 
+impl TransferFunction {
+    /// Places in the table outside of which nothing shows, with a margin for what is interpolated.
+    pub(crate) fn visible_places(&self) -> [f32; 2] {
+        let mut points: Vec<_> = self.points.iter().copied().filter(|p| p.0.is_finite()).collect();
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let (lo, hi) = self.range();
+        let shows = |n: usize| points[n].1[3] > 0.0;
+        let (Some(first), Some(last)) = ((0..points.len()).find(|&n| shows(n)), (0..points.len()).rfind(|&n| shows(n)))
+        else {
+            return [1.0, 0.0];
+        };
+        let margin = 2.0 / (PAIRS - 1) as f64;
+        // A line leads from the clear point before up to the first that shows.
+        let from = if first == 0 { f64::NEG_INFINITY } else { (points[first - 1].0 - lo) / (hi - lo) - margin };
+        let to = points.get(last + 1).map_or(f64::INFINITY, |p| (p.0 - lo) / (hi - lo) + margin);
+        [from, to].map(|v| v.clamp(-1.0, 2.0) as f32)
+    }
+}
+
 /// Sides of the table of pairs.
 pub(crate) const PAIRS: usize = 512;
 

@@ -96,7 +96,10 @@ fn fs_main(in: Fullscreen) -> @location(0) vec4f {
                 before = transfer_place(pos_texel - ray.dir_texel * u.step_mm);
             }
             fresh = 0u;
-            entry = step_entry(before, place);
+            entry = vec4f(0.0);
+            if max(before, place) > u.visible_from && min(before, place) < u.visible_to {
+                entry = step_entry(before, place);
+            }
             before = place;
             if u.has_labels != 0u {
                 pos_label = u.label_origin + u.label_from_texel_x * pos_texel.x + u.label_from_texel_y * pos_texel.y
@@ -130,10 +133,14 @@ fn fs_main(in: Fullscreen) -> @location(0) vec4f {
         let light = ambient_light(pos_texel, depth, ray);
         if u.shaded != 0u {
             var cosine = 0.5;
-            // What adds next to nothing need not be lit exactly.
-            if sample_alpha * (1.0 - sum.a) > 0.004 {
-                cosine = mix(CUT_COSINE, facing(gradient(pos_texel), ray), clamp(depth / LIT_MM, 0.0, 1.0));
+            // What adds next to nothing need not be lit exactly, what makes the most of the pixel is lit best.
+            let share = sample_alpha * (1.0 - sum.a);
+            if share > 0.2 {
+                cosine = facing(smooth_gradient(pos_texel), ray);
+            } else if share > 0.004 {
+                cosine = facing(gradient(pos_texel), ray);
             }
+            cosine = mix(CUT_COSINE, cosine, clamp(depth / LIT_MM, 0.0, 1.0));
             sample_color = lit(entry.rgb, entry.a, cosine, light);
         } else {
             sample_color *= light;

@@ -231,6 +231,7 @@ impl<'a> VolumeScene<'a> {
         let (crop_min, crop_max) = self.crop_texel();
         let [plane_a, plane_b, plane_c] = self.planes();
         let coding = self.volume.coding;
+        let [visible_from, visible_to] = view.transfer.visible_places();
         RaycastUniforms {
             eye_texel: texel_from_world.transform_point3(view.camera.eye_mm()).as_vec3().to_array(),
             step_mm: self.step_mm() as f32,
@@ -277,6 +278,10 @@ impl<'a> VolumeScene<'a> {
             },
             has_volume: view.look.has_volume.into(),
             padding: 0,
+            visible_from,
+            visible_to,
+            padding_b: 0,
+            padding_c: 0,
         }
     }
 }

@@ -68,12 +68,17 @@ pub fn composite(texels: Texels<'_>, ray: &Ray, projection: &Projection<'_>) -> 
         let [r, g, b, a] = step_entry(projection, before.replace(here).unwrap_or(here), here, ray.step_mm);
         let mut sample = Vec3::new(r, g, b);
         if let Some(lighting) = projection.lighting {
-            let counts = a * (1.0 - alpha) > 0.004;
-            let gradient = || texels.gradient(pos_texel);
+            let share = a * (1.0 - alpha);
+            let cosine = if share > 0.2 {
+                facing(texels.smooth_gradient(pos_texel), ray.dir_texel, &lighting)
+            } else if share > 0.004 {
+                facing(texels.gradient(pos_texel), ray.dir_texel, &lighting)
+            } else {
+                0.5
+            };
             // Where the ray enters there is no surface: see `CUT_COSINE` of the shader.
             let depth = (n as f32 * ray.step_mm / 3.0).clamp(0.0, 1.0);
-            let lit = || 0.75 * (1.0 - depth) + facing(gradient(), ray.dir_texel, &lighting) * depth;
-            let cosine = if counts { lit() } else { 0.5 };
+            let cosine = 0.75 * (1.0 - depth) + cosine * depth;
             let highlight = lighting.specular * cosine.powf(lighting.shininess) * a;
             sample = (sample * (lighting.ambient + lighting.diffuse * cosine) + highlight).min(Vec3::splat(a));
         }

@@ -57,6 +57,11 @@ struct RaycastUniforms {
     // 0: nothing of the volume is drawn.
     has_volume: u32,
     padding: u32,
+    // Places in the transfer function outside of which nothing shows.
+    visible_from: f32,
+    visible_to: f32,
+    padding_b: u32,
+    padding_c: u32,
 }
 
 const BRICK: f32 = 8.0;
