@@ -5,8 +5,11 @@ mod compare;
 mod dialogs;
 mod jobs;
 mod kept;
+mod label_work;
+mod labels;
 mod models;
 mod preflight;
+mod prior;
 mod recent;
 mod reference;
 mod requests;
@@ -16,6 +19,9 @@ mod series;
 mod tasks;
 mod training;
 mod view3d;
+
+pub(crate) use labels::{MAX_LAYERS, ReadLabels, mark_saved};
+pub(crate) use tasks::ImageSource;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,119 +1,150 @@
-use std::collections::BTreeMap;
+//! Saving labels from the window: where to, and what follows.
+
 use std::path::{Path, PathBuf};
 
-use voco_io::{Control, image_stem, save_labels};
-use voco_label::LabelMap;
-use voco_ui::VolumeId;
-use voco_volume::{LabelTable, Volume};
+use voco_io::image_stem;
+use voco_labelstore::PresetEntry;
+use voco_ui::{LabelFormat, SaveLabelsAs, VolumeId};
 
-/// A label map that is to be saved.
-pub(super) struct SaveLabels {
-    /// As the user chose it.
-    pub path: PathBuf,
-    /// Over which volume it lies.
-    pub volume_id: VolumeId,
-    /// Its voxels.
-    pub labels: Volume,
-    /// Its names.
-    pub table: LabelTable,
-    /// Files of open images: never to be written over.
-    pub images: Vec<PathBuf>,
-}
+use super::app::App;
+use super::dialogs::Asked;
+use super::tasks::TaskWork;
+use crate::label_files::{SaveLabels, name_of};
 
-/// Saves a label map as NIfTI on its own grid, and the names of its ids beside it as JSON. Returns the name of the file.
-///
-/// # Errors
-/// One sentence on why it cannot be, with the file's name. Then what was there before is still there.
-pub(super) fn save(save: &SaveLabels, control: Control<'_>) -> Result<String, String> {
-    let chosen = name_of(&save.path);
-    let unpacked = Path::new(chosen.strip_suffix(".gz").unwrap_or(&chosen));
-    let path = if unpacked.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("nii")) {
-        save.path.clone()
-    } else {
-        let path = save.path.with_file_name(format!("{chosen}.nii.gz"));
-        if path.exists() {
-            // Nobody was asked whether this one may be replaced.
-            return Err(format!("{} is there already; choose it by its whole name to replace it.", name_of(&path)));
+impl App {
+    /// Ctrl+S: to the file of before, or the window that asks.
+    pub(super) fn ask_to_save_labels(&mut self, id: VolumeId) {
+        let Some(volume) = self.session.volume(id) else { return };
+        if volume.incoming.is_some() {
+            return self.session.notice("The labels are still being found; save them when that is done.", true);
         }
-        path
-    };
-    let name = name_of(&path);
-    if save.images.iter().any(|image| is_same_file(image, &path)) {
-        return Err(format!("{name} is an open image; choose another name for its labels."));
+        let Some(work) = &volume.labels else { return };
+        let is_dicom = self.series.contains_key(&id);
+        let known = work.path.as_ref().and_then(|path| {
+            let text = path.to_string_lossy().into_owned();
+            let format = LabelFormat::ALL.into_iter().find(|f| f.is_whole() && text.ends_with(f.ending()))?;
+            (is_dicom || !format.is_dicom()).then_some((format, text))
+        });
+        let again = known.as_ref().is_some_and(|_| self.saved_here.contains(&id));
+        let (format, path) = known.unwrap_or_else(|| {
+            let stem = volume.path.as_ref().map_or_else(|| "sample".to_owned(), |path| image_stem(path));
+            let folder = volume.path.as_ref().and_then(|path| path.parent()).map(Path::to_owned);
+            let folder = folder.or_else(|| std::env::current_dir().ok()).unwrap_or_default();
+            let path = folder.join(format!("{stem}_label.nii.gz"));
+            (LabelFormat::Nifti, path.to_string_lossy().into_owned())
+        });
+        let replaces = again;
+        let save = SaveLabelsAs { volume: id, format, path, is_dicom, replaces, lps: false };
+        if again {
+            return self.save_labels(&save);
+        }
+        self.session.save_labels = Some(save);
     }
-    let map = LabelMap::from_volume(&save.labels).map_err(|e| format!("{name}: the labels cannot be saved: {e}."))?;
-    let ids: Option<Vec<u16>> = map.values().to_u32().into_iter().map(|id| u16::try_from(id).ok()).collect();
-    let ids = ids.ok_or_else(|| format!("{name}: labels above 65535 cannot be saved."))?;
-    let names: BTreeMap<String, String> =
-        save.table.entries().iter().map(|entry| (entry.id.to_string(), entry.name.clone())).collect();
-    let text = serde_json::to_vec_pretty(&names).map_err(|e| format!("{name}: {e}"))?;
-    // The names first: a label map without them is only numbers.
-    crate::folders::write_whole(&names_beside(&path), &text).map_err(|e| {
-        format!("{name}: the names cannot be written ({}); free disk space or choose another folder.", e.kind())
-    })?;
-    save_labels(&path, save.labels.geometry(), &ids, control).map_err(|e| e.to_string())?;
-    Ok(name)
-}
 
-/// `NAME.json`, or `NAME_names.json` where the former holds something else.
-fn names_beside(path: &Path) -> PathBuf {
-    let stem = image_stem(path);
-    let first = path.with_file_name(format!("{stem}.json"));
-    let is_free = match std::fs::read_to_string(&first) {
-        Ok(text) => voco_io::label_names(&text).is_some(),
-        Err(_) => !first.exists(),
-    };
-    if is_free { first } else { path.with_file_name(format!("{stem}_names.json")) }
-}
+    /// Saves as the window says; asks once more where a file would be replaced.
+    pub(super) fn save_labels(&mut self, save: &SaveLabelsAs) {
+        let mut path = PathBuf::from(save.path.trim());
+        let name = name_of(&path);
+        let lower = name.to_lowercase();
+        let ends_well = match save.format {
+            LabelFormat::Nifti => [".nii", ".nii.gz"].iter().any(|ending| lower.ends_with(ending)),
+            LabelFormat::SegNrrd => [".nrrd"].iter().any(|ending| lower.ends_with(ending)),
+            _ => true,
+        };
+        if !ends_well {
+            path = path.with_file_name(format!("{name}{}", save.format.ending()));
+        }
+        if path.exists() && !save.replaces {
+            let save = SaveLabelsAs { path: path.to_string_lossy().into_owned(), replaces: true, ..save.clone() };
+            self.session.save_labels = Some(save);
+            return;
+        }
+        self.session.save_labels = None;
+        let session = &self.session;
+        let Some(volume) = session.volume(save.volume) else { return };
+        let Some(work) = &volume.labels else { return };
+        let task = SaveLabels {
+            path,
+            format: save.format,
+            lps: save.lps,
+            flat: work.flat(),
+            change: work.last_change(),
+            image: volume.volume.clone(),
+            series: self.series.get(&save.volume).cloned(),
+            images: session.volumes.iter().filter_map(|v| v.path.clone()).collect(),
+        };
+        self.start_task(TaskWork::SaveLabels(save.volume, Box::new(task)));
+    }
 
-fn is_same_file(a: &Path, b: &Path) -> bool {
-    let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    real(a) == real(b)
-}
+    /// The system's dialog for the file that the window asks for.
+    pub(super) fn browse_for_labels(&self, id: VolumeId) {
+        let Some(save) = self.session.save_labels.as_ref().filter(|s| s.volume == id) else { return };
+        let path = PathBuf::from(&save.path);
+        self.dialogs.ask_to_save(id, &name_of(&path), path.parent().filter(|p| p.is_dir()));
+    }
 
-fn name_of(path: &Path) -> String {
-    path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use voco_volume::{Geometry, Rescale, Voxels};
-
-    use super::*;
-
-    fn labels(folder: &Path, name: &str) -> SaveLabels {
-        let geometry = Geometry::new([2, 2, 1], glam::DAffine3::from_scale(glam::DVec3::splat(2.0))).expect("a grid");
-        let labels = Volume::new(geometry, Voxels::U8([0, 1, 3, 3].into()), Rescale::IDENTITY).expect("a volume");
-        let table = LabelTable::from_ids([1, 3], |id| Some(format!("organ {id}")));
-        SaveLabels {
-            path: folder.join(name),
-            volume_id: VolumeId(1),
-            labels,
-            table,
-            images: vec![folder.join("scan.nii.gz")],
+    /// The system's dialog has an answer; it asked about replacing already.
+    pub(super) fn take_label_path(&mut self, id: VolumeId, path: &Path) {
+        if let Some(save) = self.session.save_labels.as_mut().filter(|s| s.volume == id) {
+            save.path = path.to_string_lossy().into_owned();
+            save.replaces = path.exists();
         }
     }
 
-    #[test]
-    fn labels_come_back_with_their_names_and_never_replace_the_image() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let one = labels(folder.path(), "scan_label");
-        assert_eq!(save(&one, Control::NONE), Ok("scan_label.nii.gz".into()));
-        let path = folder.path().join("scan_label.nii.gz");
-        let names = voco_io::label_names_beside(&path).expect("names");
-        assert_eq!(names.get(&3).map(String::as_str), Some("organ 3"));
-        let again = voco_io::open(&path, Control::NONE).expect("readable").volume;
-        assert_eq!((0..4).map(|i| again.value([i % 2, i / 2, 0])).collect::<Vec<_>>(), [0.0, 1.0, 3.0, 3.0].map(Some));
-        assert!(again.geometry().is_same_grid(one.labels.geometry(), 1e-6), "its own grid");
-        assert!(save(&one, Control::NONE).expect_err("there").contains("whole name"));
-        save(&labels(folder.path(), "scan_label.nii.gz"), Control::NONE).expect("replaced, as was asked");
-        let image = folder.path().join("scan.nii.gz");
-        std::fs::write(&image, "an image").expect("written");
-        let refused = save(&labels(folder.path(), "scan.nii.gz"), Control::NONE).expect_err("the image");
-        assert!(refused.contains("open image"), "{refused}");
-        assert_eq!(std::fs::read(&image).expect("there"), b"an image");
-        std::fs::write(folder.path().join("other.json"), r#"{"Modality": "CT"}"#).expect("written");
-        save(&labels(folder.path(), "other.nii.gz"), Control::NONE).expect("saved");
-        assert!(folder.path().join("other_names.json").is_file(), "what was in other.json stays");
+    /// A save has ended well.
+    pub(super) fn labels_saved(&mut self, id: VolumeId, path: PathBuf, change: u64, told: String) {
+        let text = path.to_string_lossy();
+        let is_whole = LabelFormat::ALL.iter().any(|f| f.is_whole() && text.ends_with(f.ending()))
+            || path.extension().is_some_and(|e| e.eq_ignore_ascii_case("nii"));
+        if is_whole && let Some(work) = self.session.volume_mut(id).and_then(|v| v.labels.as_mut()) {
+            work.name = name_of(&path);
+            work.saved_change = change;
+            work.path = Some(path);
+            self.saved_here.insert(id);
+        }
+        self.session.notice(told, false);
+    }
+
+    /// Adds the labels of a table to those of a volume; names and colours of those that are there follow it.
+    pub(super) fn add_label_table(&mut self, id: VolumeId, entries: Vec<PresetEntry>) {
+        let Some(work) = self.session.volume_mut(id).and_then(|v| v.labels.as_mut()) else { return };
+        work.names_from = "a table".into();
+        work.edit(move |document| {
+            document.begin_group("Names from a table", "segments");
+            let Some(layer) = document.layers().next().map(|layer| layer.id) else { return Ok(()) };
+            for entry in &entries {
+                if let Some(segment) = document.segment_at(layer, entry.value).map(|s| s.id) {
+                    document.update_segment(segment, "", |segment| {
+                        segment.name.clone_from(&entry.name);
+                        segment.color = entry.color.unwrap_or(segment.color);
+                    })?;
+                }
+            }
+            document.add_preset(layer, &entries)?;
+            document.end_group();
+            Ok(())
+        });
+    }
+
+    /// Asks for the file of a table, of statistics, or of the audit trail; then does it.
+    pub(super) fn take_label_answer(&mut self, asked: Asked, path: PathBuf) {
+        match asked {
+            Asked::LabelTable(id) => self.start_task(TaskWork::ReadTable { volume_id: id, path }),
+            Asked::StatisticsCsv(id) => {
+                let Some(stats) = self.session.volume(id).and_then(|v| v.label_stats.as_ref()) else { return };
+                let text = super::labels::stats_csv(stats);
+                self.start_task(TaskWork::WriteText { path, text, what: "The statistics".into() });
+            }
+            Asked::AuditTrail(id) => {
+                let Some(work) = self.session.volume_mut(id).and_then(|v| v.labels.as_mut()) else { return };
+                // The whole trail is with the writer.
+                work.edit(move |document| {
+                    let is_csv = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"));
+                    let text = if is_csv { document.audit_csv() } else { document.audit_json_lines() };
+                    crate::folders::write_whole(&path, text.as_bytes()).map_err(voco_labelstore::StoreError::Io)
+                });
+            }
+            _ => {}
+        }
     }
 }

@@ -129,7 +129,7 @@ impl App {
                 self.start_3d(Work::Occlusion { key, texture, render });
             }
             View3dRequest::Surfaces(id) => {
-                let labels = self.session.volume(id).and_then(|v| v.labels.as_ref()).map(|l| l.texture.clone());
+                let labels = self.session.volume(id).and_then(|v| v.label_texture()).cloned();
                 let Some(labels) = labels else {
                     self.settings.view3d.made.surfaces_asked = false;
                     return;
@@ -217,8 +217,8 @@ impl App {
             }
             Done::Surfaces(Err(text)) => {
                 // What was asked for stands as done, so that it is not asked for in every frame.
-                let labels = self.session.active().and_then(|v| v.labels.as_ref());
-                made.surfaces.of = labels.map(|l| (l.texture.number(), l.texture.voxel_version()));
+                let labels = self.session.active().and_then(|v| v.label_texture());
+                made.surfaces.of = labels.map(|l| (l.number(), l.voxel_version()));
                 made.surfaces_asked = false;
                 self.session.notice(text, true);
             }

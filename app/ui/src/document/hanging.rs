@@ -63,7 +63,7 @@ impl HangingProtocol {
     /// The first that is meant for a volume.
     pub fn find<'a>(protocols: &'a [Self], volume: &OpenVolume) -> Option<&'a Self> {
         let is_ct = volume.stats.min <= -500.0 && volume.stats.max >= 100.0;
-        let entries = volume.labels.as_ref().map_or(&[][..], |l| l.table.entries());
+        let entries = volume.label_table().map_or(&[][..], voco_volume::LabelTable::entries);
         let labels: Vec<&str> = entries.iter().map(|e| e.name.as_str()).collect();
         protocols.iter().find(|p| p.fits(is_ct, &volume.name, &labels))
     }

@@ -3,7 +3,6 @@ mod compare_view;
 mod comparison;
 mod finetune;
 mod hanging;
-mod label_history;
 mod labelled;
 mod layout;
 mod models;
@@ -11,9 +10,11 @@ mod preferences;
 mod preflight;
 mod presets3d;
 mod runs;
+mod save_labels;
 mod segment;
 mod series;
 mod session;
+mod stamp;
 mod tool;
 mod training;
 mod view3d;
@@ -24,8 +25,6 @@ pub use compare_view::{CompareView, Mix, OverlayVolume};
 pub use comparison::{ClassAgreement, ComparisonReport, ReferenceLabels};
 pub use finetune::{FinetuneJob, FinetuneSetup, FinetuneState};
 pub use hanging::HangingProtocol;
-pub use label_history::LabelHistory;
-pub(crate) use label_history::next_stamp;
 pub use labelled::{LabelledData, recipe_names};
 pub use layout::{Layout, Pane, Side, Split};
 pub use models::{ModelRow, ModelState, ModelsState};
@@ -33,12 +32,14 @@ pub use preferences::{Look, NamedWindow, Preferences};
 pub use preflight::{Preflight, PreflightAsked, PreflightReport};
 pub use presets3d::{presets_from_json, presets_to_json};
 pub use runs::{RunCurves, RunKind, RunSummary, RunsState};
+pub use save_labels::{LabelFormat, SaveLabelsAs};
 pub use segment::{CardOf, SegmentJob, SegmentState};
 pub use series::{SeriesChoice, SeriesRow, Thumbnail};
 pub use session::{
-    LabelPreset, Loading, NUMBERS_ONLY, Notice, OpenLabels, OpenVolume, PositionOverlay, Session, VolumeId, Window,
-    WindowPreset,
+    IncomingLabels, LabelPreset, LabelStats, LabelStatsRow, Loading, NUMBERS_ONLY, Notice, OpenLabels, OpenVolume,
+    PositionOverlay, Proposing, Session, VolumeId, Window, WindowPreset,
 };
+pub(crate) use stamp::next_stamp;
 pub use tool::Tool;
 pub use training::{Previews, TrainedVolume, TrainingJob, TrainingSetup, TrainingSource, TrainingState};
 pub use view_settings::{Drag, Drawing, ViewKind, ViewSettings, Work};

@@ -33,9 +33,10 @@ fn reference_ui(
             if ui.button("Reference…").on_hover_text("Open the label map to compare with").clicked() {
                 outbox.ask(Request::OpenReferenceDialog);
             }
-            match volume.label_history.before() {
-                Some(before) => {
-                    let button = egui::Button::new(format!("Before: {}", before.name)).truncate();
+            match labels.now().history.iter().rev().find(|line| line.is_done).filter(|_| labels.flat_before().is_some())
+            {
+                Some(last) => {
+                    let button = egui::Button::new(format!("Before: {}", last.name)).truncate();
                     if ui.add(button).on_hover_text("Compare with the label map before the last edit").clicked() {
                         outbox.ask(Request::CompareWithBefore(volume.id));
                     }

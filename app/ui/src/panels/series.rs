@@ -100,7 +100,7 @@ fn thumbnail_ui(ui: &Ui, number: usize, picture: &mut Thumbnail, rect: egui::Rec
 pub(crate) fn resample_ui(ui: &mut Ui, session: &Session, outbox: &mut Outbox) {
     let Some(volume) = session.active() else { return };
     let Some(labels) = &volume.labels else { return };
-    let Some(what) = labels.volume.geometry().mismatch(volume.volume.geometry(), 0.5) else { return };
+    let Some(what) = labels.geometry().mismatch(volume.volume.geometry(), 0.5) else { return };
     ui.label(RichText::new(format!("The labels lie on another grid: {what}.")).small().color(theme::WARNING));
     let button = ui.small_button("Resample onto the image");
     if button.on_hover_text("Each voxel of the image takes the nearest label; Ctrl+Z takes it back").clicked() {

@@ -40,7 +40,7 @@ pub(crate) fn volume3d_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSet
     }
     fold(ui, "v3-cut", |ui| cut_ui(ui, settings, volume));
     fold(ui, "v3-slices", |ui| slices_ui(ui, settings));
-    if volume.labels.is_some() {
+    if volume.label_table().is_some() {
         fold(ui, "v3-labels", |ui| labels_ui(ui, settings, volume));
     }
 }
@@ -206,12 +206,12 @@ fn slices_ui(ui: &mut Ui, settings: &mut ViewSettings) {
 }
 
 fn labels_ui(ui: &mut Ui, settings: &mut ViewSettings, volume: &crate::OpenVolume) {
-    let Some(labels) = &volume.labels else { return };
+    let Some(table) = volume.label_table() else { return };
     ui.add(Slider::new(&mut settings.label_opacity_3d, 0.0..=1.0).text(i18n::text("v3-labels-all")).max_decimals(2))
         .on_hover_text(i18n::text("labels-3d-tip"));
     let view = &mut settings.view3d;
-    let entries = labels.table.entries();
-    let chosen = view.chosen_label.and_then(|id| labels.table.get(id)).or(entries.first());
+    let entries = table.entries();
+    let chosen = view.chosen_label.and_then(|id| table.get(id)).or(entries.first());
     let Some(chosen) = chosen else { return };
     ui.horizontal(|ui| {
         let label = ui.label(i18n::text("v3-label-one")).id;

@@ -30,9 +30,9 @@ pub(crate) fn ask_for_scene(ui: &Ui, session: &Session, settings: &mut ViewSetti
             outbox.ask(Request::View3d(View3dRequest::Occlusion(Box::new(key))));
         }
     }
-    if let Some(labels) = volume.labels.as_ref().filter(|_| settings.label_opacity_3d > 0.0) {
+    if let Some(labels) = volume.label_texture().filter(|_| settings.label_opacity_3d > 0.0) {
         let made = &mut settings.view3d.made;
-        let of = (labels.texture.number(), labels.texture.voxel_version());
+        let of = (labels.number(), labels.voxel_version());
         if made.surfaces.of != Some(of) && !made.surfaces_asked {
             made.surfaces_asked = true;
             outbox.ask(Request::View3d(View3dRequest::Surfaces(volume.id)));
@@ -53,13 +53,14 @@ pub(crate) fn occlusion_key(settings: &ViewSettings, volume: &OpenVolume) -> Opt
 
 /// The surfaces that can be drawn of a volume's labels, with their colours as they are now.
 pub(crate) fn surfaces(settings: &ViewSettings, volume: &OpenVolume) -> Vec<DrawnSurface> {
-    let Some(labels) = volume.labels.as_ref().filter(|_| settings.label_opacity_3d > 0.0) else { return Vec::new() };
+    let labels = volume.label_texture().zip(volume.label_table()).filter(|_| settings.label_opacity_3d > 0.0);
+    let Some((texture_now, table)) = labels else { return Vec::new() };
     let view = &settings.view3d;
     // Those of an older state of the same map stand in until the new ones are there.
-    if view.made.surfaces.of.is_none_or(|(texture, _)| texture != labels.texture.number()) {
+    if view.made.surfaces.of.is_none_or(|(texture, _)| texture != texture_now.number()) {
         return Vec::new();
     }
-    let shown = labels.table.entries().iter().filter(|e| e.visible && e.id != 0);
+    let shown = table.entries().iter().filter(|e| e.visible && e.id != 0);
     let one = |entry: &voco_volume::LabelEntry| {
         let (_, mesh) = view.made.surfaces.meshes.get(&entry.id)?;
         let own = view.label_opacity.get(&entry.id).copied().unwrap_or(1.0);
