@@ -5,6 +5,8 @@ mod folders;
 mod label_files;
 mod label_presets;
 mod sample;
+mod surfaces;
+mod turntable;
 mod window;
 
 use std::process::ExitCode;

@@ -64,6 +64,21 @@ impl Bricks {
         distances
     }
 
+    /// As [`Self::distances`], for the surface where texels reach `threshold`.
+    pub fn distances_to(&self, threshold: f32) -> Vec<u8> {
+        let mut distances: Vec<u8> =
+            self.ranges.iter().map(|range| if range[1] >= threshold { 0 } else { u8::MAX }).collect();
+        chebyshev(&mut distances, self.dims);
+        distances
+    }
+
+    /// For each brick: lower bound of its place in the table, in 255ths.
+    pub fn lower_bounds(&self, gain: f32, bias: f32) -> Vec<u8> {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0…255")]
+        let bound = |range: &[f32; 2]| ((range[0] * gain + bias).clamp(0.0, 1.0) * 255.0).floor() as u8;
+        self.ranges.iter().map(bound).collect()
+    }
+
     /// For each brick: upper bound of its place in the table, in 255ths.
     pub fn bounds(&self, gain: f32, bias: f32) -> Vec<u8> {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0…255")]

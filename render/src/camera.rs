@@ -88,7 +88,7 @@ impl VolumeCamera {
     }
 
     /// Both ends of a segment in pixels, the part behind the eye cut off; none if all of it is.
-    pub(crate) fn segment(&self, a_mm: DVec3, b_mm: DVec3, size_px: [u32; 2]) -> Option<(DVec2, DVec2)> {
+    pub fn segment(&self, a_mm: DVec3, b_mm: DVec3, size_px: [u32; 2]) -> Option<(DVec2, DVec2)> {
         let (mut a, mut b) = (self.to_camera(a_mm), self.to_camera(b_mm));
         let (near_a, near_b) = (-a.z - NEAR_MM, -b.z - NEAR_MM);
         if near_a < 0.0 && near_b < 0.0 {

@@ -75,7 +75,7 @@ uniforms! {
 }
 
 uniforms! {
-    /// See `shared/ray.wgsl`, which `raycast.wgsl` and `mip.wgsl` share.
+    /// See `shared/ray.wgsl`, which all ray-casting passes share.
     RaycastUniforms in raycast {
         eye_texel: [f32; 3],
         step_mm: f32,
@@ -91,6 +91,8 @@ uniforms! {
         diffuse: f32,
         texel_from_world_z: [f32; 3],
         specular: f32,
+        box_min_texel: [f32; 3],
+        occlusion: f32,
         box_max_texel: [f32; 3],
         shininess: f32,
         last_texel: [f32; 3],
@@ -104,8 +106,66 @@ uniforms! {
         label_from_texel_z: [f32; 3],
         stop_alpha: f32,
         label_origin: [f32; 3],
-        padding: f32,
+        num_layers: u32,
+        occlusion_scale: [f32; 3],
+        occlusion_reach: f32,
+        plane_a: [f32; 4],
+        plane_b: [f32; 4],
+        plane_c: [f32; 4],
+        iso_color: [f32; 3],
+        iso_texel: f32,
+        cut_corner: u32,
+        projection: u32,
+        has_volume: u32,
+        padding: u32,
+        visible_from: f32,
+        visible_to: f32,
+        padding_b: u32,
+        padding_c: u32,
     }
+}
+
+uniforms! {
+    /// See `solid.wgsl`.
+    SolidUniforms in solid {
+        clip_x: [f32; 4],
+        clip_y: [f32; 4],
+        forward: [f32; 4],
+        eye_mm: [f32; 3],
+        ambient: f32,
+        texel_x: [f32; 4],
+        texel_y: [f32; 4],
+        texel_z: [f32; 4],
+        box_max_texel: [f32; 3],
+        diffuse: f32,
+        specular: f32,
+        shininess: f32,
+        window_gain: f32,
+        window_bias: f32,
+        plane_a: [f32; 4],
+        plane_b: [f32; 4],
+        plane_c: [f32; 4],
+        crop_min: [f32; 3],
+        cut_corner: u32,
+        crop_max: [f32; 3],
+        cut_surfaces: u32,
+    }
+}
+
+/// One vertex of a surface, a slice or a line.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
+pub(crate) struct SolidVertex {
+    pub pos_mm: [f32; 3],
+    pub normal: [f32; 3],
+}
+
+/// What all vertices of one solid thing share.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
+pub(crate) struct SolidInstance {
+    pub color: [f32; 4],
+    pub kind: u32,
 }
 
 uniforms! {

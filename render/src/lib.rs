@@ -10,6 +10,7 @@ mod context;
 mod error;
 mod gpu_data;
 mod lines;
+mod occlusion;
 mod overlay;
 mod pipelines;
 mod presets;
@@ -19,6 +20,7 @@ mod resources;
 mod slice_view;
 mod transfer_function;
 mod view_state;
+mod volume_view;
 
 #[cfg(test)]
 mod gpu_tests;
@@ -27,6 +29,7 @@ pub use camera::VolumeCamera;
 pub use context::RenderContext;
 pub use error::RenderError;
 pub use lines::Line;
+pub use occlusion::OcclusionTexture;
 pub use overlay::{ColorMap, Mask, Overlay};
 pub use renderer::{Quality, Renderer};
 pub use resources::{LabelTexture, PreparedVolume, Reduction, UploadLimits, VolumeTexture};
@@ -35,3 +38,4 @@ pub use slice_view::{
 };
 pub use transfer_function::{Lighting, RenderMode, TransferFunction};
 pub use view_state::ViewState;
+pub use volume_view::{Clip, ClipPlane, SliceIn3d, Surface, SurfaceMesh, VolumeLook, VolumeView};

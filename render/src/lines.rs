@@ -1,6 +1,6 @@
 use glam::{DVec2, DVec3};
 
-use crate::{RenderContext, SliceView, VolumeCamera, gpu_data::LineInstance};
+use crate::{RenderContext, SliceView, gpu_data::LineInstance};
 
 /// A straight segment in the patient.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,11 +46,6 @@ impl LineBuffer {
 /// Lines as a slice view shows them: projected onto its plane.
 pub(crate) fn on_slice(lines: &[Line], view: &SliceView) -> Vec<LineInstance> {
     lines.iter().map(|line| instance(line, view.pixel_from_world(line.a), view.pixel_from_world(line.b))).collect()
-}
-
-/// Lines as a 3D view shows them.
-pub(crate) fn in_volume(lines: &[Line], camera: &VolumeCamera, size_px: [u32; 2]) -> Vec<LineInstance> {
-    lines.iter().filter_map(|line| camera.segment(line.a, line.b, size_px).map(|(a, b)| instance(line, a, b))).collect()
 }
 
 fn instance(line: &Line, a: DVec2, b: DVec2) -> LineInstance {

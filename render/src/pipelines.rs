@@ -9,6 +9,9 @@ use crate::{RenderContext, gpu_data::LineInstance};
 
 /// Ray-cast pictures are kept in this format.
 pub(crate) const PICTURE_FORMAT: TextureFormat = TextureFormat::Rgba8Unorm;
+/// Distances of layers from the eye, mm.
+pub(crate) const DISTANCE_FORMAT: TextureFormat = TextureFormat::R32Float;
+pub(crate) const DEPTH_FORMAT: TextureFormat = TextureFormat::Depth32Float;
 
 /// All pipelines with the layouts of what they are bound to.
 #[derive(Debug)]
@@ -18,12 +21,16 @@ pub(crate) struct Pipelines {
     pub raycast_layout: BindGroupLayout,
     pub blit_layout: BindGroupLayout,
     pub lines_layout: BindGroupLayout,
+    pub solid_layout: BindGroupLayout,
     pub slice: RenderPipeline,
     /// Labels alone, over what is there.
     pub slice_over: RenderPipeline,
     pub overlay: RenderPipeline,
     pub raycast: RenderPipeline,
+    /// Greatest, least and mean values.
     pub mip: RenderPipeline,
+    pub iso: RenderPipeline,
+    pub solid: RenderPipeline,
     pub blit: RenderPipeline,
     pub lines: RenderPipeline,
 }
@@ -61,6 +68,10 @@ impl Pipelines {
                 entry(4, texture(TextureSampleType::Float { filterable: true }, TextureViewDimension::D2)),
                 entry(5, texture(TextureSampleType::Float { filterable: true }, TextureViewDimension::D2)),
                 entry(6, texture(TextureSampleType::Uint, TextureViewDimension::D3)),
+                entry(7, texture(TextureSampleType::Float { filterable: true }, TextureViewDimension::D3)),
+                entry(8, texture(TextureSampleType::Float { filterable: true }, TextureViewDimension::D2Array)),
+                entry(9, texture(TextureSampleType::Float { filterable: false }, TextureViewDimension::D2Array)),
+                entry(10, texture(TextureSampleType::Float { filterable: true }, TextureViewDimension::D2)),
             ],
         );
         let blit_layout = layout(
@@ -69,6 +80,15 @@ impl Pipelines {
             &[
                 entry(0, texture(TextureSampleType::Float { filterable: true }, TextureViewDimension::D2)),
                 entry(1, BindingType::Sampler(SamplerBindingType::Filtering)),
+            ],
+        );
+        let solid_layout = layout(
+            ctx,
+            "solid",
+            &[
+                entry(0, uniform()),
+                entry(1, texture(TextureSampleType::Float { filterable: true }, TextureViewDimension::D3)),
+                entry(2, texture(TextureSampleType::Float { filterable: false }, TextureViewDimension::D2)),
             ],
         );
         let lines_layout = layout(ctx, "lines", &[entry(0, uniform())]);
@@ -84,6 +104,8 @@ impl Pipelines {
             overlay: make("overlay", voco_shaders::overlay::SOURCE, &overlay_layout, target_format, over, &[], true),
             raycast: make("raycast", raycast_source, &raycast_layout, PICTURE_FORMAT, None, &[], false),
             mip: make("mip", mip_source, &raycast_layout, PICTURE_FORMAT, None, &[], false),
+            iso: make("iso", voco_shaders::iso::SOURCE, &raycast_layout, PICTURE_FORMAT, None, &[], false),
+            solid: solid_pipeline(ctx, &solid_layout),
             blit: make("blit", voco_shaders::blit::SOURCE, &blit_layout, target_format, over, &[], true),
             lines: make(
                 "lines",
@@ -99,6 +121,7 @@ impl Pipelines {
             raycast_layout,
             blit_layout,
             lines_layout,
+            solid_layout,
         }
     }
 }
@@ -161,6 +184,46 @@ fn pipeline(ctx: &RenderContext, spec: &Spec<'_>) -> RenderPipeline {
     })
 }
 
+/// Two targets and a depth buffer, in which what is nearer is greater.
+fn solid_pipeline(ctx: &RenderContext, layout: &BindGroupLayout) -> RenderPipeline {
+    let name = Some("solid");
+    let source = wgpu::ShaderSource::Wgsl(voco_shaders::solid::SOURCE.into());
+    let module = ctx.device.create_shader_module(wgpu::ShaderModuleDescriptor { label: name, source });
+    let layout = ctx.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label: name,
+        bind_group_layouts: &[Some(layout)],
+        immediate_size: 0,
+    });
+    let target = |format| Some(wgpu::ColorTargetState { format, blend: None, write_mask: wgpu::ColorWrites::ALL });
+    ctx.device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
+        label: name,
+        layout: Some(&layout),
+        vertex: wgpu::VertexState {
+            module: &module,
+            entry_point: Some("vs_main"),
+            compilation_options: wgpu::PipelineCompilationOptions::default(),
+            buffers: &crate::renderer::solid_buffers(),
+        },
+        primitive: wgpu::PrimitiveState::default(),
+        depth_stencil: Some(wgpu::DepthStencilState {
+            format: DEPTH_FORMAT,
+            depth_write_enabled: Some(true),
+            depth_compare: Some(wgpu::CompareFunction::Greater),
+            stencil: wgpu::StencilState::default(),
+            bias: wgpu::DepthBiasState::default(),
+        }),
+        multisample: wgpu::MultisampleState::default(),
+        fragment: Some(wgpu::FragmentState {
+            module: &module,
+            entry_point: Some("fs_main"),
+            compilation_options: wgpu::PipelineCompilationOptions::default(),
+            targets: &[target(PICTURE_FORMAT), target(DISTANCE_FORMAT)],
+        }),
+        multiview_mask: None,
+        cache: None,
+    })
+}
+
 fn line_buffer() -> wgpu::VertexBufferLayout<'static> {
     const ATTRIBUTES: [wgpu::VertexAttribute; 3] = [
         attribute(0, wgpu::VertexFormat::Float32x4, offset_of!(LineInstance, ends_px)),
@@ -174,7 +237,11 @@ fn line_buffer() -> wgpu::VertexBufferLayout<'static> {
     }
 }
 
-const fn attribute(shader_location: u32, format: wgpu::VertexFormat, offset: usize) -> wgpu::VertexAttribute {
+pub(crate) const fn attribute(
+    shader_location: u32,
+    format: wgpu::VertexFormat,
+    offset: usize,
+) -> wgpu::VertexAttribute {
     wgpu::VertexAttribute { format, offset: offset as u64, shader_location }
 }
 

@@ -1,8 +1,8 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::{
-    LabelTexture, Line, Overlay, Quality, RenderContext, RenderError, Renderer, SliceLabels, SliceLook, SliceView,
-    TransferFunction, ViewState, VolumeCamera, VolumeTexture, resources::texture_2d,
+    Line, Overlay, RenderContext, RenderError, Renderer, SliceLabels, SliceLook, SliceView, ViewState, VolumeTexture,
+    VolumeView, resources::texture_2d,
 };
 
 impl Renderer {
@@ -52,34 +52,15 @@ impl Renderer {
     ///
     /// # Errors
     /// If the picture's size or the renderer's target does not do, or the device fails.
-    #[expect(clippy::too_many_arguments, reason = "those of prepare_volume")]
     pub fn render_volume_to_rgba(
         &self,
         ctx: &RenderContext,
         state: &mut ViewState,
         volume: &VolumeTexture,
-        labels: Option<&LabelTexture>,
-        camera: &VolumeCamera,
-        size_px: [u32; 2],
-        transfer: &TransferFunction,
-        quality: Quality,
-        label_opacity: f32,
-        lines: &[Line],
+        view: &VolumeView<'_>,
     ) -> Result<Vec<u8>, RenderError> {
-        self.to_rgba(ctx, state, size_px, |encoder, state| {
-            self.prepare_volume(
-                ctx,
-                encoder,
-                state,
-                volume,
-                labels,
-                camera,
-                size_px,
-                transfer,
-                quality,
-                label_opacity,
-                lines,
-            );
+        self.to_rgba(ctx, state, view.size_px, |encoder, state| {
+            self.prepare_volume(ctx, encoder, state, volume, view);
         })
     }
 
@@ -151,6 +132,14 @@ impl Renderer {
 
 /// Waits for the picture and takes the padding off its rows.
 fn read(ctx: &RenderContext, buffer: &wgpu::Buffer, bytes_per_row: u32, width: u32) -> Result<Vec<u8>, RenderError> {
+    wait_for(ctx, buffer)?;
+    let mapped = buffer.get_mapped_range(..).map_err(|e| RenderError::Lost(e.to_string()))?;
+    let row_bytes = (width * 4) as usize;
+    Ok(mapped.chunks_exact(bytes_per_row as usize).flat_map(|row| &row[..row_bytes]).copied().collect())
+}
+
+/// Maps a buffer and waits until it can be read.
+pub(crate) fn wait_for(ctx: &RenderContext, buffer: &wgpu::Buffer) -> Result<(), RenderError> {
     let outcome = Arc::new(OnceLock::new());
     let sender = outcome.clone();
     buffer.map_async(wgpu::MapMode::Read, .., move |result| {
@@ -158,11 +147,8 @@ fn read(ctx: &RenderContext, buffer: &wgpu::Buffer, bytes_per_row: u32, width: u
     });
     ctx.device.poll(wgpu::PollType::wait_indefinitely()).map_err(|e| RenderError::Lost(e.to_string()))?;
     match outcome.get() {
-        Some(Ok(())) => {}
-        Some(Err(reason)) => return Err(RenderError::Lost(reason.clone())),
-        None => return Err(RenderError::Lost("no answer".into())),
+        Some(Ok(())) => Ok(()),
+        Some(Err(reason)) => Err(RenderError::Lost(reason.clone())),
+        None => Err(RenderError::Lost("no answer".into())),
     }
-    let mapped = buffer.get_mapped_range(..).map_err(|e| RenderError::Lost(e.to_string()))?;
-    let row_bytes = (width * 4) as usize;
-    Ok(mapped.chunks_exact(bytes_per_row as usize).flat_map(|row| &row[..row_bytes]).copied().collect())
 }

@@ -1,15 +1,16 @@
 mod overlay;
 mod slice;
+mod solids;
 mod volume;
 
+pub(crate) use solids::solid_buffers;
 pub(crate) use volume::VolumeScene;
 
 use crate::{
-    LabelTexture, Line, RenderContext, SliceLabels, SliceLook, SliceView, TransferFunction, ViewState, VolumeCamera,
-    VolumeTexture,
+    Line, RenderContext, SliceLabels, SliceLook, SliceView, ViewState, VolumeTexture, VolumeView,
     gpu_data::{LineInstance, LineUniforms},
     lines,
-    pipelines::Pipelines,
+    pipelines::{DISTANCE_FORMAT, PICTURE_FORMAT, Pipelines},
     resources::{texture_2d, texture_3d},
     view_state::Content,
 };
@@ -24,6 +25,8 @@ pub struct Renderer {
     no_volume: wgpu::TextureView,
     no_labels: wgpu::TextureView,
     no_colors: wgpu::TextureView,
+    no_distance: wgpu::TextureView,
+    no_layers: [wgpu::TextureView; 2],
 }
 
 /// How finely rays are cast.
@@ -41,14 +44,14 @@ impl Quality {
     /// Once it rests.
     pub const RESTING: Self = Self { scale: 1.0, step_voxels: 0.75 };
 
-    /// Coarser on an adapter that is a program on the CPU: a picture there takes several times as long, and other work
-    /// waits for it.
+    /// With longer steps on an adapter that is a program on the CPU: a picture there takes several times as long, and other
+    /// work waits for it.
     #[must_use]
     pub fn suited_to(self, ctx: &RenderContext) -> Self {
         if !ctx.is_software() {
             return self;
         }
-        Self { scale: self.scale * 0.7, step_voxels: self.step_voxels * 1.3 }
+        Self { scale: self.scale, step_voxels: self.step_voxels * 1.3 }
     }
 }
 
@@ -83,6 +86,12 @@ impl Renderer {
             sampler,
             no_volume: view(&empty_3d(wgpu::TextureFormat::R16Float, &[0, 0])),
             no_labels: view(&empty_3d(wgpu::TextureFormat::R8Uint, &[0])),
+            no_distance: view(&texture_2d(ctx, "no layer", DISTANCE_FORMAT, [1, 1], colors_usage)),
+            no_layers: [PICTURE_FORMAT, DISTANCE_FORMAT].map(|format| {
+                let texture = texture_2d(ctx, "no layers", format, [1, 1], colors_usage);
+                let dimension = Some(wgpu::TextureViewDimension::D2Array);
+                texture.create_view(&wgpu::TextureViewDescriptor { dimension, ..Default::default() })
+            }),
             no_colors: view(&texture_2d(ctx, "no colours", wgpu::TextureFormat::Rgba8Unorm, [1, 1], colors_usage)),
         }
     }
@@ -108,27 +117,19 @@ impl Renderer {
     }
 
     /// Makes `state` show a volume in 3D. Rays are cast (into a texture of the state) only if something they depend on has
-    /// changed since the last call; lines are drawn over the picture, never hidden by it.
-    #[expect(clippy::too_many_arguments, reason = "one call per frame; each of them changes on its own")]
+    /// changed since the last call; true if the picture is whole, false if another call draws more of it. Surfaces, slices and lines are hidden by what of the volume lies before them.
     pub fn prepare_volume(
         &self,
         ctx: &RenderContext,
         encoder: &mut wgpu::CommandEncoder,
         state: &mut ViewState,
         volume: &VolumeTexture,
-        labels: Option<&LabelTexture>,
-        camera: &VolumeCamera,
-        size_px: [u32; 2],
-        transfer: &TransferFunction,
-        quality: Quality,
-        label_opacity: f32,
-        lines: &[Line],
-    ) {
+        view: &VolumeView<'_>,
+    ) -> bool {
         state.content = Content::Volume;
-        let labels = labels.filter(|_| label_opacity > 0.0);
-        let scene = VolumeScene { volume, labels, camera, size_px, transfer, quality, label_opacity };
-        self.volume_part(ctx, encoder, &mut state.volume, &scene);
-        set_lines(ctx, state, size_px, &lines::in_volume(lines, camera, size_px));
+        self.volume_part(ctx, encoder, &mut state.volume, &VolumeScene { volume, view });
+        set_lines(ctx, state, view.size_px, &[]);
+        state.volume.next_shown.is_none()
     }
 
     /// Draws what `state` was prepared for into the pass's viewport.

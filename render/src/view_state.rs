@@ -1,8 +1,9 @@
 use wgpu::{BindGroup, BindGroupEntry, BindingResource, Buffer, TextureView};
 
 use crate::{
-    ColorMap, LabelTexture, Quality, RenderContext, Renderer, TransferFunction, VolumeCamera, VolumeTexture,
-    gpu_data::{LineUniforms, OverlayUniforms, RaycastUniforms, SliceUniforms},
+    ColorMap, LabelTexture, Line, Quality, RenderContext, Renderer, TransferFunction, VolumeCamera, VolumeLook,
+    VolumeTexture,
+    gpu_data::{LineUniforms, OverlayUniforms, RaycastUniforms, SliceUniforms, SolidUniforms},
     lines::LineBuffer,
     resources::texture_2d,
     transfer_function::TABLE_LEN,
@@ -45,11 +46,63 @@ pub(crate) struct SlicePart {
 pub(crate) struct VolumePart {
     pub uniforms: Buffer,
     pub transfer: wgpu::Texture,
+    /// Of composite pictures, and the function that it was made for.
+    pub pairs: Option<(wgpu::Texture, TransferFunction)>,
     pub bricks: Option<BrickTexture>,
-    pub group: Option<(TextureIds, BindGroup)>,
+    pub group: Option<(RaycastIds, BindGroup)>,
+    pub solids: SolidPart,
     pub picture: Option<Picture>,
+    /// The next picture while it is drawn in parts.
+    pub next: Option<Picture>,
+    /// What that will show, and how many of its rows are there.
+    pub next_shown: Option<(Shown, u32)>,
     /// What the picture shows; none before the first.
     pub shown: Option<Shown>,
+}
+
+/// Ids of volume, labels, occlusion and layers that a bind group holds.
+pub(crate) type RaycastIds = [Option<u64>; 4];
+
+/// Surfaces, slices and lines of a 3D view.
+#[derive(Debug)]
+pub(crate) struct SolidPart {
+    pub uniforms: Buffer,
+    pub vertices: Buffer,
+    pub instances: Buffer,
+    pub layers: Option<Layers>,
+}
+
+/// What solid things are drawn into, nearest first.
+#[derive(Debug)]
+pub(crate) struct Layers {
+    pub id: u64,
+    pub size: [u32; 2],
+    pub num: u32,
+    pub all_colors: TextureView,
+    pub all_distances: TextureView,
+    pub colors: Vec<TextureView>,
+    pub distances: Vec<TextureView>,
+    pub depth: TextureView,
+    /// One for each layer, with the distances of the layer before.
+    pub groups: Vec<BindGroup>,
+    /// The volume that they hold.
+    pub groups_for: Option<u64>,
+}
+
+impl SolidPart {
+    fn new(ctx: &RenderContext) -> Self {
+        let uniforms = uniform_buffer::<SolidUniforms>(ctx, "solid uniforms");
+        Self { uniforms, vertices: Self::buffer(ctx, 4096), instances: Self::buffer(ctx, 4096), layers: None }
+    }
+
+    pub fn buffer(ctx: &RenderContext, size: u64) -> Buffer {
+        ctx.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("solid things"),
+            size,
+            usage: wgpu::BufferUsages::VERTEX | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        })
+    }
 }
 
 /// Everything a ray-cast picture depends on.
@@ -62,6 +115,11 @@ pub(crate) struct Shown {
     pub transfer: TransferFunction,
     pub quality: Quality,
     pub label_opacity: f32,
+    pub look: VolumeLook,
+    pub occlusion: Option<u64>,
+    /// Number, colour and opacity of each surface.
+    pub surfaces: Vec<(u64, [u8; 3], f32)>,
+    pub lines: Vec<Line>,
     pub deterministic: bool,
 }
 
@@ -78,6 +136,8 @@ pub(crate) struct BrickKey {
     pub textures: TextureIds,
     pub label_version: u64,
     pub transfer: TransferFunction,
+    /// Of isosurfaces.
+    pub iso_value: Option<f64>,
 }
 
 /// Where rays are cast into.
@@ -109,9 +169,13 @@ impl ViewState {
             volume: VolumePart {
                 uniforms: uniform_buffer::<RaycastUniforms>(ctx, "raycast uniforms"),
                 transfer: texture_2d(ctx, "transfer function", wgpu::TextureFormat::Rgba16Float, table_size, usage),
+                pairs: None,
                 bricks: None,
                 group: None,
+                solids: SolidPart::new(ctx),
                 picture: None,
+                next: None,
+                next_shown: None,
                 shown: None,
             },
             lines: LineBuffer::new(ctx),

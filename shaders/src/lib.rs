@@ -20,11 +20,13 @@ pub struct Binding {
 include!(concat!(env!("OUT_DIR"), "/shaders.rs"));
 
 /// Name and source of every shader.
-pub const ALL: [(&str, &str); 6] = [
+pub const ALL: [(&str, &str); 8] = [
     ("slice", slice::SOURCE),
     ("overlay", overlay::SOURCE),
     ("raycast", raycast::SOURCE),
     ("mip", mip::SOURCE),
+    ("iso", iso::SOURCE),
+    ("solid", solid::SOURCE),
     ("lines", lines::SOURCE),
     ("blit", blit::SOURCE),
 ];

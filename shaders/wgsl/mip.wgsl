@@ -1,38 +1,64 @@
-// Maximum intensity projection; bricks that cannot beat the maximum so far are jumped over.
+// Greatest, least or mean value along the ray; bricks that cannot beat what was found so far are jumped over.
 #import fullscreen
 #import ray
+#import layers
 
 @group(0) @binding(0) var<uniform> u: RaycastUniforms;
 @group(0) @binding(1) var volume_texture: texture_3d<f32>;
 @group(0) @binding(2) var volume_sampler: sampler;
 @group(0) @binding(5) var transfer_texture: texture_2d<f32>;
-// Upper bound of the brick's place in the transfer function, in 255ths.
+// Bound of the brick's place in the transfer function, in 255ths: the upper one, or the lower one for the least value.
 @group(0) @binding(6) var brick_texture: texture_3d<u32>;
+@group(0) @binding(8) var layer_colors: texture_2d_array<f32>;
+@group(0) @binding(9) var layer_distances: texture_2d_array<f32>;
+
+fn transfer_entry(place: f32) -> vec4f {
+    return textureLoad(transfer_texture, vec2u(u32(place * 1023.0 + 0.5), 0u), 0);
+}
 
 @fragment
 fn fs_main(in: Fullscreen) -> @location(0) vec4f {
     let ray = ray_of(in.uv, in.position.xy);
-    if ray.num_steps <= 0.0 {
-        return vec4f(0.0);
-    }
-    var best = 0.0;
+    // A projection has no depth: solid things lie over it.
+    let over = under_layers(vec4f(0.0), in.position.xy, 0u, NO_LAYER * 0.5);
+    var best = select(0.0, 1.0, u.projection == 1u);
+    var sum = 0.0;
+    var count = 0.0;
     var step = 0.0;
     var brick_end = 0.0;
     loop {
-        if step >= ray.num_steps || best >= 1.0 {
+        if step >= ray.num_steps {
             break;
         }
+        if step >= ray.gap.x && step < ray.gap.y {
+            step = ray.gap.y;
+            continue;
+        }
         let pos_texel = u.eye_texel + ray.dir_texel * (ray.start + step * u.step_mm);
+        count += 1.0;
+        if u.projection == 2u {
+            sum += transfer_place(pos_texel);
+            step += 1.0;
+            continue;
+        }
         if step >= brick_end {
             let brick = brick_at(pos_texel);
             brick_end = step_after(ray, brick, 1.0, step);
-            if f32(textureLoad(brick_texture, brick, 0).r) <= best * 255.0 {
+            let bound = f32(textureLoad(brick_texture, brick, 0).r);
+            if select(bound <= best * 255.0, bound >= best * 255.0, u.projection == 1u) && count > 1.0 {
                 step = brick_end;
                 continue;
             }
         }
-        best = max(best, transfer_place(pos_texel));
+        let place = transfer_place(pos_texel);
+        best = select(max(best, place), min(best, place), u.projection == 1u);
         step += 1.0;
+        if best == select(1.0, 0.0, u.projection == 1u) {
+            break;
+        }
     }
-    return transfer_entry(best);
+    if count == 0.0 {
+        return over;
+    }
+    return under(over, transfer_entry(select(best, sum / max(count, 1.0), u.projection == 2u)));
 }

@@ -2,47 +2,33 @@
 #import fullscreen
 #import ray
 #import label
+#import shading
+#import layers
 
 @group(0) @binding(0) var<uniform> u: RaycastUniforms;
 @group(0) @binding(1) var volume_texture: texture_3d<f32>;
 @group(0) @binding(2) var volume_sampler: sampler;
 @group(0) @binding(3) var label_texture: texture_3d<u32>;
 @group(0) @binding(4) var label_colors: texture_2d<f32>;
-// Premultiplied colour and opacity of one step.
-@group(0) @binding(5) var transfer_texture: texture_2d<f32>;
 // 0 = something may show; n = nothing shows within n − 1 bricks.
 @group(0) @binding(6) var brick_texture: texture_3d<u32>;
+@group(0) @binding(7) var occlusion_texture: texture_3d<f32>;
+@group(0) @binding(8) var layer_colors: texture_2d_array<f32>;
+@group(0) @binding(9) var layer_distances: texture_2d_array<f32>;
+// Mean colour · extinction, and mean extinction per mm, between two values (their places in the transfer function).
+@group(0) @binding(10) var pair_texture: texture_2d<f32>;
 
-fn texel_value(pos_texel: vec3f) -> f32 {
-    return textureSampleLevel(volume_texture, volume_sampler, (pos_texel + 0.5) * u.inverse_dims, 0.0).r;
-}
-
-fn gradient(pos_texel: vec3f) -> vec3f {
-    let dx = vec3f(1.0, 0.0, 0.0);
-    let dy = vec3f(0.0, 1.0, 0.0);
-    let dz = vec3f(0.0, 0.0, 1.0);
-    return 0.5 * vec3f(
-        texel_value(pos_texel + dx) - texel_value(pos_texel - dx),
-        texel_value(pos_texel + dy) - texel_value(pos_texel - dy),
-        texel_value(pos_texel + dz) - texel_value(pos_texel - dz),
-    );
-}
-
-// |cosine| between the view and the surface's normal; towards ½ where the gradient is mere noise.
-fn facing(gradient_texel: vec3f, ray: Ray) -> f32 {
-    let world = vec3f(
-        dot(u.texel_from_world_x, gradient_texel),
-        dot(u.texel_from_world_y, gradient_texel),
-        dot(u.texel_from_world_z, gradient_texel),
-    );
-    let magnitude = length(world);
-    let cosine = abs(dot(gradient_texel, ray.dir_texel)) / max(magnitude, 1e-12);
-    return mix(0.5, cosine, clamp(magnitude * u.gradient_gain, 0.0, 1.0));
-}
-
-fn lit(premultiplied: vec3f, alpha: f32, cosine: f32) -> vec3f {
-    let highlight = u.specular * pow(cosine, u.shininess) * alpha;
-    return min(premultiplied * (u.ambient + u.diffuse * cosine) + highlight, vec3f(alpha));
+// What one step shows that leads from one value to the next: premultiplied colour and opacity. All values in between count, so
+// thin shells of the transfer function are not stepped over.
+fn step_entry(before: f32, place: f32) -> vec4f {
+    let size = f32(textureDimensions(pair_texture).x);
+    let at = (vec2f(place, before) * (size - 1.0) + 0.5) / size;
+    let mean = textureSampleLevel(pair_texture, volume_sampler, at, 0.0);
+    if mean.a < 1e-5 {
+        return vec4f(0.0);
+    }
+    let alpha = 1.0 - exp(-mean.a * u.step_mm);
+    return vec4f(mean.rgb / mean.a * alpha, alpha);
 }
 
 // Normal of a label's surface from its 26 neighbours at two distances, as a shading cosine.
@@ -63,12 +49,18 @@ fn label_facing(pos_label: vec3f, id: u32, ray: Ray) -> f32 {
 @fragment
 fn fs_main(in: Fullscreen) -> @location(0) vec4f {
     let ray = ray_of(in.uv, in.position.xy);
-    var color = vec3f(0.0);
-    var alpha = 0.0;
+    let pixel = in.position.xy;
+    var sum = vec4f(0.0);
     var step = 0.0;
     var brick_end = 0.0;
+    // The value of the sample before: 1 = there is none, 2 = it lies in a brick that was jumped over.
+    var before = 0.0;
+    var fresh = 1u;
     var entered_label = 0u;
     var label_cosine = 1.0;
+    var layer = 0u;
+    var next_layer = layer_distance(pixel, 0u);
+    let num_steps = min(ray.num_steps, ceil((opaque_distance(pixel) - ray.start) / u.step_mm));
     loop {
         // On to the next sample that shows. Neighbouring rays wait for each other here and then shade together, which is
         // several times faster than each shading while the others search.
@@ -78,8 +70,13 @@ fn fs_main(in: Fullscreen) -> @location(0) vec4f {
         var label = vec4f(0.0);
         var id = 0u;
         loop {
-            if step >= ray.num_steps {
+            if step >= num_steps {
                 break;
+            }
+            if step >= ray.gap.x && step < ray.gap.y {
+                step = ray.gap.y;
+                fresh = 1u;
+                continue;
             }
             pos_texel = u.eye_texel + ray.dir_texel * (ray.start + step * u.step_mm);
             if step >= brick_end {
@@ -88,10 +85,22 @@ fn fs_main(in: Fullscreen) -> @location(0) vec4f {
                 brick_end = step_after(ray, brick, f32(max(empty, 1u)), step);
                 if empty != 0u {
                     step = brick_end;
+                    fresh = 2u;
                     continue;
                 }
             }
-            entry = transfer_entry(transfer_place(pos_texel));
+            let place = transfer_place(pos_texel);
+            if fresh == 1u {
+                before = place;
+            } else if fresh == 2u {
+                before = transfer_place(pos_texel - ray.dir_texel * u.step_mm);
+            }
+            fresh = 0u;
+            entry = vec4f(0.0);
+            if max(before, place) > u.visible_from && min(before, place) < u.visible_to {
+                entry = step_entry(before, place);
+            }
+            before = place;
             if u.has_labels != 0u {
                 pos_label = u.label_origin + u.label_from_texel_x * pos_texel.x + u.label_from_texel_y * pos_texel.y
                     + u.label_from_texel_z * pos_texel.z;
@@ -109,18 +118,32 @@ fn fs_main(in: Fullscreen) -> @location(0) vec4f {
             }
             step += 1.0;
         }
-        if step >= ray.num_steps {
+        if step >= num_steps {
             break;
+        }
+        // Surfaces and slices that lie before this sample.
+        while next_layer <= ray.start + step * u.step_mm {
+            sum = under(sum, layer_color(pixel, layer));
+            layer += 1u;
+            next_layer = layer_distance(pixel, layer);
         }
         var sample_color = entry.rgb;
         var sample_alpha = entry.a;
+        let depth = depth_of(step, ray);
+        let light = ambient_light(pos_texel, depth, ray);
         if u.shaded != 0u {
             var cosine = 0.5;
-            // What adds next to nothing need not be lit exactly.
-            if sample_alpha * (1.0 - alpha) > 0.004 {
+            // What adds next to nothing need not be lit exactly, what makes the most of the pixel is lit best.
+            let share = sample_alpha * (1.0 - sum.a);
+            if share > 0.2 {
+                cosine = facing(smooth_gradient(pos_texel), ray);
+            } else if share > 0.004 {
                 cosine = facing(gradient(pos_texel), ray);
             }
-            sample_color = lit(entry.rgb, entry.a, cosine);
+            cosine = mix(CUT_COSINE, cosine, clamp(depth / LIT_MM, 0.0, 1.0));
+            sample_color = lit(entry.rgb, entry.a, cosine, light);
+        } else {
+            sample_color *= light;
         }
         if label.a > 0.0 {
             // One normal for each surface that the ray crosses, not for each sample behind it.
@@ -129,17 +152,16 @@ fn fs_main(in: Fullscreen) -> @location(0) vec4f {
                 label_cosine = label_facing(pos_label, id, ray);
             }
             let label_alpha = label.a * u.label_alpha;
-            let label_rgb = lit(label.rgb * label_alpha, label_alpha, label_cosine);
+            let label_rgb = lit(label.rgb * label_alpha, label_alpha, label_cosine, light);
             sample_color = label_rgb + sample_color * (1.0 - label_alpha);
             sample_alpha = label_alpha + sample_alpha * (1.0 - label_alpha);
         }
-        color += sample_color * (1.0 - alpha);
-        alpha += sample_alpha * (1.0 - alpha);
+        sum = under(sum, vec4f(sample_color, sample_alpha));
         step += 1.0;
-        if alpha >= u.stop_alpha {
+        if sum.a >= u.stop_alpha {
             // What lies behind is not followed: let nothing shine through either.
-            return vec4f(color / alpha, 1.0);
+            return vec4f(sum.rgb / sum.a, 1.0);
         }
     }
-    return vec4f(color, alpha);
+    return under_layers(sum, pixel, layer, NO_LAYER * 0.5);
 }

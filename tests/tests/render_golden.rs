@@ -4,8 +4,9 @@ use glam::{DVec2, DVec3};
 use image::RgbaImage;
 use voco_io::Control;
 use voco_render::{
-    Comparison, LabelTexture, Line, PreparedVolume, Quality, RenderContext, Renderer, SliceLabels, SliceLook,
-    SliceView, TransferFunction, UploadLimits, ViewState, VolumeCamera, VolumeTexture,
+    Clip, ClipPlane, Comparison, LabelTexture, Line, OcclusionTexture, PreparedVolume, Quality, RenderContext,
+    RenderMode, Renderer, SliceIn3d, SliceLabels, SliceLook, SliceView, TransferFunction, UploadLimits, ViewState,
+    VolumeCamera, VolumeLook, VolumeTexture, VolumeView,
 };
 use voco_tests::{golden, gpu};
 use voco_volume::{SliceFrame, SlicePlane, Stats, Volume};
@@ -69,27 +70,36 @@ impl Scene {
     }
 
     fn in_3d(&self, preset: &str, label_opacity: f32, lines: &[Line]) -> RgbaImage {
+        let look = VolumeLook::default();
+        self.scene_in_3d(preset, label_opacity, lines, &look, |transfer| transfer)
+    }
+
+    /// As the window draws it, occlusion included.
+    fn scene_in_3d(
+        &self,
+        preset: &str,
+        label_opacity: f32,
+        lines: &[Line],
+        look: &VolumeLook,
+        change: impl Fn(TransferFunction) -> TransferFunction,
+    ) -> RgbaImage {
         let stats = Stats::of(&self.volume);
         let presets = TransferFunction::presets();
         let transfer = presets.iter().find(|t| t.name == preset).expect("a preset").fitted(stats.min, stats.max);
+        let transfer = change(transfer);
+        let occlusion = OcclusionTexture::new(&self.context, &self.texture, &transfer, look.iso_value).expect("room");
         let labels = (label_opacity > 0.0).then_some(&self.labels);
         let camera = VolumeCamera::fit(self.volume.geometry());
         let mut state = ViewState::new(&self.context, &self.renderer);
-        let rgba = self
-            .renderer
-            .render_volume_to_rgba(
-                &self.context,
-                &mut state,
-                &self.texture,
-                labels,
-                &camera,
-                SIZE,
-                &transfer,
-                Quality::RESTING,
-                label_opacity,
-                lines,
-            )
-            .expect("a picture");
+        let view = VolumeView {
+            occlusion: Some(&occlusion),
+            labels,
+            label_opacity,
+            lines,
+            ..VolumeView::new(&camera, SIZE, &transfer, Quality::RESTING, look)
+        };
+        let rgba =
+            self.renderer.render_volume_to_rgba(&self.context, &mut state, &self.texture, &view).expect("a picture");
         picture(rgba)
     }
 
@@ -127,6 +137,31 @@ fn volumes_look_as_they_did() {
     );
     let lines = edges.map(|[a, b]| Line { a, b, color: [96, 165, 250, 255], width_px: 2.0 });
     scene.check("3d_labels_and_box", &scene.in_3d("CT-Bone", 0.8, &lines));
+}
+
+#[test]
+fn modes_cuts_and_slices_look_as_they_did() {
+    let Some(scene) = Scene::sample() else { return };
+    let lit = VolumeLook { occlusion: 0.6, ..VolumeLook::default() };
+    scene.check("3d_bone_occlusion", &scene.scene_in_3d("CT-Bone", 0.0, &[], &lit, |t| t));
+    let skin = VolumeLook { iso_value: -300.0, ..lit.clone() };
+    let iso = |t| TransferFunction { mode: RenderMode::Isosurface, ..t };
+    scene.check("3d_isosurface", &scene.scene_in_3d("CT-Skin", 0.0, &[], &skin, iso));
+    scene.check("3d_average", &scene.scene_in_3d("CT-X-ray", 0.0, &[], &lit, |t| t));
+    let center = scene.volume.geometry().center_mm();
+    let planes = [DVec3::X, DVec3::NEG_Y].map(|keeps| ClipPlane { point_mm: center, keeps }).to_vec();
+    let size = scene.volume.geometry().world_bounds().size() / 2.0;
+    let slice = |u: DVec3, v: DVec3| SliceIn3d {
+        corners_mm: [center - u - v, center + u - v, center + u + v, center - u + v],
+        opacity: 1.0,
+    };
+    let [x, y, z] = [DVec3::X * size.x, DVec3::Y * size.y, DVec3::Z * size.z];
+    let cut = VolumeLook {
+        clip: Clip { planes, corner: true, ..Clip::default() },
+        slices: vec![slice(x, z), slice(y, z)],
+        ..lit
+    };
+    scene.check("3d_corner_and_slices", &scene.scene_in_3d("CT-Skin", 0.0, &[], &cut, |t| t));
 }
 
 /// A pixel's grey is the window's ramp of the voxel under it, and a wider window needs no other voxels.

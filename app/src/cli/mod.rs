@@ -17,6 +17,7 @@ mod pretrain;
 mod recipe;
 mod recipes;
 mod render;
+mod render3d;
 mod segment;
 mod tasks;
 

@@ -6,11 +6,14 @@ use glam::{DVec2, DVec3};
 use serde_json::json;
 use voco_io::Control;
 use voco_render::{
-    Comparison, ComparisonStyle, LabelTexture, Line, PreparedVolume, Quality, RenderContext, Renderer, Slab,
-    SliceLabels, SliceLook, SliceView, TransferFunction, UploadLimits, ViewState, VolumeCamera, VolumeTexture,
+    Comparison, ComparisonStyle, LabelTexture, Line, PreparedVolume, RenderContext, Renderer, Slab, SliceLabels,
+    SliceLook, SliceView, TransferFunction, UploadLimits, ViewState, VolumeTexture,
 };
 use voco_ui::{Window, WindowPreset, box_edges, box_section};
-use voco_volume::{FrameWindow, Recipe, SliceFrame, SlicePlane, Stats, Volume, preprocess};
+use voco_volume::{FrameWindow, LabelTable, Recipe, SliceFrame, SlicePlane, Stats, Volume, preprocess};
+
+use super::render3d::{Args3d, Scene3d, Shown, times_json};
+use crate::turntable::Film;
 
 #[derive(Debug, Args)]
 pub(crate) struct RenderArgs {
@@ -51,6 +54,8 @@ pub(crate) struct RenderArgs {
     /// Size in pixels, as `WxH`.
     #[arg(long, default_value = "800x800", value_parser = parse_size)]
     size: [u32; 2],
+    #[command(flatten)]
+    in_3d: Args3d,
     /// One JSON document.
     #[arg(long)]
     json: bool,
@@ -96,11 +101,12 @@ struct Scene<'a> {
     volume: &'a Volume,
     stats: Stats,
     texture: VolumeTexture,
-    labels: Option<LabelTexture>,
-    reference: Option<LabelTexture>,
+    labels: Option<(LabelTexture, LabelTable)>,
+    reference: Option<(LabelTexture, LabelTable)>,
     comparison: Comparison,
     window: Window,
     transfer: TransferFunction,
+    lines: Vec<Line>,
     boxes: Vec<[DVec3; 8]>,
     slice: Option<usize>,
 }
@@ -109,10 +115,19 @@ pub(crate) fn run(args: &RenderArgs) -> anyhow::Result<()> {
     let opened = voco_io::open(&args.input, Control::NONE)?;
     let context = RenderContext::headless()?;
     let scene = Scene::new(args, &opened.volume, context)?;
+    if let Some(film) = args.in_3d.film(args.size) {
+        return scene.film(args, film);
+    }
+    if let Some(num) = args.in_3d.repeats() {
+        let (shown, mut in_3d) = scene.in_3d(args)?;
+        let seconds = in_3d.seconds(&shown, args.size, num)?;
+        save(args, &in_3d.picture(&shown, args.size, None)?)?;
+        return super::print_json(&times_json(scene.context.adapter_name(), &seconds));
+    }
     let began = Instant::now();
     let rgba = match args.view {
-        View::Four => scene.four(args.size)?,
-        View::Volume => scene.volume_view(args.size)?,
+        View::Four => scene.four(args)?,
+        View::Volume => scene.volume_view(args, args.size)?,
         View::Axial => scene.slice_view(SlicePlane::Axial, args.size)?,
         View::Coronal => scene.slice_view(SlicePlane::Coronal, args.size)?,
         View::Sagittal => scene.slice_view(SlicePlane::Sagittal, args.size)?,
@@ -194,6 +209,7 @@ impl<'a> Scene<'a> {
             comparison,
             window,
             transfer,
+            lines: boxes.iter().flat_map(box_edges).map(|[a, b]| grid_line(a, b)).collect(),
             boxes,
             slice: args.slice,
         })
@@ -235,36 +251,54 @@ impl<'a> Scene<'a> {
             &self.context,
             &mut state,
             Some(&self.texture),
-            SliceLabels { labels: self.labels.as_ref(), reference: self.reference.as_ref() },
+            SliceLabels {
+                labels: self.labels.as_ref().map(|(texture, _)| texture),
+                reference: self.reference.as_ref().map(|(texture, _)| texture),
+            },
             &view,
             &look,
             &lines,
         )?)
     }
 
-    fn volume_view(&self, size: [u32; 2]) -> anyhow::Result<Vec<u8>> {
+    fn in_3d<'s>(&'s self, args: &RenderArgs) -> anyhow::Result<(Shown<'s>, Scene3d)> {
         debug_assert!(self.stats.max >= self.stats.min, "statistics of a volume are ordered");
-        let camera = VolumeCamera::fit(self.volume.geometry());
-        let lines: Vec<Line> = self.boxes.iter().flat_map(box_edges).map(|[a, b]| grid_line(a, b)).collect();
-        let label_opacity = if self.labels.is_some() { 0.8 } else { 0.0 };
-        let mut state = ViewState::new(&self.context, &self.renderer);
-        Ok(self.renderer.render_volume_to_rgba(
-            &self.context,
-            &mut state,
-            &self.texture,
-            self.labels.as_ref(),
-            &camera,
-            size,
-            &self.transfer,
-            Quality::RESTING,
-            label_opacity,
-            &lines,
-        )?)
+        let shown = Shown {
+            ctx: &self.context,
+            renderer: &self.renderer,
+            geometry: self.volume.geometry(),
+            texture: &self.texture,
+            labels: self.labels.as_ref().map(|(texture, table)| (texture, table)),
+            window: self.window,
+            lines: &self.lines,
+        };
+        let scene = Scene3d::new(&args.in_3d, &shown, &self.transfer)?;
+        Ok((shown, scene))
+    }
+
+    fn volume_view(&self, args: &RenderArgs, size: [u32; 2]) -> anyhow::Result<Vec<u8>> {
+        let (shown, mut scene) = self.in_3d(args)?;
+        scene.picture(&shown, size, None)
+    }
+
+    fn film(&self, args: &RenderArgs, film: Film) -> anyhow::Result<()> {
+        let (shown, mut scene) = self.in_3d(args)?;
+        let began = Instant::now();
+        scene.turntable(&shown, &args.output, film, Control::NONE)?;
+        let seconds = began.elapsed().as_secs_f64();
+        if args.json {
+            let adapter = self.context.adapter_name();
+            return super::print_json(
+                &json!({ "adapter": adapter, "num_frames": film.num_frames, "seconds": seconds }),
+            );
+        }
+        super::say(&format!("{} pictures in {seconds:.1} s", film.num_frames));
+        Ok(())
     }
 
     /// Axial, 3D, coronal and sagittal, as in the window.
-    fn four(&self, size: [u32; 2]) -> anyhow::Result<Vec<u8>> {
-        let [width, height] = size;
+    fn four(&self, args: &RenderArgs) -> anyhow::Result<Vec<u8>> {
+        let [width, height] = args.size;
         let (left, top) = (width / 2, height / 2);
         let mut out = vec![0; (width * height * 4) as usize];
         let mut put = |rgba: &[u8], x: u32, y: u32, w: u32| {
@@ -274,19 +308,19 @@ impl<'a> Scene<'a> {
             }
         };
         put(&self.slice_view(SlicePlane::Axial, [left, top])?, 0, 0, left);
-        put(&self.volume_view([width - left, top])?, left, 0, width - left);
+        put(&self.volume_view(args, [width - left, top])?, left, 0, width - left);
         put(&self.slice_view(SlicePlane::Coronal, [left, height - top])?, 0, top, left);
         put(&self.slice_view(SlicePlane::Sagittal, [width - left, height - top])?, left, top, width - left);
         Ok(out)
     }
 }
 
-fn load_labels(path: &std::path::Path, context: &RenderContext) -> anyhow::Result<LabelTexture> {
+fn load_labels(path: &std::path::Path, context: &RenderContext) -> anyhow::Result<(LabelTexture, LabelTable)> {
     let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     let opened = voco_io::open(path, Control::NONE)?;
     let table = voco_io::label_table(&opened.volume, &voco_io::LabelNames::new())
         .map_err(|e| anyhow::anyhow!("{name}: {e}"))?;
-    Ok(LabelTexture::upload(context, &opened.volume, &table)?)
+    Ok((LabelTexture::upload(context, &opened.volume, &table)?, table))
 }
 
 fn grid_line(a: DVec3, b: DVec3) -> Line {

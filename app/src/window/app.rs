@@ -37,6 +37,8 @@ pub(super) struct App {
     pub preferences_file: Option<PathBuf>,
     pub kept_preferences: Preferences,
     pub picture: Option<image::RgbaImage>,
+    /// The task that writes pictures of the 3D view, and how to stop it.
+    pub writing_3d: Option<(u64, CancelFlag)>,
     /// A frame that was asked for, whole.
     pub screenshot: Arc<parking_lot::Mutex<Option<Arc<egui::ColorImage>>>>,
     /// The series that the user chooses from, and their folder.
@@ -76,7 +78,11 @@ impl App {
         for problem in problems {
             session.notice(problem, true);
         }
-        let settings = ViewSettings { preferences: preferences.clone(), ..ViewSettings::default() };
+        let mut settings = ViewSettings { preferences: preferences.clone(), ..ViewSettings::default() };
+        match super::view3d::own_presets() {
+            Ok(own) => settings.transfer_functions.extend(own),
+            Err(text) => session.notice(text, true),
+        }
         Ok(Self {
             session,
             settings,
@@ -98,6 +104,7 @@ impl App {
             preferences_file,
             kept_preferences: preferences,
             picture: None,
+            writing_3d: None,
             screenshot: Arc::default(),
             found_series: (PathBuf::new(), Vec::new()),
         })

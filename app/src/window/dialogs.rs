@@ -32,6 +32,9 @@ pub(super) enum Asked {
     ModelFolder(&'static voco_hub::Model),
     /// Where to write a picture of the views.
     Picture,
+    /// Where to write a picture of the 3D view, or a turn of it.
+    Picture3d,
+    Turn3d,
     /// Where to write the measurements of a volume.
     MeasurementsCsv(voco_ui::VolumeId),
 }
@@ -94,6 +97,13 @@ impl Dialogs {
             Asked::Picture => {
                 let dialog = dialog.set_title("Picture of the views").add_filter("PNG", &["png"]);
                 let picked = dialog.set_file_name("views.png").save_file();
+                wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
+            }
+            Asked::Picture3d | Asked::Turn3d => {
+                let name = super::view3d::proposed_name(asked).unwrap_or(Path::new("volume.png"));
+                let filter = if asked == Asked::Turn3d { ("GIF", "gif") } else { ("PNG", "png") };
+                let dialog = dialog.add_filter(filter.0, &[filter.1]).add_filter("All files", &["*"]);
+                let picked = dialog.set_file_name(name.to_string_lossy()).save_file();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }
             Asked::LabelTable(_) => {

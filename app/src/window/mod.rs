@@ -18,6 +18,7 @@ mod save;
 mod series;
 mod tasks;
 mod training;
+mod view3d;
 
 pub(crate) use labels::{MAX_LAYERS, ReadLabels, mark_saved};
 pub(crate) use tasks::ImageSource;

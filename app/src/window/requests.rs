@@ -137,6 +137,7 @@ impl App {
             Request::SaveMeasurements(id) => self.save_measurements(id),
             Request::TakePicture => self.ask_for_picture(ctx),
             Request::ExportMeasurements(id) => self.ask_for_csv(id),
+            Request::View3d(request) => self.carry_out_3d(request),
             Request::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
         }
     }
@@ -168,6 +169,8 @@ impl App {
                 Asked::FinetuneRun => self.finetune_setup(|s, path| s.out = Some(path), paths),
                 Asked::Checkpoint => self.use_checkpoint(paths.swap_remove(0)),
                 Asked::Picture => self.write_picture(paths.swap_remove(0)),
+                Asked::Picture3d => self.write_3d(paths.swap_remove(0), false),
+                Asked::Turn3d => self.write_3d(paths.swap_remove(0), true),
                 Asked::MeasurementsCsv(id) => self.export_measurements(id, paths.swap_remove(0)),
                 Asked::RunsRoot => {
                     self.session.runs.root = Some(paths.swap_remove(0));
@@ -180,6 +183,7 @@ impl App {
     pub(super) fn take_task_results(&mut self) {
         for (task, share) in self.tasks.progress() {
             self.session.loading.iter_mut().filter(|l| l.task == task).for_each(|l| l.progress = share);
+            self.progress_3d(task, share);
             if let Some(proposing) = self.session.proposing.as_mut().filter(|p| p.task == task) {
                 proposing.progress = share;
             }
@@ -191,6 +195,7 @@ impl App {
         }
         for result in self.tasks.results() {
             self.session.loading.retain(|l| l.task != result.task);
+            self.ended_3d(result.task);
             if matches!(&self.session.preflight, Preflight::Running(_, _, task, _) if *task == result.task)
                 && !matches!(result.outcome, TaskOutcome::Preflight(_))
             {
@@ -244,6 +249,7 @@ impl App {
                     }
                 }
                 TaskOutcome::Measurements { volume_id, key, stored } => self.take_measurements(volume_id, key, stored),
+                TaskOutcome::View3d(done) => self.take_3d(*done),
                 TaskOutcome::Card(card) => self.take_card(*card),
                 TaskOutcome::Runs(list) => self.session.runs.set_list(list),
                 TaskOutcome::RunCurves { folder, curves } => drop(self.session.runs.curves.insert(folder, curves)),

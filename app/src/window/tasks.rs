@@ -150,6 +150,7 @@ pub(super) enum TaskWork {
         what: String,
     },
     SaveLabels(VolumeId, Box<crate::label_files::SaveLabels>),
+    View3d(Box<super::view3d::Work>),
 }
 
 /// What came of a task.
@@ -234,6 +235,7 @@ pub(super) enum TaskOutcome {
         key: String,
         stored: Result<Vec<voco_ui::measure::Measurement>, String>,
     },
+    View3d(Box<super::view3d::Done>),
     Failed(String),
     /// Nothing to show for it: stopped, or done without a word.
     Cancelled,
@@ -381,6 +383,7 @@ fn run(work: TaskWork, cancel: &CancelFlag, report: &(dyn Fn(f32) + Sync)) -> Ta
         TaskWork::LoadMeasurements { volume_id, volume } => super::kept::load_measurements(volume_id, &volume),
         TaskWork::WritePicture { path, picture } => super::kept::write_picture(&path, &picture),
         TaskWork::WriteText { path, text, what } => super::kept::write_text(&path, &text, &what),
+        TaskWork::View3d(work) => super::view3d::run(*work, cancel, control).into(),
         TaskWork::PositionFrame { volume_id, volume, recipe, seed } => {
             position_frame(volume_id, &volume, recipe, seed, cancel)
         }

@@ -2,14 +2,18 @@ use std::sync::Arc;
 
 use egui_wgpu::{CallbackResources, CallbackTrait, RenderState, ScreenDescriptor};
 use voco_render::{
-    ColorMap, LabelTexture, Mask, Overlay, Quality, RenderContext, Renderer, SliceLabels, SliceLook, SliceView,
-    TransferFunction, ViewState, VolumeCamera, VolumeTexture,
+    ColorMap, LabelTexture, Line, Mask, OcclusionTexture, Overlay, Quality, RenderContext, Renderer, SliceLabels,
+    SliceLook, SliceView, Surface, SurfaceMesh, TransferFunction, ViewState, VolumeCamera, VolumeLook, VolumeTexture,
+    VolumeView,
 };
 
 use crate::Window;
 
 /// Views that can be on the screen at a time; see `Pane::gpu_index`.
 const MAX_VIEWS: usize = 8;
+
+/// Frames over which a fine 3D picture is drawn without a GPU, so that none of them holds up the window.
+const PARTS_ON_PROCESSOR: u32 = 10;
 
 /// What the views' callbacks draw with; lives in egui's callback resources.
 pub struct GpuViews {
@@ -96,12 +100,17 @@ impl DrawnOverlay {
 pub(crate) struct VolumeCallback {
     pub index: usize,
     pub volume: Arc<VolumeTexture>,
-    pub labels: Option<Arc<LabelTexture>>,
     pub camera: VolumeCamera,
     pub size_px: [u32; 2],
     pub transfer: TransferFunction,
     pub quality: Quality,
-    pub label_opacity: f32,
+    pub look: VolumeLook,
+    pub occlusion: Option<Arc<OcclusionTexture>>,
+    /// With colour and opacity.
+    pub surfaces: Vec<(Arc<SurfaceMesh>, [u8; 3], f32)>,
+    pub lines: Vec<Line>,
+    /// Woken while the picture is not whole.
+    pub window: egui::Context,
 }
 
 impl CallbackTrait for VolumeCallback {
@@ -115,19 +124,22 @@ impl CallbackTrait for VolumeCallback {
     ) -> Vec<wgpu::CommandBuffer> {
         let Some(gpu) = resources.get_mut::<GpuViews>() else { return Vec::new() };
         let Some(state) = gpu.states.get_mut(self.index) else { return Vec::new() };
-        gpu.renderer.prepare_volume(
-            &gpu.context,
-            encoder,
-            state,
-            &self.volume,
-            self.labels.as_deref(),
-            &self.camera,
-            self.size_px,
-            &self.transfer,
-            self.quality.suited_to(&gpu.context),
-            self.label_opacity,
-            &[],
-        );
+        let surfaces: Vec<Surface<'_>> = self
+            .surfaces
+            .iter()
+            .map(|(mesh, color, opacity)| Surface { mesh, color: *color, opacity: *opacity })
+            .collect();
+        let quality = self.quality.suited_to(&gpu.context);
+        let view = VolumeView {
+            occlusion: self.occlusion.as_deref(),
+            surfaces: &surfaces,
+            lines: &self.lines,
+            num_parts: if gpu.context.is_software() && quality.scale >= 1.0 { PARTS_ON_PROCESSOR } else { 1 },
+            ..VolumeView::new(&self.camera, self.size_px, &self.transfer, quality, &self.look)
+        };
+        if !gpu.renderer.prepare_volume(&gpu.context, encoder, state, &self.volume, &view) {
+            self.window.request_repaint();
+        }
         Vec::new()
     }
 

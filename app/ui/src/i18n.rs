@@ -8,10 +8,11 @@ use fluent_bundle::{FluentArgs, FluentResource};
 
 pub use fluent_bundle::FluentValue;
 
-const ENGLISH: [&str; 4] = [
+const ENGLISH: [&str; 5] = [
     include_str!("../../../assets/locale/en/commands.ftl"),
     include_str!("../../../assets/locale/en/views.ftl"),
     include_str!("../../../assets/locale/en/panels.ftl"),
+    include_str!("../../../assets/locale/en/volume3d.ftl"),
     include_str!("../../../assets/locale/en/labels.ftl"),
 ];
 

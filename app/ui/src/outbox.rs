@@ -4,7 +4,7 @@ use voco_volume::Recipe;
 
 use crate::document::SaveLabelsAs;
 use crate::labelling::Ask;
-use crate::{FinetuneSetup, PreflightAsked, TrainingSetup, VolumeId};
+use crate::{FinetuneSetup, PreflightAsked, TrainingSetup, View3dRequest, VolumeId};
 
 /// What the user asks for that a panel cannot do itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -162,6 +162,8 @@ pub enum Request {
     ExportMeasurements(VolumeId),
     /// Take a picture of the views, then ask where to write it.
     TakePicture,
+    /// Something for the 3D view.
+    View3d(View3dRequest),
     /// End the program.
     Quit,
 }

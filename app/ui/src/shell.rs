@@ -100,6 +100,8 @@ impl Shell {
         panels::series_window(ui, session, outbox);
         panels::models_window(ui, session, outbox);
         panels::runs_window(ui, session, outbox);
+        panels::curve_window(ui, session, settings, outbox);
+        panels::export_window(ui, session, settings, outbox);
         panels::save_labels_window(ui, session, outbox);
         self.sheet.show(ui, &self.maps.keys, settings);
         self.windows.show(ui, settings);
@@ -114,6 +116,7 @@ impl Shell {
             egui::ScrollArea::vertical().id_salt("left panel").auto_shrink([false, false]).show(ui, |ui| {
                 section(ui, i18n::text("section-volumes"), |ui| panels::volumes_ui(ui, session, settings, outbox));
                 section(ui, i18n::text("section-image"), |ui| panels::image_ui(ui, session, settings));
+                section(ui, i18n::text("section-3d"), |ui| panels::volume3d_ui(ui, session, settings, &self.maps.keys));
                 section(ui, i18n::text("section-measurements"), |ui| {
                     panels::measure_ui(ui, session, settings, outbox, &self.maps.keys);
                 });
@@ -149,6 +152,7 @@ impl Shell {
                 }
             }
         }
+        crate::views::ask_for_scene(ui, session, settings, outbox);
         let seconds = ui.input(|i| i.stable_dt);
         let steps = settings.cine.advance(seconds, settings.preferences.cine_per_second);
         if steps > 0 {

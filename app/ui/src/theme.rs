@@ -63,6 +63,8 @@ pub fn heat(color: Color32, share: f32) -> Color32 {
     Color32::from_rgb(mix(base.r(), color.r()), mix(base.g(), color.g()), mix(base.b(), color.b()))
 }
 
+/// The crop box.
+pub const CROP_BOX: Color32 = Color32::from_rgb(235, 150, 235);
 /// Measurements.
 pub const MEASURE: Color32 = Color32::from_rgb(255, 224, 92);
 /// The measurement that is chosen.

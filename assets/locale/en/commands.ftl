@@ -142,6 +142,11 @@ mouse-handle = Drag a ring on the crosshair
 mouse-handle-does = Turn the planes (oblique)
 mouse-3d = 3D: left, right, middle drag
 mouse-3d-does = Turn, zoom, pan
+view-curve = Edit the 3D transfer function…
+view-export = Pictures and turns in 3D…
+view-render-mode = Next 3D mode
+view-crop = Crop box in 3D
+view-slices-3d = Slices in 3D
 
 # Tools and commands for labels.
 label-paint = Brush

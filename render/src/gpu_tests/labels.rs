@@ -5,7 +5,7 @@ use voco_volume::{Geometry, LabelTable, Rescale, SlicePlane, Volume, Voxels};
 use super::{Gpu, LOOK, Noise, oblique, pixels, view_of, volume_of};
 use crate::{
     Comparison, ComparisonColors, ComparisonStyle, LabelTexture, Quality, RenderError, SliceLabels, SliceLook,
-    TransferFunction, VolumeCamera,
+    TransferFunction, VolumeCamera, VolumeLook, VolumeView,
 };
 
 const SIZE: [u32; 2] = [64, 50];
@@ -100,21 +100,11 @@ fn labels_in_3d_show_in_their_colour_where_the_image_is_clear() {
     let labels = LabelTexture::upload(&gpu.ctx, &ball, &table).unwrap();
     let camera = VolumeCamera { target_mm: DVec3::splat(24.0), ..VolumeCamera::fit(&geometry) };
     let bone = &TransferFunction::presets()[0];
+    let look = VolumeLook::default();
     let draw = |gpu: &mut Gpu| {
-        gpu.renderer
-            .render_volume_to_rgba(
-                &gpu.ctx,
-                &mut gpu.state,
-                &texture,
-                Some(&labels),
-                &camera,
-                [64, 64],
-                bone,
-                Quality::RESTING,
-                1.0,
-                &[],
-            )
-            .unwrap()
+        let view = VolumeView::new(&camera, [64, 64], bone, Quality::RESTING, &look);
+        let view = VolumeView { labels: Some(&labels), label_opacity: 1.0, ..view };
+        gpu.renderer.render_volume_to_rgba(&gpu.ctx, &mut gpu.state, &texture, &view).unwrap()
     };
     let rgba = draw(&mut gpu);
     let seen = rgba.chunks(4).filter(|p| p[..3].iter().any(|&c| c > 20)).count();

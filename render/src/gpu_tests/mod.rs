@@ -5,6 +5,7 @@ mod labels;
 mod overlay;
 mod raycast;
 mod slice;
+mod solids;
 
 use glam::{DAffine3, DMat3, DQuat, DVec2, DVec3};
 use voco_volume::{Geometry, Rescale, SliceFrame, SlicePlane, Volume, Voxels};

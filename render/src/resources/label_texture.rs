@@ -21,6 +21,7 @@ pub struct LabelTexture {
     /// One bit per id; atomic, as colours change while views hold the texture.
     visible: Box<[AtomicU64]>,
     label_version: AtomicU64,
+    voxel_version: AtomicU64,
 }
 
 /// Which ids occur in each brick of 8³ label voxels.
@@ -87,6 +88,7 @@ impl LabelTexture {
             bricks: RwLock::new(bricks),
             visible: (0..1024).map(|_| AtomicU64::new(0)).collect(),
             label_version: AtomicU64::new(0),
+            voxel_version: AtomicU64::new(0),
         };
         made.set_colors(ctx, table);
         made
@@ -141,6 +143,7 @@ impl LabelTexture {
             wgpu::Extent3d { width, height, depth_or_array_layers },
         );
         self.bricks.write().add(&ids, [xs, ys, zs]);
+        self.voxel_version.fetch_add(1, Ordering::Release);
         self.label_version.fetch_add(1, Ordering::Release);
     }
 
@@ -170,6 +173,15 @@ impl LabelTexture {
     /// Where it lies.
     pub fn geometry(&self) -> &Geometry {
         &self.grid.geometry
+    }
+
+    /// Changes with every [`Self::write`].
+    pub fn voxel_version(&self) -> u64 {
+        self.voxel_version.load(Ordering::Acquire)
+    }
+
+    pub(super) fn texture(&self) -> &wgpu::Texture {
+        &self.texture
     }
 
     /// Changes with every [`Self::set_colors`] and [`Self::write`].

@@ -1,3 +1,4 @@
+mod label_readback;
 mod label_texture;
 mod prepared;
 mod texels;

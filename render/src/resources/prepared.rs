@@ -2,7 +2,7 @@ use half::{f16, slice::HalfFloatSliceExt};
 use voco_volume::{Geometry, Stats, Volume, VoxelType};
 
 use super::TexelGrid;
-use crate::{RenderContext, bricks::Bricks};
+use crate::{RenderContext, bricks::Bricks, occlusion::Coarse};
 
 /// What an adapter can hold of one volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,7 @@ pub struct PreparedVolume {
     pub(super) texels: Vec<f16>,
     pub(super) coding: Coding,
     pub(super) bricks: Bricks,
+    pub(super) coarse: Coarse,
 }
 
 /// By how much a volume is shown coarser than it is.
@@ -58,7 +59,8 @@ impl PreparedVolume {
         let coding = Coding::for_range(&stats, has_whole_steps(volume));
         let texels = texels(volume, &grid, coding, stats.min);
         let bricks = Bricks::of(&texels, grid.dims);
-        Self { grid, texels, coding, bricks }
+        let coarse = Coarse::of(&texels, &grid);
+        Self { grid, texels, coding, bricks, coarse }
     }
 
     /// What was lost, if anything was.

@@ -21,7 +21,7 @@ pub(crate) fn texture_3d(
             sample_count: 1,
             dimension: wgpu::TextureDimension::D3,
             format,
-            usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST,
+            usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST | wgpu::TextureUsages::COPY_SRC,
             view_formats: &[],
         });
         write_3d(ctx, &texture, bytes);

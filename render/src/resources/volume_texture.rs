@@ -1,7 +1,7 @@
 use voco_volume::Geometry;
 
 use super::{PreparedVolume, Reduction, TexelGrid, next_id, prepared, prepared::Coding, texture_3d};
-use crate::{RenderContext, RenderError, bricks::Bricks};
+use crate::{RenderContext, RenderError, TransferFunction, bricks::Bricks, occlusion::Coarse};
 
 /// A volume on the GPU.
 #[derive(Debug)]
@@ -10,6 +10,7 @@ pub struct VolumeTexture {
     pub(crate) grid: TexelGrid,
     pub(crate) coding: Coding,
     pub(crate) bricks: Bricks,
+    pub(crate) coarse: Coarse,
     pub(crate) view: wgpu::TextureView,
 }
 
@@ -26,6 +27,7 @@ impl VolumeTexture {
             grid: prepared.grid,
             coding: prepared.coding,
             bricks: prepared.bricks.clone(),
+            coarse: prepared.coarse.clone(),
             view: texture.create_view(&wgpu::TextureViewDescriptor::default()),
         })
     }
@@ -33,6 +35,15 @@ impl VolumeTexture {
     /// By how much it is shown coarser than it is, if it is.
     pub fn reduction(&self) -> Option<Reduction> {
         prepared::reduction(&self.grid)
+    }
+
+    /// `texel · gain + bias` = place in a transfer function's table, 0…1.
+    pub(crate) fn value_map(&self, transfer: &TransferFunction) -> (f32, f32) {
+        let (lo, hi) = transfer.range();
+        let coding = self.coding;
+        #[expect(clippy::cast_possible_truncation, reason = "the shader counts in f32")]
+        let map = ((coding.scale / (hi - lo)) as f32, ((coding.offset - lo) / (hi - lo)) as f32);
+        map
     }
 
     /// Where it lies.

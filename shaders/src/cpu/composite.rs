@@ -24,6 +24,8 @@ pub struct Projection<'a> {
     pub value_bias: f32,
     /// Premultiplied colour and opacity of one step.
     pub table: &'a [[f32; 4]],
+    /// Mean colour · extinction and extinction per mm between two values, a square table; for [`composite`].
+    pub pairs: &'a [[f32; 4]],
     /// No shading if none.
     pub lighting: Option<Lighting>,
     /// Opacity from which on the ray is not followed.
@@ -57,16 +59,26 @@ pub fn ray_box(eye_texel: Vec3, dir_texel: Vec3, box_max_texel: Vec3) -> Vec2 {
 /// Premultiplied colour and opacity seen along a ray, front to back, without skipping anything.
 pub fn composite(texels: Texels<'_>, ray: &Ray, projection: &Projection<'_>) -> [f32; 4] {
     let (mut color, mut alpha) = (Vec3::ZERO, 0.0);
-    for pos_texel in samples(ray) {
+    let mut before = None;
+    for (n, pos_texel) in samples(ray).enumerate() {
         if alpha >= projection.stop_alpha {
             break;
         }
-        let [r, g, b, a] = entry(projection, place(texels, projection, pos_texel));
+        let here = place(texels, projection, pos_texel);
+        let [r, g, b, a] = step_entry(projection, before.replace(here).unwrap_or(here), here, ray.step_mm);
         let mut sample = Vec3::new(r, g, b);
         if let Some(lighting) = projection.lighting {
-            let counts = a * (1.0 - alpha) > 0.004;
-            let gradient = || texels.gradient(pos_texel);
-            let cosine = if counts { facing(gradient(), ray.dir_texel, &lighting) } else { 0.5 };
+            let share = a * (1.0 - alpha);
+            let cosine = if share > 0.2 {
+                facing(texels.smooth_gradient(pos_texel), ray.dir_texel, &lighting)
+            } else if share > 0.004 {
+                facing(texels.gradient(pos_texel), ray.dir_texel, &lighting)
+            } else {
+                0.5
+            };
+            // Where the ray enters there is no surface: see `CUT_COSINE` of the shader.
+            let depth = (n as f32 * ray.step_mm / 3.0).clamp(0.0, 1.0);
+            let cosine = 0.75 * (1.0 - depth) + cosine * depth;
             let highlight = lighting.specular * cosine.powf(lighting.shininess) * a;
             sample = (sample * (lighting.ambient + lighting.diffuse * cosine) + highlight).min(Vec3::splat(a));
         }
@@ -84,6 +96,19 @@ pub fn composite(texels: Texels<'_>, ray: &Ray, projection: &Projection<'_>) -> 
 pub fn mip(texels: Texels<'_>, ray: &Ray, projection: &Projection<'_>) -> [f32; 4] {
     let values = samples(ray).map(|pos_texel| place(texels, projection, pos_texel));
     values.reduce(f32::max).map_or([0.0; 4], |best| entry(projection, best))
+}
+
+/// Table entry of the least value along a ray; nothing if the ray misses the volume.
+pub fn minip(texels: Texels<'_>, ray: &Ray, projection: &Projection<'_>) -> [f32; 4] {
+    let values = samples(ray).map(|pos_texel| place(texels, projection, pos_texel));
+    values.reduce(f32::min).map_or([0.0; 4], |least| entry(projection, least))
+}
+
+/// Table entry of the mean of all values along a ray; nothing if the ray misses the volume.
+pub fn average(texels: Texels<'_>, ray: &Ray, projection: &Projection<'_>) -> [f32; 4] {
+    let values: Vec<f32> = samples(ray).map(|pos_texel| place(texels, projection, pos_texel)).collect();
+    let mean = values.iter().sum::<f32>() / values.len().max(1) as f32;
+    if values.is_empty() { [0.0; 4] } else { entry(projection, mean) }
 }
 
 /// |cosine| between view and surface normal, drawn towards ½ where the gradient is weak.
@@ -107,6 +132,30 @@ fn samples(ray: &Ray) -> impl Iterator<Item = Vec3> {
 
 fn place(texels: Texels<'_>, projection: &Projection<'_>, pos_texel: Vec3) -> f32 {
     (texels.trilinear(pos_texel) * projection.value_gain + projection.value_bias).clamp(0.0, 1.0)
+}
+
+/// What one step shows that leads from one value to the next.
+fn step_entry(projection: &Projection<'_>, before: f32, here: f32, step_mm: f32) -> [f32; 4] {
+    let side = projection.pairs.len().isqrt();
+    let last = (side - 1) as f32;
+    let corner = |place: f32| {
+        let at = place * last;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the place lies in 0…1")]
+        let low = at.floor() as usize;
+        (low, (low + 1).min(side - 1), at - at.floor())
+    };
+    let ((x0, x1, wx), (y0, y1, wy)) = (corner(here), corner(before));
+    let pair = |x: usize, y: usize, c: usize| projection.pairs[x + side * y][c];
+    let mean: [f32; 4] = std::array::from_fn(|c| {
+        let low = pair(x0, y0, c) * (1.0 - wx) + pair(x1, y0, c) * wx;
+        let high = pair(x0, y1, c) * (1.0 - wx) + pair(x1, y1, c) * wx;
+        low * (1.0 - wy) + high * wy
+    });
+    if mean[3] < 1e-5 {
+        return [0.0; 4];
+    }
+    let alpha = 1.0 - (-mean[3] * step_mm).exp();
+    [mean[0] / mean[3] * alpha, mean[1] / mean[3] * alpha, mean[2] / mean[3] * alpha, alpha]
 }
 
 fn entry(projection: &Projection<'_>, place: f32) -> [f32; 4] {
@@ -141,8 +190,17 @@ mod tests {
     fn uniform_fog_follows_the_power_law() {
         let data = [1.0; 64];
         let table = [[0.0; 4], [0.1, 0.1, 0.1, 0.1]];
-        let projection =
-            Projection { value_gain: 1.0, value_bias: 0.0, table: &table, lighting: None, stop_alpha: 0.98 };
+        // An extinction that lets nine tenths through in a step of half a millimetre.
+        let extinction = -(0.9_f32.ln()) / 0.5;
+        let pairs = [[extinction; 4]; 4];
+        let projection = Projection {
+            value_gain: 1.0,
+            value_bias: 0.0,
+            table: &table,
+            pairs: &pairs,
+            lighting: None,
+            stop_alpha: 0.98,
+        };
         let seen = composite(Texels { data: &data, dims: [4; 3] }, &RAY, &projection);
         assert!((seen[3] - (1.0 - 0.9_f32.powi(8))).abs() < 1e-4);
         assert!((mip(Texels { data: &data, dims: [4; 3] }, &RAY, &projection)[3] - 0.1).abs() < 1e-6);

@@ -5,7 +5,7 @@ mod label;
 mod sample;
 mod slab;
 
-pub use composite::{Lighting, Projection, Ray, composite, facing, mip, ray_box};
+pub use composite::{Lighting, Projection, Ray, average, composite, facing, minip, mip, ray_box};
 pub use label::nearest_label;
 pub use sample::{Texels, window_level};
 pub use slab::{SlabMode, slab_value};

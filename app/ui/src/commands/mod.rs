@@ -166,6 +166,11 @@ commands! {
     FromFront "view.front" View "Alt+A" "Alt+A";
     FromLeft "view.left" View "Alt+L" "Alt+L";
     FromAbove "view.above" View "Alt+S" "Alt+S";
+    RenderMode3d "view.render-mode" View "Alt+R" "Alt+R";
+    CropBox "view.crop" View "Alt+C" "Alt+C";
+    Slices3d "view.slices-3d" View "Alt+P" "Alt+P";
+    CurveEditor "view.curve" View "Alt+E" "Alt+E";
+    Export3d "view.export" View "" "";
     ToggleLeftPanel "view.left-panel" View "F2" "F2";
     ToggleRightPanel "view.right-panel" View "F3" "F3";
     ToggleTheme "view.theme" View "Ctrl+Shift+L" "Ctrl+Shift+L";

@@ -1,5 +1,5 @@
 use glam::DQuat;
-use voco_render::{SlabMode, VolumeCamera};
+use voco_render::{RenderMode, SlabMode, VolumeCamera};
 use voco_volume::SlicePlane;
 
 use super::{Command, Group, label};
@@ -123,6 +123,14 @@ fn look(command: Command, session: &Session, settings: &mut ViewSettings) {
         Command::FromFront => settings.camera = settings.camera.clone().anterior(),
         Command::FromLeft => settings.camera = settings.camera.clone().left(),
         Command::FromAbove => settings.camera = settings.camera.clone().superior(),
+        Command::RenderMode3d => next_render_mode(settings),
+        Command::CropBox => settings.view3d.crops = !settings.view3d.crops,
+        Command::Slices3d => {
+            let are_on = settings.view3d.slices.contains(&true);
+            settings.view3d.slices = [!are_on; 3];
+        }
+        Command::CurveEditor => settings.view3d.editor.is_open = !settings.view3d.editor.is_open,
+        Command::Export3d => settings.view3d.export.is_open = !settings.view3d.export.is_open,
         Command::ToggleLeftPanel => settings.show_panels[0] = !settings.show_panels[0],
         Command::ToggleRightPanel => settings.show_panels[1] = !settings.show_panels[1],
         Command::ToggleTheme => {
@@ -134,6 +142,14 @@ fn look(command: Command, session: &Session, settings: &mut ViewSettings) {
         Command::ScaleReset => settings.preferences.scale_percent = 100,
         _ => {}
     }
+}
+
+fn next_render_mode(settings: &mut ViewSettings) {
+    let preset = settings.transfer_functions.get(settings.transfer_function).map(|t| t.mode);
+    let shown = settings.view3d.mode.or(preset);
+    let at = RenderMode::ALL.iter().position(|m| Some(*m) == shown).unwrap_or(0);
+    let next = RenderMode::ALL[(at + 1) % RenderMode::ALL.len()];
+    settings.view3d.mode = (Some(next) != preset).then_some(next);
 }
 
 fn slices(command: Command, session: &Session, settings: &mut ViewSettings) {
@@ -233,6 +249,10 @@ pub(crate) fn is_enabled(command: Command, session: &Session, settings: &ViewSet
         Command::OpenLabels
         | Command::CloseVolume
         | Command::SavePicture
+        | Command::CurveEditor
+        | Command::Export3d
+        | Command::CropBox
+        | Command::Slices3d
         | Command::Fit
         | Command::ZoomIn
         | Command::ZoomOut
@@ -257,6 +277,9 @@ pub(crate) fn is_on(command: Command, settings: &ViewSettings) -> Option<bool> {
         Command::ShowTexts => settings.show_texts,
         Command::HideIdentifiers => settings.preferences.hide_identifiers,
         Command::ShowGrid => settings.show_grid,
+        Command::CropBox => settings.view3d.crops,
+        Command::Slices3d => settings.view3d.slices.contains(&true),
+        Command::CurveEditor => settings.view3d.editor.is_open,
         Command::ToggleLeftPanel => settings.show_panels[0],
         Command::ToggleRightPanel => settings.show_panels[1],
         Command::Cine => settings.cine.is_playing,

@@ -2,6 +2,7 @@ use glam::{DQuat, DVec2, DVec3};
 use voco_render::{Slab, TransferFunction, VolumeCamera};
 use voco_volume::{Geometry, Recipe, SliceFrame, SlicePlane};
 
+use super::View3d;
 use super::{Cine, CompareView, Layout, Mix, OverlayVolume, Pane, Preferences, Side, Tool};
 use crate::OpenVolume;
 use crate::Request;
@@ -186,6 +187,10 @@ pub struct ViewSettings {
     pub transfer_function: usize,
     /// Shift of its inner points, HU.
     pub transfer_shift: f64,
+    /// How many presets come with the program; the user's own follow.
+    pub num_built_in_presets: usize,
+    /// How 3D views look besides.
+    pub view3d: View3d,
     /// 0…1.
     pub label_opacity: f32,
     /// 0…1, in 3D; 0 hides labels there.
@@ -255,6 +260,8 @@ impl Default for ViewSettings {
             camera_moved_at: f64::NEG_INFINITY,
             transfer_functions: TransferFunction::presets(),
             transfer_function: 0,
+            num_built_in_presets: TransferFunction::presets().len(),
+            view3d: View3d::default(),
             transfer_shift: 0.0,
             label_opacity: 0.35,
             label_opacity_3d: 0.0,
@@ -287,6 +294,15 @@ impl ViewSettings {
         let wanted = if is_ct { "CT-Bone" } else { "MR-Default" };
         self.transfer_function = self.transfer_functions.iter().position(|t| t.name == wanted).unwrap_or(0);
         self.transfer_shift = 0.0;
+        self.view3d.reset_for(volume);
+    }
+
+    /// Takes a 3D preset as it is.
+    pub fn choose_preset(&mut self, number: usize) {
+        self.transfer_function = number;
+        self.transfer_shift = 0.0;
+        (self.view3d.mode, self.view3d.lighting, self.view3d.shaded) = (None, None, None);
+        self.view3d.editor.point = None;
     }
 
     /// Fits the slices to their views again.
@@ -349,10 +365,11 @@ impl ViewSettings {
         }
     }
 
-    /// The preset in use, shifted; those for MR are scaled to the volume's range.
+    /// The preset in use, shifted, with the mode and light chosen over it; those for MR are scaled to the volume's range.
     pub fn transfer(&self, volume: &OpenVolume) -> Option<TransferFunction> {
         let preset = self.transfer_functions.get(self.transfer_function)?;
-        Some(preset.fitted(volume.stats.min, volume.stats.max).shifted(self.transfer_shift))
+        let fitted = preset.fitted(volume.stats.min, volume.stats.max).shifted(self.transfer_shift);
+        Some(self.view3d.apply(fitted, volume))
     }
 }
 

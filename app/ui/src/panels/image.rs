@@ -1,8 +1,8 @@
-use egui::{ComboBox, DragValue, Slider, Ui};
+use egui::{ComboBox, DragValue, Ui};
 
 use crate::{NamedWindow, Session, ViewSettings, Window, i18n};
 
-/// Window and level, 3D preset and camera.
+/// Window and level.
 pub(crate) fn image_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings) {
     let Some(volume) = session.active_mut() else {
         ui.weak(i18n::text("image-empty"));
@@ -52,35 +52,6 @@ pub(crate) fn image_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSe
         let name = format!("W {:.0} L {:.0}", window.width, window.level);
         settings.preferences.windows.push(NamedWindow { name, window });
     }
-    ui.horizontal(|ui| {
-        let label = ui.label(i18n::text("view-3d")).id;
-        let presets = &settings.transfer_functions;
-        let name = presets.get(settings.transfer_function).map_or("", |t| t.name.as_str());
-        let list = ComboBox::from_id_salt("3d preset").selected_text(name).show_ui(ui, |ui| {
-            for (n, preset) in presets.iter().enumerate() {
-                if ui.selectable_value(&mut settings.transfer_function, n, preset.name.as_str()).clicked() {
-                    settings.transfer_shift = 0.0;
-                }
-            }
-        });
-        list.response.labelled_by(label);
-        let camera = settings.camera.clone();
-        for (text, tip, view) in [
-            ("A", i18n::text("view-front"), camera.clone().anterior()),
-            ("L", i18n::text("view-left"), camera.clone().left()),
-            ("S", i18n::text("view-above"), camera.superior()),
-        ] {
-            if ui.small_button(text).on_hover_text(tip).clicked() {
-                settings.camera = view;
-            }
-        }
-    });
-    let range = (stats.max - stats.min).abs().max(f64::MIN_POSITIVE);
-    let reach = (range / 4.0).min(500.0);
-    let digits = decimals(range).saturating_sub(1);
-    ui.add(
-        Slider::new(&mut settings.transfer_shift, -reach..=reach).text(i18n::text("image-shift")).max_decimals(digits),
-    );
 }
 
 /// Decimals that show a ten-thousandth of `range`.

@@ -1,5 +1,7 @@
 mod card;
 mod compare;
+mod curve;
+mod export3d;
 mod finetune;
 mod image;
 mod label_effects;
@@ -18,12 +20,15 @@ mod segment;
 mod series;
 mod start;
 mod training;
+mod volume3d;
 mod volumes;
 
 use egui::Ui;
 
 pub(crate) use card::card_ui;
 pub(crate) use compare::compare_ui;
+pub(crate) use curve::curve_window;
+pub(crate) use export3d::export_window;
 pub(crate) use finetune::finetune_ui;
 pub(crate) use image::{decimals, image_ui};
 pub(crate) use label_stats::label_stats_ui;
@@ -39,6 +44,7 @@ pub(crate) use save_labels::save_labels_window;
 pub(crate) use segment::segment_ui;
 pub(crate) use series::{resample_ui, series_window};
 pub(crate) use training::training_ui;
+pub(crate) use volume3d::{mode_title, volume3d_ui};
 pub(crate) use volumes::volumes_ui;
 
 /// Width of all lists of a set-up, so that they stand under one another.

@@ -114,7 +114,9 @@ pub(crate) fn volume_corners(painter: &Painter, rect: Rect, settings: &ViewSetti
     column(painter, rect.left_top() + vec2(8.0, 6.0), &titles(settings, pane, volume), false);
     if let Some(preset) = settings.transfer_functions.get(settings.transfer_function) {
         let at = rect.left_bottom() + vec2(8.0, -6.0);
-        text(painter, at, Align2::LEFT_BOTTOM, &preset.name, 12.0, theme::ON_PICTURE_WEAK);
+        let mode = settings.view3d.mode.map(|m| format!("   {}", crate::panels::mode_title(m)));
+        let name = format!("{}{}", preset.name, mode.unwrap_or_default());
+        text(painter, at, Align2::LEFT_BOTTOM, &name, 12.0, theme::ON_PICTURE_WEAK);
     }
 }
 

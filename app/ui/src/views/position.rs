@@ -3,11 +3,12 @@
 use egui::{Align2, Color32, Painter, Pos2, Shape, Stroke};
 use glam::DVec3;
 use voco_engine_api::{CropPrediction, PositionPreview};
+use voco_render::Line;
 use voco_volume::Geometry;
 use voco_volume::position::{Crop, PositionGrid};
 
-use super::overlay;
 use super::port::SlicePort;
+use super::{overlay, scene3d};
 use crate::boxes::{box_edges, box_section};
 use crate::{OpenVolume, Session, ViewSettings, theme};
 
@@ -53,30 +54,22 @@ pub(crate) fn on_slice(painter: &Painter, session: &Session, settings: &ViewSett
     }
 }
 
-/// In 3D: all edges, in front of the picture.
-pub(crate) fn in_volume(
-    painter: &Painter,
-    session: &Session,
-    settings: &ViewSettings,
-    screen_from_world: &dyn Fn(DVec3) -> Option<Pos2>,
-) {
-    // In pieces, so that an edge that runs behind the eye is drawn as far as it can be seen.
-    const PIECES: usize = 8;
+/// In 3D: all edges, with widths in points of the screen.
+pub(crate) fn lines(session: &Session, settings: &ViewSettings) -> Vec<Line> {
+    const DASHES: u32 = 24;
+    let mut lines = Vec::new();
     for marked in marked(session, settings) {
-        let stroke = Stroke::new(marked.width, marked.color);
         for [a, b] in box_edges(&marked.corners) {
-            let places: [Option<Pos2>; PIECES + 1] =
-                std::array::from_fn(|n| screen_from_world(a.lerp(b, n as f64 / PIECES as f64)));
-            for run in places.split(Option::is_none).filter(|run| run.len() > 1) {
-                let points: Vec<Pos2> = run.iter().copied().flatten().collect();
-                if marked.is_dashed {
-                    painter.extend(Shape::dashed_line(&points, stroke, 6.0, 4.0));
-                } else {
-                    painter.add(Shape::line(points, stroke));
-                }
+            if !marked.is_dashed {
+                lines.push(scene3d::line(a, b, marked.color, marked.width));
+                continue;
             }
+            let place = |n: u32| a.lerp(b, f64::from(n) / f64::from(DASHES));
+            let dashes = (0..DASHES).step_by(2);
+            lines.extend(dashes.map(|n| scene3d::line(place(n), place(n + 1), marked.color, marked.width)));
         }
     }
+    lines
 }
 
 /// Everything to draw on the volume on show: the live predictions if it is being trained on, else its own crops.

@@ -1,7 +1,7 @@
 use egui::{Color32, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo};
 use voco_render::{ColorMap, Comparison, Mask, SliceLook, SliceView};
 
-use super::{axes, input, label, measure, overlay, port::SlicePort, position};
+use super::{axes, crop, input, label, measure, overlay, port::SlicePort, position};
 use crate::commands::MouseMap;
 use crate::document::{Mix, Pane, Side};
 use crate::gpu::{DrawnOverlay, SliceCallback};
@@ -61,6 +61,7 @@ pub(crate) fn slice_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSe
     let painter = ui.painter().with_clip_rect(rect);
     if pane.side == Side::A {
         position::on_slice(&painter, session, settings, &port);
+        crop::on_slice(&painter, settings, volume, &port);
     }
     let hovered = axes::hovered(ui, settings, &port, pane, &response);
     if settings.show_crosshair {

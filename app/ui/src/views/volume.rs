@@ -1,15 +1,17 @@
+use std::sync::Arc;
+
 use egui::{PointerButton, Pos2, Role, Sense, Stroke, Ui, WidgetInfo};
 use glam::{DVec2, DVec3};
 use voco_render::Quality;
-use voco_volume::SlicePlane;
 
-use super::{overlay, position};
+use super::{crop, cube, overlay, scene3d};
 use crate::document::{Pane, Side};
 use crate::gpu::VolumeCallback;
-use crate::{Session, ViewKind, ViewSettings, theme};
+use crate::measure::Measurement;
+use crate::{OpenVolume, Session, ViewKind, ViewSettings, theme};
 
 /// Rest after which the picture is made fine again.
-const REST_SECS: f64 = 0.15;
+const REST_SECS: f64 = 0.12;
 
 /// The 3D view: picture, boxes and mouse.
 pub(crate) fn volume_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSettings) {
@@ -19,8 +21,10 @@ pub(crate) fn volume_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSetti
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, super::slice::name(pane)));
     ui.painter().rect_filled(rect, 0, theme::VIEW_BACKGROUND);
     let Some(volume) = session.active() else { return };
-    let now = ui.input(|i| i.time);
-    turn(ui, &response, settings, now);
+    let (now, seconds) = ui.input(|i| (i.time, i.unstable_dt));
+    if std::mem::take(&mut settings.view3d.was_cast) {
+        settings.view3d.adapt(seconds);
+    }
     let pixels_per_point = ui.pixels_per_point();
     let size = (rect.size() * pixels_per_point).round();
     if size.x < 1.0 || size.y < 1.0 {
@@ -28,35 +32,25 @@ pub(crate) fn volume_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSetti
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a window is that small and positive")]
     let size_px = [size.x as u32, size.y as u32];
-    let is_moving = now - settings.camera_moved_at < REST_SECS;
-    let quality = if is_moving { Quality::MOVING } else { Quality::RESTING };
-    if is_moving {
-        ui.ctx().request_repaint_after(std::time::Duration::from_secs_f64(REST_SECS));
-    }
-    if let Some(transfer) = settings.transfer(volume) {
-        let callback = VolumeCallback {
-            index: pane.gpu_index(),
-            volume: volume.texture.clone(),
-            labels: volume.label_texture().filter(|_| settings.label_opacity_3d > 0.0).cloned(),
-            camera: settings.camera.clone(),
-            size_px,
-            transfer,
-            quality,
-            label_opacity: settings.label_opacity_3d,
-        };
-        ui.painter().add(egui_wgpu::Callback::new_paint_callback(rect, callback));
-    }
-    let painter = ui.painter().with_clip_rect(rect);
-    let camera = settings.camera.clone();
-    let screen_from_world = move |point| {
-        let (at, _depth) = camera.pixel_from_world(point, size_px)?;
-        let at: DVec2 = at / f64::from(pixels_per_point);
-        Some(rect.left_top() + egui::vec2(at.x as f32, at.y as f32))
+    let place = |camera: voco_render::VolumeCamera| {
+        move |point: DVec3| -> Option<Pos2> {
+            let (at, _depth) = camera.pixel_from_world(point, size_px)?;
+            let at: DVec2 = at / f64::from(pixels_per_point);
+            Some(rect.left_top() + egui::vec2(at.x as f32, at.y as f32))
+        }
     };
-    position::in_volume(&painter, session, settings, &screen_from_world);
-    if settings.show_crosshair {
-        crosshair(&painter, settings.cursor_mm, &screen_from_world);
+    if crop::drag(&response, settings, volume, &place(settings.camera.clone())) {
+        settings.camera_moved_at = now;
+    } else {
+        turn(ui, &response, settings, volume, now);
     }
+    picture(ui, rect, size_px, session, settings, volume, pane);
+    let painter = ui.painter().with_clip_rect(rect);
+    let screen_from_world = place(settings.camera.clone());
+    if let Some(doc) = session.measurements.get(&volume.id.0) {
+        measured(&painter, doc.items(), volume.unit(), &screen_from_world);
+    }
+    crop::draw(&painter, settings, volume, response.hover_pos(), &screen_from_world);
     // Perspective bends them a little towards the edges; the letters are those of the middle.
     overlay::letters(
         &painter,
@@ -66,6 +60,9 @@ pub(crate) fn volume_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSetti
     );
     if settings.show_texts {
         overlay::volume_corners(&painter, rect, settings, pane, volume);
+    }
+    if cube::cube(ui, rect, settings) {
+        ui.ctx().request_repaint();
     }
     let edge = if settings.active_view == pane { theme::ACTIVE_VIEW } else { egui::Color32::from_gray(38) };
     painter.rect_stroke(rect, 0, Stroke::new(1.0, edge), egui::StrokeKind::Inside);
@@ -81,25 +78,77 @@ pub(crate) fn volume_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSetti
     }
 }
 
-/// A small cross at the crosshair, each arm in the colour of the plane that it is normal to.
-fn crosshair(painter: &egui::Painter, at_mm: DVec3, screen_from_world: &dyn Fn(DVec3) -> Option<Pos2>) {
-    const ARM_MM: f64 = 15.0;
-    let arms = [(DVec3::X, SlicePlane::Sagittal), (DVec3::Y, SlicePlane::Coronal), (DVec3::Z, SlicePlane::Axial)];
-    for (axis, plane) in arms {
-        let ends = [at_mm - axis * ARM_MM, at_mm + axis * ARM_MM].map(screen_from_world);
-        if let [Some(a), Some(b)] = ends {
-            painter.line_segment([a, b], Stroke::new(1.5, theme::plane_color(plane)));
-        }
+/// Adds the picture of this frame; coarse while what it shows changes.
+fn picture(
+    ui: &Ui,
+    rect: egui::Rect,
+    size_px: [u32; 2],
+    session: &Session,
+    settings: &mut ViewSettings,
+    volume: &OpenVolume,
+    pane: Pane,
+) {
+    let Some(transfer) = settings.transfer(volume) else { return };
+    let now = ui.input(|i| i.time);
+    let look = settings.view3d.look(settings, volume);
+    let drawn = (transfer, look);
+    if settings.view3d.drawn.as_ref() != Some(&drawn) {
+        settings.camera_moved_at = now;
+        settings.view3d.drawn = Some(drawn.clone());
+    }
+    let (transfer, look) = drawn;
+    let is_moving = now - settings.camera_moved_at < REST_SECS;
+    let quality = if is_moving { settings.view3d.moving_quality() } else { Quality::RESTING };
+    if is_moving {
+        // At once if this picture is new, so that its time is known; later, to make it fine.
+        settings.view3d.was_cast = now <= settings.camera_moved_at;
+        let wait = if settings.view3d.was_cast { 0.0 } else { REST_SECS };
+        ui.ctx().request_repaint_after(std::time::Duration::from_secs_f64(wait));
+    }
+    let occlusion = settings.view3d.made.occlusion.as_ref().filter(|(of, _)| of.volume == volume.id);
+    let callback = VolumeCallback {
+        index: pane.gpu_index(),
+        volume: volume.texture.clone(),
+        camera: settings.camera.clone(),
+        size_px,
+        transfer,
+        quality,
+        look,
+        occlusion: occlusion.map(|(_, texture)| Arc::clone(texture)),
+        surfaces: scene3d::surfaces(settings, volume),
+        lines: scene3d::lines(session, settings, volume, ui.pixels_per_point()),
+        window: ui.ctx().clone(),
+    };
+    ui.painter().add(egui_wgpu::Callback::new_paint_callback(rect, callback));
+}
+
+/// The numbers of measurements, beside them.
+fn measured(
+    painter: &egui::Painter,
+    items: &[Measurement],
+    unit: &str,
+    screen_from_world: &dyn Fn(DVec3) -> Option<Pos2>,
+) {
+    for item in items {
+        let (Some(at), Some(text)) = (screen_from_world(item.center_mm()), item.lines(unit).into_iter().next()) else {
+            continue;
+        };
+        overlay::text(painter, at + egui::vec2(8.0, 0.0), egui::Align2::LEFT_CENTER, &text, 12.0, theme::MEASURE);
     }
 }
 
-fn turn(ui: &Ui, response: &egui::Response, settings: &mut ViewSettings, now: f64) {
+fn turn(ui: &Ui, response: &egui::Response, settings: &mut ViewSettings, volume: &OpenVolume, now: f64) {
     let delta = response.drag_delta();
     let (x, y) = (f64::from(delta.x), f64::from(delta.y));
     let height = f64::from(response.rect.height()).max(1.0);
+    let shifts = ui.input(|i| i.modifiers.shift);
     let mut moved = false;
     if delta != egui::Vec2::ZERO {
-        if response.dragged_by(PointerButton::Primary) {
+        if response.dragged_by(PointerButton::Primary) && shifts {
+            // Up shows more of what is less dense, as in Slicer.
+            let range = (volume.stats.max - volume.stats.min).min(2000.0);
+            settings.transfer_shift += y / height * range * 0.5;
+        } else if response.dragged_by(PointerButton::Primary) {
             settings.camera.turn(x * std::f64::consts::PI / height, y * std::f64::consts::PI / height);
         } else if response.dragged_by(PointerButton::Secondary) {
             settings.camera.zoom(1.01_f64.powf(y));

@@ -2,6 +2,7 @@
 
 mod label;
 mod support;
+mod view3d;
 
 use egui::accesskit::Role;
 use egui::{Key, Modifiers, PointerButton, vec2};
