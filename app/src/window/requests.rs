@@ -123,6 +123,8 @@ impl App {
             Request::CancelModel(name) => self.cancel_model(&name),
             Request::LoadMeasurements(id) => self.find_measurements(id),
             Request::SaveMeasurements(id) => self.save_measurements(id),
+            Request::ExportReport(id) => self.ask_for_report(id),
+            Request::ReadTimes(id) => self.read_times(id),
             Request::TakePicture => self.ask_for_picture(ctx),
             Request::ExportMeasurements(id) => self.ask_for_csv(id),
             Request::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
@@ -154,6 +156,7 @@ impl App {
                 Asked::Checkpoint => self.use_checkpoint(paths.swap_remove(0)),
                 Asked::Picture => self.write_picture(paths.swap_remove(0)),
                 Asked::MeasurementsCsv(id) => self.export_measurements(id, paths.swap_remove(0)),
+                Asked::Report(id) => self.write_report(id, paths.swap_remove(0)),
                 Asked::RunsRoot => {
                     self.session.runs.root = Some(paths.swap_remove(0));
                     self.list_runs();
@@ -246,6 +249,8 @@ impl App {
                 }
                 TaskOutcome::Runs(list) => self.session.runs.set_list(list),
                 TaskOutcome::RunCurves { folder, curves } => drop(self.session.runs.curves.insert(folder, curves)),
+                TaskOutcome::Told(text) => self.session.notice(text, false),
+                TaskOutcome::Times { volume_id, failed } => self.times_ended(result.task, volume_id, failed),
                 TaskOutcome::Failed(text) => {
                     let references = self.session.volumes.iter_mut().filter_map(|v| v.reference.as_mut());
                     for reference in references {
@@ -387,6 +392,7 @@ impl App {
     /// Volumes stand in the order in which they were asked for, whichever was read first, and the last one is shown.
     fn add_volume(&mut self, task: u64, source: ImageSource, loaded: LoadedImage) {
         let id = VolumeId(task);
+        self.keep_source(id, &source, &loaded);
         let (name, path) = match source {
             ImageSource::Sample => (sample::NAME.to_owned(), None),
             ImageSource::File(path) => {
@@ -400,6 +406,9 @@ impl App {
                 (series_name(&series, &folder), Some(folder))
             }
         };
+        for warning in loaded.opened.warnings.iter().filter(|w| voco_io::is_about_sides(w)) {
+            self.session.notice(warning.clone(), true);
+        }
         for note in loaded.notes {
             self.session.notice(note, true);
         }
@@ -427,6 +436,7 @@ impl App {
     fn close(&mut self, id: VolumeId) {
         self.session.volumes.retain(|v| v.id != id);
         self.session.measurements.remove(&id.0);
+        self.forget_source(id);
         if self.session.active == Some(id) {
             self.session.active = self.session.volumes.last().map(|v| v.id);
             if let Some(volume) = self.session.active() {

@@ -5,7 +5,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 use voco_engine_api::CancelFlag;
 use voco_io::{Control, LabelNames, OpenError, Opened};
-use voco_render::{LabelTexture, PreparedVolume, RenderContext, UploadLimits, VolumeTexture};
+use voco_render::{LabelTexture, RenderContext, VolumeTexture};
 use voco_ui::{
     CardOf, ComparisonReport, OpenLabels, PreflightReport, RunCurves, RunSummary, TrainingSetup, TrainingSource,
     VolumeId,
@@ -60,6 +60,8 @@ pub(super) enum TaskWork {
     ReadRun(PathBuf),
     SaveNote { folder: PathBuf, note: String },
     LoadMeasurements { volume_id: VolumeId, volume: Volume },
+    Times(Box<super::times::ReadTimes>),
+    WriteReport(Box<super::report::WriteReport>),
     WritePicture { path: PathBuf, picture: Box<image::RgbaImage> },
     WriteText { path: PathBuf, text: String, what: String },
     SaveLabels(Box<super::save::SaveLabels>),
@@ -120,6 +122,13 @@ pub(super) enum TaskOutcome {
         key: String,
         stored: Result<Vec<voco_ui::measure::Measurement>, String>,
     },
+    /// Volumes of a time series were read, or why not.
+    Times {
+        volume_id: VolumeId,
+        failed: Option<String>,
+    },
+    /// Done, with a word on it.
+    Told(String),
     Failed(String),
     /// Nothing to show for it: stopped, or done without a word.
     Cancelled,
@@ -154,7 +163,8 @@ impl Tasks {
                         progress.lock().push((task, share));
                         wake();
                     };
-                    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(work, &cancel, &report)));
+                    let done =
+                        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(task, work, &cancel, &report)));
                     let outcome = done.unwrap_or_else(|_| {
                         TaskOutcome::Failed("An error in the program stopped this task; please report it.".into())
                     });
@@ -197,7 +207,7 @@ impl Tasks {
     }
 }
 
-fn run(work: TaskWork, cancel: &CancelFlag, report: &dyn Fn(f32)) -> TaskOutcome {
+fn run(task: u64, work: TaskWork, cancel: &CancelFlag, report: &dyn Fn(f32)) -> TaskOutcome {
     let is_cancelled = || cancel.is_cancelled();
     let control = Control { progress: report, is_cancelled: &is_cancelled };
     match work {
@@ -219,6 +229,8 @@ fn run(work: TaskWork, cancel: &CancelFlag, report: &dyn Fn(f32)) -> TaskOutcome
                 Err(e) => said(&e).map_or(TaskOutcome::Cancelled, TaskOutcome::Failed),
             }
         }
+        TaskWork::Times(work) => super::times::read(&work, task, control),
+        TaskWork::WriteReport(report) => super::report::write(&report),
         TaskWork::FindSeries(path) => super::series::find(&path, control),
         TaskWork::ResampleLabels { volume_id, labels, image, render } => match resampled(*labels, &image, &render) {
             Ok(labels) => {
@@ -306,8 +318,7 @@ fn image(
 ) -> Result<LoadedImage, Option<String>> {
     let opened = open_source(source, false, control).map_err(|e| said(&e))?;
     let stats = Stats::of(&opened.volume);
-    let prepared = PreparedVolume::new(&opened.volume, &UploadLimits::of(render));
-    let texture = Arc::new(VolumeTexture::upload(render, &prepared).map_err(|e| Some(e.to_string()))?);
+    let texture = Arc::new(VolumeTexture::of(render, &opened.volume, &stats).map_err(|e| Some(e.to_string()))?);
     let (mut notes, mut open_labels) = (Vec::new(), None);
     if let Some(source) = labels {
         let name = match &source {

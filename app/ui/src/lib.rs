@@ -16,13 +16,13 @@ mod views;
 
 pub use boxes::{box_edges, box_section};
 pub use document::{
-    CardOf, Cine, ClassAgreement, CompareView, ComparisonReport, Drag, Drawing, FinetuneJob, FinetuneSetup,
-    FinetuneState, HangingProtocol, LabelHistory, LabelPreset, LabelledData, Layout, Loading, Look, Mix, ModelRow,
-    ModelState, ModelsState, NUMBERS_ONLY, NamedWindow, Notice, OpenLabels, OpenVolume, OverlayVolume, Pane,
-    PositionOverlay, Preferences, Preflight, PreflightAsked, PreflightReport, Previews, ReferenceLabels, RunCurves,
-    RunKind, RunSummary, RunsState, SegmentJob, SegmentState, SeriesChoice, SeriesRow, Session, Side, Split, Thumbnail,
-    Tool, TrainedVolume, TrainingJob, TrainingSetup, TrainingSource, TrainingState, ViewKind, ViewSettings, VolumeId,
-    Window, WindowPreset, Work, recipe_names,
+    CardOf, Cine, ClassAgreement, CompareView, ComparisonReport, Drag, Drawing, Examination, FinetuneJob,
+    FinetuneSetup, FinetuneState, HangingProtocol, LabelHistory, LabelPreset, LabelledData, Layout, Loading, Look, Mix,
+    Modality, ModelRow, ModelState, ModelsState, NUMBERS_ONLY, NamedWindow, Notice, OpenLabels, OpenVolume,
+    OverlayVolume, Pane, PositionOverlay, Preferences, Preflight, PreflightAsked, PreflightReport, Previews, Reading,
+    ReferenceLabels, RunCurves, RunKind, RunSummary, RunsState, SegmentJob, SegmentState, SeriesChoice, SeriesRow,
+    Session, Side, Split, Thumbnail, TimePoint, TimeSeries, Tool, TrainedVolume, TrainingJob, TrainingSetup,
+    TrainingSource, TrainingState, ViewKind, ViewSettings, VolumeId, Window, WindowPreset, Work, recipe_names,
 };
 pub use gpu::{GpuViews, install as install_gpu};
 pub use outbox::{Outbox, Request};

@@ -13,6 +13,7 @@ mod runs;
 mod segment;
 mod series;
 mod session;
+mod times;
 mod tool;
 mod training;
 mod view_settings;
@@ -21,7 +22,7 @@ pub use cine::Cine;
 pub use compare_view::{CompareView, Mix, OverlayVolume};
 pub use comparison::{ClassAgreement, ComparisonReport, ReferenceLabels};
 pub use finetune::{FinetuneJob, FinetuneSetup, FinetuneState};
-pub use hanging::HangingProtocol;
+pub use hanging::{Examination, HangingProtocol, Modality};
 pub use label_history::LabelHistory;
 pub(crate) use label_history::next_stamp;
 pub use labelled::{LabelledData, recipe_names};
@@ -36,6 +37,7 @@ pub use session::{
     LabelPreset, Loading, NUMBERS_ONLY, Notice, OpenLabels, OpenVolume, PositionOverlay, Session, VolumeId, Window,
     WindowPreset,
 };
+pub use times::{Reading, TimePoint, TimeSeries};
 pub use tool::Tool;
 pub use training::{Previews, TrainedVolume, TrainingJob, TrainingSetup, TrainingSource, TrainingState};
 pub use view_settings::{Drag, Drawing, ViewKind, ViewSettings, Work};

@@ -74,6 +74,8 @@ impl Windows {
         });
         ui.checkbox(&mut preferences.hang, i18n::text("preferences-hang"))
             .on_hover_text(i18n::text("preferences-hang-tip"));
+        ui.checkbox(&mut preferences.keep_windows, i18n::text("preferences-keep-windows"))
+            .on_hover_text(i18n::text("preferences-keep-windows-tip"));
         ui.checkbox(&mut preferences.hide_identifiers, i18n::text("view-hide-identifiers"))
             .on_hover_text(i18n::text("preferences-hide-tip"));
     }

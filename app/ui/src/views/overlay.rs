@@ -75,9 +75,14 @@ pub(crate) fn slice_corners(
     volume: &OpenVolume,
     window: Window,
     port: &SlicePort,
+    time: Option<[usize; 2]>,
 ) {
     let rect = port.rect;
     let mut left_top = titles(settings, pane, volume);
+    if let Some([number, count]) = time {
+        let arguments = [("number", number.into()), ("count", count.into())];
+        left_top.push((i18n::text_with("times-corner", arguments), theme::ON_PICTURE));
+    }
     if port.frame.is_turned() {
         let tilt = super::axes::tilt_deg(settings, volume, port);
         if tilt >= 0.5 {

@@ -1,6 +1,7 @@
 //! The window under keys and mouse: what they do is read from the model, not from pictures.
 
 mod support;
+mod times;
 
 use egui::accesskit::Role;
 use egui::{Key, Modifiers, PointerButton, vec2};
