@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use voco_io::{Control, Opened};
 use voco_render::VolumeTexture;
-use voco_ui::{LabelHistory, Layout, OpenVolume, VolumeId, Window};
+use voco_ui::{Layout, OpenVolume, VolumeId, Window};
 use voco_volume::Stats;
 
 use frames::Offscreen;
@@ -66,6 +66,7 @@ fn view(args: &ViewArgs) -> anyhow::Result<Value> {
     let mut screen = Offscreen::new(args.size)?;
     screen.frame()?;
     let window_s = began.elapsed().as_secs_f64();
+    let empty = screen.times(args.frames.min(20), |_, _, _| {})?;
     let before_bytes = super::peak_memory_bytes().unwrap_or(0);
     let began = Instant::now();
     let opened = voco_io::open(&args.input, Control::NONE)?;
@@ -77,10 +78,13 @@ fn view(args: &ViewArgs) -> anyhow::Result<Value> {
     screen.show(volume);
     screen.frame()?;
     let first_picture_s = began.elapsed().as_secs_f64();
+    // Now, as some software drivers keep a part of every frame that they have drawn.
+    let peak = super::peak_memory_bytes().unwrap_or(0);
     let mut document = json!({
         "adapter": screen.adapter_name(),
         "size_px": args.size,
         "empty_window_s": window_s,
+        "empty_frame": empty,
         "load_s": load_s,
         "statistics_and_upload_s": upload_s,
         "open_to_first_picture_s": first_picture_s,
@@ -99,7 +103,6 @@ fn view(args: &ViewArgs) -> anyhow::Result<Value> {
             "window_level": screen.times(args.frames, frames::window_level)?,
         });
     }
-    let peak = super::peak_memory_bytes().unwrap_or(0);
     document["memory_before_opening_bytes"] = before_bytes.into();
     document["peak_memory_bytes"] = peak.into();
     document["peak_per_voxel_byte"] = (peak.saturating_sub(before_bytes) as f64 / voxel_bytes as f64).into();
@@ -121,7 +124,8 @@ fn shown(screen: &Offscreen, path: &std::path::Path, opened: Opened) -> anyhow::
         window: Window::default_for(&stats),
         texture,
         labels: None,
-        label_history: LabelHistory::default(),
+        incoming: None,
+        label_stats: None,
         reference: None,
         position: None,
     })

@@ -24,6 +24,14 @@ pub(super) struct App {
     pub training_cancel: Option<CancelFlag>,
     pub jobs: JobLinks,
     pub render: RenderContext,
+    /// Asks for another frame; from any thread.
+    pub wake: Arc<dyn Fn() + Send + Sync>,
+    /// Volumes whose labels are being opened to be worked on.
+    pub opening_labels: std::collections::BTreeSet<voco_ui::VolumeId>,
+    /// Volumes whose labels were saved in this session: again without asking.
+    pub saved_here: std::collections::BTreeSet<voco_ui::VolumeId>,
+    /// The DICOM series that volumes come from: labels are saved beside them as DICOM.
+    pub series: std::collections::BTreeMap<voco_ui::VolumeId, voco_io::Series>,
     pub recent: RecentFiles,
     pub told_of_render_error: bool,
     pub dialogs: super::dialogs::Dialogs,
@@ -93,6 +101,10 @@ impl App {
             training_cancel: None,
             jobs: JobLinks::default(),
             render,
+            wake: waker(),
+            series: std::collections::BTreeMap::new(),
+            saved_here: std::collections::BTreeSet::new(),
+            opening_labels: std::collections::BTreeSet::new(),
             recent,
             told_of_render_error: false,
             dialogs: super::dialogs::Dialogs::new(waker()),
@@ -145,6 +157,7 @@ impl eframe::App for App {
                 .notice("The graphics driver reported an error: pictures may be wrong; start the program again.", true);
         }
         self.take_times();
+        self.poll_labels();
         self.take_task_results();
         self.take_model_results();
         self.take_dialog_answers();
@@ -161,10 +174,9 @@ impl eframe::App for App {
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
         self.shell.show(ui, &mut self.session, &mut self.settings, &mut self.outbox);
-        if std::mem::take(&mut self.shell.labels_changed)
-            && let Some(labels) = self.session.active().and_then(|v| v.labels.as_ref())
-        {
-            labels.texture.set_colors(&self.render, &labels.table);
+        // In the frame of the hand's move itself.
+        if self.draw_labels() {
+            ui.ctx().request_repaint();
         }
         if !self.outbox.is_empty() {
             // They are carried out in `logic`, at the start of the next frame.

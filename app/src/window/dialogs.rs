@@ -12,6 +12,12 @@ pub(super) enum Asked {
     Labels,
     Reference,
     SaveLabels(VolumeId),
+    /// A table of labels to add.
+    LabelTable(VolumeId),
+    /// Where to write the statistics of labels.
+    StatisticsCsv(VolumeId),
+    /// Where to write what was done to labels.
+    AuditTrail(VolumeId),
     TrainingFolder,
     TrainingInit,
     LabelledFolder,
@@ -92,6 +98,22 @@ impl Dialogs {
                 let picked = dialog.set_file_name("views.png").save_file();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }
+            Asked::LabelTable(_) => {
+                let tables = ["txt", "label", "ctbl", "csv", "json"];
+                let dialog = dialog.set_title("Table of labels").add_filter("Tables", &tables);
+                let picked = dialog.add_filter("All files", &["*"]).pick_file();
+                wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
+            }
+            Asked::StatisticsCsv(_) => {
+                let dialog = dialog.set_title("Statistics as CSV").add_filter("CSV", &["csv"]);
+                let picked = dialog.set_file_name("segments.csv").save_file();
+                wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
+            }
+            Asked::AuditTrail(_) => {
+                let dialog = dialog.set_title("Audit trail").add_filter("CSV, JSON lines", &["csv", "jsonl"]);
+                let picked = dialog.set_file_name("audit.csv").save_file();
+                wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
+            }
             Asked::MeasurementsCsv(_) => {
                 let dialog = dialog.set_title("Measurements as CSV").add_filter("CSV", &["csv"]);
                 let picked = dialog.set_file_name("measurements.csv").save_file();
@@ -127,7 +149,7 @@ impl Dialogs {
     /// Asks where to save the label map of a volume; `name` is proposed. The system asks whether a file may be replaced.
     pub fn ask_to_save(&self, volume: VolumeId, name: &str, folder: Option<&Path>) {
         let mut dialog = rfd::AsyncFileDialog::new().set_title("Save labels").set_file_name(name);
-        dialog = dialog.add_filter("NIfTI", &["nii.gz", "nii"]);
+        dialog = dialog.add_filter("All files", &["*"]);
         if let Some(folder) = folder {
             dialog = dialog.set_directory(folder);
         }

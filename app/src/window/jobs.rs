@@ -10,12 +10,14 @@ use voco_engine_api::{
 };
 use voco_io::LabelNames;
 use voco_render::{LabelTexture, RenderContext};
-use voco_ui::{CardOf, FinetuneJob, FinetuneSetup, OpenLabels, Preflight, PreflightAsked, SegmentJob, VolumeId, Work};
-use voco_volume::{Geometry, LabelTable, Rescale, Volume, Voxels};
+use voco_ui::{
+    CardOf, FinetuneJob, FinetuneSetup, IncomingLabels, Preflight, PreflightAsked, SegmentJob, VolumeId, Work,
+};
+use voco_volume::{Geometry, LabelTable};
 
 use super::app::App;
+use super::labels::ReadLabels;
 use super::preflight::Look;
-use super::save::SaveLabels;
 use super::tasks::TaskWork;
 
 /// Label voxels taken over in one frame: a millisecond or so.
@@ -26,6 +28,7 @@ const VOXELS_PER_FRAME: usize = 1 << 20;
 pub(super) struct JobLinks {
     pub finetune_cancel: Option<CancelFlag>,
     pub segment: Option<Segmenting>,
+    pub prior: Option<super::prior::PriorJob>,
 }
 
 /// A segmentation whose label map is being filled.
@@ -35,7 +38,8 @@ pub(super) struct Segmenting {
     cancel: CancelFlag,
     began: Instant,
     geometry: Geometry,
-    /// The map's texture, by which it is also known: it may be undone meanwhile.
+    name: String,
+    table: LabelTable,
     texture: Arc<LabelTexture>,
     /// All voxels so far, i fastest.
     labels: Vec<u16>,
@@ -110,36 +114,6 @@ impl App {
         }
     }
 
-    /// Asks where the label map of a volume is to be saved.
-    pub(super) fn ask_to_save_labels(&mut self, id: VolumeId) {
-        let Some(volume) = self.session.volumes.iter().find(|v| v.id == id) else { return };
-        if self.jobs.segment.as_ref().is_some_and(|segmenting| segmenting.volume == id) {
-            return self.session.notice("The labels are still being found; save them when that is done.", true);
-        }
-        let stem = volume.path.as_ref().map_or_else(|| "sample".to_owned(), |path| voco_io::image_stem(path));
-        let folder = volume.path.as_ref().and_then(|path| path.parent());
-        self.dialogs.ask_to_save(id, &format!("{stem}_label.nii.gz"), folder);
-    }
-
-    /// Saves the label map of a volume.
-    pub(super) fn save_labels(&mut self, id: VolumeId, path: PathBuf) {
-        let session = &self.session;
-        let Some(labels) = session.volumes.iter().find(|v| v.id == id).and_then(|v| v.labels.as_ref()) else { return };
-        if labels.volume.geometry().num_voxels() == 1 {
-            // The stand-in of a segmentation whose voxels are not all there.
-            return self.session.notice("The labels are still being found; save them when that is done.", true);
-        }
-        let images = session.volumes.iter().filter_map(|v| v.path.clone()).collect();
-        let (volume, table) = (labels.volume.clone(), labels.table.clone());
-        self.start_task(TaskWork::SaveLabels(Box::new(SaveLabels {
-            path,
-            volume_id: id,
-            labels: volume,
-            table,
-            images,
-        })));
-    }
-
     /// Takes weights, or a run's folder, for segmentation, and asks what they are.
     pub(super) fn use_checkpoint(&mut self, path: PathBuf) {
         self.settings.work = Work::Segment;
@@ -185,17 +159,14 @@ impl App {
             Ok(started) => started,
             Err(text) => return self.session.notice(text, true),
         };
-        // A stand-in of one voxel, until all are known.
-        let stand_in = Geometry::new([1; 3], geometry.world_from_voxel())
-            .and_then(|g| Volume::new(g, Voxels::U8([0].into()), Rescale::IDENTITY));
-        let Ok(stand_in) = stand_in else { return };
         let checkpoint = state.config.checkpoints.first().and_then(|p| p.file_stem());
         let title = checkpoint.map_or("Prediction".into(), |n| format!("Prediction ({})", n.to_string_lossy()));
-        let names_from = "the checkpoint".to_owned();
         let shown =
-            OpenLabels { name: title.clone(), volume: stand_in, table, names_from, texture: Arc::clone(&texture) };
-        let before = volume.labels.replace(shown);
-        volume.label_history.record(title, before);
+            IncomingLabels { name: title.clone(), table: table.clone(), texture: Arc::clone(&texture), ticket: None };
+        volume.incoming = Some(shown);
+        if let Some(work) = &mut volume.labels {
+            work.abandon();
+        }
         if let Some(reference) = &mut volume.reference {
             reference.report = None;
         }
@@ -206,6 +177,8 @@ impl App {
             cancel,
             began: Instant::now(),
             geometry,
+            name: title,
+            table,
             texture,
             labels: vec![0; geometry.num_voxels()],
             waiting: VecDeque::new(),
@@ -223,6 +196,7 @@ impl App {
     /// What an engine event means for fine-tuning and segmentation.
     pub(super) fn follow(&mut self, event: &EngineEvent) {
         self.session.finetune.apply(event);
+        self.follow_prior(event);
         let Some(segmenting) = &mut self.jobs.segment else { return };
         self.session.segment.apply(event, segmenting.began.elapsed());
         match event {
@@ -244,29 +218,28 @@ impl App {
         if segmenting.has_ended
             && let Some(done) = self.jobs.segment.take()
         {
-            let Segmenting { volume, geometry, texture, labels, .. } = done;
-            self.start_task(TaskWork::KeepPrediction { volume_id: volume, geometry, texture, labels });
+            let Segmenting { volume, geometry, labels, table, name, .. } = done;
+            self.start_task(TaskWork::KeepPrediction { volume_id: volume, geometry, labels, table, name });
         }
         false
     }
 
-    /// The voxels of a finished prediction become those of its label map, on show or undone.
-    pub(super) fn keep_prediction(&mut self, id: VolumeId, texture: &Arc<LabelTexture>, found: &Volume) {
-        let Some(volume) = self.session.volumes.iter_mut().find(|v| v.id == id) else { return };
-        let maps = volume.labels.iter_mut().chain(volume.label_history.maps_mut());
-        for labels in maps.filter(|l| Arc::ptr_eq(&l.texture, texture)) {
-            labels.volume = found.clone();
-        }
-        self.compare(id);
-    }
-
-    pub(super) fn step_labels(&mut self, redo: bool) {
-        let Some(volume) = self.session.active_mut() else { return };
-        let history = &mut volume.label_history;
-        let moved = if redo { history.redo(&mut volume.labels) } else { history.undo(&mut volume.labels) };
-        let id = volume.id;
-        if moved {
-            self.compare(id);
+    /// A finished prediction becomes a change of the label map that can be taken back.
+    pub(super) fn keep_prediction(&mut self, id: VolumeId, read: ReadLabels) {
+        let Some(volume) = self.session.volume_mut(id) else { return };
+        if let Some(work) = &mut volume.labels
+            && work.geometry().is_same_grid(&read.geometry, 1e-3)
+        {
+            work.names_from.clone_from(&read.names_from);
+            let name = read.name;
+            let ticket = work.edit(move |document| document.replace_with(&name, "network", &read.layers));
+            if let Some(incoming) = &mut volume.incoming {
+                incoming.ticket = Some(ticket);
+            }
+        } else {
+            let (image, render) = (volume.volume.clone(), self.render.clone());
+            let read = Some(Box::new(read));
+            self.start_task(TaskWork::OpenDocument { volume_id: id, image, read, is_new: true, render });
         }
     }
 }

@@ -3,8 +3,7 @@ use std::sync::Arc;
 
 use voco_engine_api::{DataItem, EngineCommand};
 use voco_ui::{
-    FinetuneSetup, LabelHistory, Loading, OpenLabels, OpenVolume, Preflight, ReferenceLabels, Request, TrainedVolume,
-    TrainingSource, VolumeId, Window, Work,
+    FinetuneSetup, Loading, OpenVolume, Preflight, Request, TrainedVolume, TrainingSource, VolumeId, Window, Work,
 };
 
 use super::app::App;
@@ -34,9 +33,12 @@ impl App {
             }
             Request::Compare(id) => self.compare(id),
             Request::CompareWithBefore(id) => {
-                let volume = self.session.volumes.iter().find(|v| v.id == id);
-                if let Some(before) = volume.and_then(|v| v.label_history.before()).cloned() {
-                    self.put_labels(id, LabelRole::Reference, before);
+                let work = self.session.volume(id).and_then(|v| v.labels.as_ref());
+                let last = work.and_then(|w| w.now().history.iter().rev().find(|line| line.is_done));
+                if let Some((flat, last)) = work.and_then(voco_ui::labelling::LabelWork::flat_before).zip(last) {
+                    let name = format!("before: {}", last.name);
+                    let (flat, render) = (Box::new(flat), self.render.clone());
+                    self.start_task(TaskWork::AsReference { volume_id: id, flat, name, render });
                 }
             }
             Request::TrainingFolderDialog => self.dialogs.ask(Asked::TrainingFolder),
@@ -83,8 +85,18 @@ impl App {
             Request::UseCheckpoint(path) => self.use_checkpoint(path),
             Request::Segment(volume) => self.start_segment(volume),
             Request::StopSegmenting => self.stop_segment(),
-            Request::UndoLabels => self.step_labels(false),
-            Request::RedoLabels => self.step_labels(true),
+            Request::NewLabels(id) => self.new_labels(id, true),
+            Request::NewSegment(id) => self.new_segment(id),
+            Request::Propose(id, ask) => self.ask_algorithm(id, *ask, None),
+            Request::ProposeWithNetwork(id, ask) => self.ask_with_network(id, *ask),
+            Request::StopProposing => self.stop_proposing(),
+            Request::LabelStatistics(id) => self.count_labels(id),
+            Request::ExportStatistics(id) => self.dialogs.ask(Asked::StatisticsCsv(id)),
+            Request::ExportAudit(id) => self.dialogs.ask(Asked::AuditTrail(id)),
+            Request::LabelTableDialog(id) => self.dialogs.ask(Asked::LabelTable(id)),
+            Request::MaskImage { volume, segment, inside } => self.mask_image(volume, segment, inside),
+            Request::SaveLabels(save) => self.save_labels(&save),
+            Request::BrowseSaveLabels(id) => self.browse_for_labels(id),
             Request::ListRuns => self.list_runs(),
             Request::RunsRootDialog => self.dialogs.ask(Asked::RunsRoot),
             Request::ReadRun(folder) => {
@@ -138,7 +150,10 @@ impl App {
                 Asked::Images | Asked::ImageFolder => self.open(paths),
                 Asked::Labels => self.open_labels(&paths.swap_remove(0), LabelRole::Shown),
                 Asked::Reference => self.open_labels(&paths.swap_remove(0), LabelRole::Reference),
-                Asked::SaveLabels(id) => self.save_labels(id, paths.swap_remove(0)),
+                Asked::SaveLabels(id) => self.take_label_path(id, &paths.swap_remove(0)),
+                Asked::LabelTable(_) | Asked::StatisticsCsv(_) | Asked::AuditTrail(_) => {
+                    self.take_label_answer(asked, paths.swap_remove(0));
+                }
                 Asked::TrainingInit => setup.init = Some(paths.swap_remove(0)),
                 Asked::LabelledFolder | Asked::LabelledList => {
                     if let Some(labelled) = &mut setup.labelled {
@@ -168,6 +183,9 @@ impl App {
     pub(super) fn take_task_results(&mut self) {
         for (task, share) in self.tasks.progress() {
             self.session.loading.iter_mut().filter(|l| l.task == task).for_each(|l| l.progress = share);
+            if let Some(proposing) = self.session.proposing.as_mut().filter(|p| p.task == task) {
+                proposing.progress = share;
+            }
             if let Preflight::Running(_, shown, of, _) = &mut self.session.preflight
                 && *of == task
             {
@@ -182,13 +200,7 @@ impl App {
                 self.session.preflight = Preflight::None;
             }
             match result.outcome {
-                TaskOutcome::Image { source, opened } => self.add_volume(result.task, source, *opened),
-                TaskOutcome::Labels { volume_id, role, labels, note } => {
-                    self.put_labels(volume_id, role, *labels);
-                    if let Some(note) = note {
-                        self.session.notice(note, false);
-                    }
-                }
+                TaskOutcome::Image { source, opened } => self.add_volume(result.task, &source, *opened),
                 TaskOutcome::Series(found) => self.take_series(*found),
                 TaskOutcome::LabelFile(path) if self.session.active.is_some() => {
                     self.open_labels(&path, LabelRole::Shown);
@@ -236,29 +248,34 @@ impl App {
                 }
                 TaskOutcome::Measurements { volume_id, key, stored } => self.take_measurements(volume_id, key, stored),
                 TaskOutcome::Card(card) => self.take_card(*card),
-                TaskOutcome::Prediction { volume_id, texture, volume } => {
-                    self.keep_prediction(volume_id, &texture, &volume);
-                }
-                TaskOutcome::LabelsSaved { volume_id, name } => {
-                    if let Some(labels) =
-                        self.session.volumes.iter_mut().find(|v| v.id == volume_id).and_then(|v| v.labels.as_mut())
-                    {
-                        labels.name.clone_from(&name);
-                    }
-                    self.session.notice(format!("Saved {name} with its names beside."), false);
-                }
                 TaskOutcome::Runs(list) => self.session.runs.set_list(list),
                 TaskOutcome::RunCurves { folder, curves } => drop(self.session.runs.curves.insert(folder, curves)),
                 TaskOutcome::Told(text) => self.session.notice(text, false),
                 TaskOutcome::Times { volume_id, failed } => self.times_ended(result.task, volume_id, failed),
                 TaskOutcome::Failed(text) => {
+                    self.opening_labels.clear();
+                    self.session.is_counting_labels = false;
+                    self.session.proposing.take_if(|p| p.task == result.task);
                     let references = self.session.volumes.iter_mut().filter_map(|v| v.reference.as_mut());
                     for reference in references {
                         reference.measuring.take_if(|(task, _)| *task == result.task);
                     }
                     self.session.notice(text, true);
                 }
-                TaskOutcome::Cancelled => {}
+                outcome @ (TaskOutcome::Labels { .. }
+                | TaskOutcome::Reference { .. }
+                | TaskOutcome::Work { .. }
+                | TaskOutcome::NoWork(_)
+                | TaskOutcome::Proposal { .. }
+                | TaskOutcome::LabelStats { .. }
+                | TaskOutcome::LabelTable { .. }
+                | TaskOutcome::Masked { .. }
+                | TaskOutcome::Prediction { .. }
+                | TaskOutcome::LabelsSaved { .. }) => self.take_label_outcome(result.task, outcome),
+                TaskOutcome::Cancelled => {
+                    self.session.is_counting_labels = false;
+                    self.session.proposing.take_if(|p| p.task == result.task);
+                }
             }
         }
     }
@@ -329,35 +346,6 @@ impl App {
         }
     }
 
-    /// Brings the labels onto the grid of their image, on a task.
-    fn resample_labels(&mut self, id: VolumeId) {
-        let Some(volume) = self.session.volumes.iter().find(|v| v.id == id) else { return };
-        let Some(labels) = volume.labels.clone() else { return };
-        let image = *volume.volume.geometry();
-        self.start_task(TaskWork::ResampleLabels {
-            volume_id: id,
-            labels: Box::new(labels),
-            image,
-            render: self.render.clone(),
-        });
-    }
-
-    /// A reference is measured at once; a new label map under a reference, too.
-    fn put_labels(&mut self, id: VolumeId, role: LabelRole, labels: OpenLabels) {
-        let Some(volume) = self.session.volumes.iter_mut().find(|v| v.id == id) else { return };
-        match role {
-            LabelRole::Shown => {
-                let edit = format!("Open {}", labels.name);
-                let before = volume.labels.replace(labels);
-                volume.label_history.record(edit, before);
-            }
-            LabelRole::Reference => {
-                volume.reference = Some(ReferenceLabels::new(labels));
-            }
-        }
-        self.compare(id);
-    }
-
     pub(super) fn compare(&mut self, id: VolumeId) {
         let Some(volume) = self.session.volumes.iter_mut().find(|v| v.id == id) else { return };
         let (Some(labels), Some(reference)) = (&volume.labels, &mut volume.reference) else { return };
@@ -371,7 +359,7 @@ impl App {
                 TaskWork::MatchReference(Box::new(Match {
                     volume_id: id,
                     reference: reference.original.clone(),
-                    table: labels.table.clone(),
+                    table: labels.table().clone(),
                     key,
                     render: self.render.clone(),
                 }))
@@ -379,7 +367,7 @@ impl App {
                 reference.matched_with = Some(key);
                 TaskWork::Compare {
                     volume_id: id,
-                    prediction: Box::new((labels.volume.clone(), labels.table.clone())),
+                    prediction: Box::new(labels.flat()),
                     reference: Box::new((reference.labels.volume.clone(), reference.labels.table.clone())),
                 }
             };
@@ -390,28 +378,40 @@ impl App {
     }
 
     /// Volumes stand in the order in which they were asked for, whichever was read first, and the last one is shown.
-    fn add_volume(&mut self, task: u64, source: ImageSource, loaded: LoadedImage) {
+    fn add_volume(&mut self, task: u64, source: &ImageSource, mut loaded: LoadedImage) {
         let id = VolumeId(task);
-        self.keep_source(id, &source, &loaded);
+        self.keep_source(id, source, &loaded);
         let (name, path) = match source {
             ImageSource::Sample => (sample::NAME.to_owned(), None),
             ImageSource::File(path) => {
-                self.recent.add(&path);
+                self.recent.add(path);
                 self.session.recent = self.recent.paths().to_vec();
-                (file_name(&path), Some(path))
+                (file_name(path), Some(path.clone()))
             }
             ImageSource::Series(series, folder) => {
-                self.recent.add(&folder);
+                self.recent.add(folder);
                 self.session.recent = self.recent.paths().to_vec();
-                (series_name(&series, &folder), Some(folder))
+                (series_name(series, folder), Some(folder.clone()))
             }
         };
         for warning in loaded.opened.warnings.iter().filter(|w| voco_io::is_about_sides(w)) {
             self.session.notice(warning.clone(), true);
         }
-        for note in loaded.notes {
+        for note in std::mem::take(&mut loaded.notes) {
             self.session.notice(note, true);
         }
+        if let ImageSource::Series(series, _) = source {
+            self.series.insert(id, (**series).clone());
+        }
+        self.insert_volume(id, name, path, loaded);
+    }
+
+    /// A volume that was made here: it has no file.
+    pub(super) fn add_made(&mut self, task: u64, name: String, loaded: LoadedImage) {
+        self.insert_volume(VolumeId(task), name, None, loaded);
+    }
+
+    fn insert_volume(&mut self, id: VolumeId, name: String, path: Option<PathBuf>, loaded: LoadedImage) {
         let volume = OpenVolume {
             id,
             name,
@@ -421,8 +421,9 @@ impl App {
             warnings: loaded.opened.warnings,
             window: Window::default_for(&loaded.stats),
             texture: loaded.texture,
-            labels: loaded.labels,
-            label_history: LabelHistory::default(),
+            labels: None,
+            incoming: None,
+            label_stats: None,
             reference: None,
             position: None,
         };
@@ -431,12 +432,21 @@ impl App {
         if self.session.active.is_none_or(|active| active.0 < id.0) {
             self.show(id);
         }
+        match loaded.labels {
+            Some(ready) => self.put_work(id, ready),
+            // Work that was begun on it is found again without asking.
+            None => self.new_labels(id, false),
+        }
     }
 
     fn close(&mut self, id: VolumeId) {
         self.session.volumes.retain(|v| v.id != id);
         self.session.measurements.remove(&id.0);
         self.forget_source(id);
+        self.series.remove(&id);
+        if self.session.proposing.as_ref().is_some_and(|p| p.volume == id) {
+            self.stop_proposing();
+        }
         if self.session.active == Some(id) {
             self.session.active = self.session.volumes.last().map(|v| v.id);
             if let Some(volume) = self.session.active() {

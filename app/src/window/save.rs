@@ -1,58 +1,416 @@
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+//! Saving labels: as voxels, as DICOM, as surfaces, as tables of names.
 
-use voco_io::{Control, image_stem, save_labels};
-use voco_label::LabelMap;
-use voco_ui::VolumeId;
-use voco_volume::{LabelTable, Volume};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use voco_io::{Control, Segment, Series, SeriesLabels, image_stem, save_labels, save_segmentation};
+use voco_label::mesh::{MeshFormat, Smoothing, Space, surface_mesh, write_mesh};
+use voco_label::{LabelVolume, Watch};
+use voco_labelstore::{
+    Document, PresetEntry, preset_from_json, read_table as parse_table, write_itksnap, write_slicer,
+};
+use voco_ui::labelling::FlatLabels;
+use voco_ui::{LabelFormat, SaveLabelsAs, VolumeId};
+use voco_volume::Volume;
+
+use super::app::App;
+use super::dialogs::Asked;
+use super::tasks::TaskWork;
+
+/// A table of labels is a few kilobytes.
+const MAX_TABLE_BYTES: u64 = 16 << 20;
 
 /// A label map that is to be saved.
 pub(super) struct SaveLabels {
     /// As the user chose it.
     pub path: PathBuf,
+    pub format: LabelFormat,
+    /// Surfaces in DICOM's axes.
+    pub lps: bool,
     /// Over which volume it lies.
     pub volume_id: VolumeId,
-    /// Its voxels.
-    pub labels: Volume,
-    /// Its names.
-    pub table: LabelTable,
+    /// All of it.
+    pub flat: FlatLabels,
+    /// The change that it is the state after.
+    pub change: u64,
+    /// The image it was made on.
+    pub image: Volume,
+    /// The series that the image came from.
+    pub series: Option<Series>,
     /// Files of open images: never to be written over.
     pub images: Vec<PathBuf>,
 }
 
-/// Saves a label map as NIfTI on its own grid, and the names of its ids beside it as JSON. Returns the name of the file.
+/// Saves labels, what was there before is kept beside as `.bak`. Returns what to tell the user.
 ///
 /// # Errors
 /// One sentence on why it cannot be, with the file's name. Then what was there before is still there.
 pub(super) fn save(save: &SaveLabels, control: Control<'_>) -> Result<String, String> {
-    let chosen = name_of(&save.path);
-    let unpacked = Path::new(chosen.strip_suffix(".gz").unwrap_or(&chosen));
-    let path = if unpacked.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("nii")) {
-        save.path.clone()
-    } else {
-        let path = save.path.with_file_name(format!("{chosen}.nii.gz"));
-        if path.exists() {
-            // Nobody was asked whether this one may be replaced.
-            return Err(format!("{} is there already; choose it by its whole name to replace it.", name_of(&path)));
-        }
-        path
-    };
-    let name = name_of(&path);
-    if save.images.iter().any(|image| is_same_file(image, &path)) {
+    let name = name_of(&save.path);
+    if save.images.iter().any(|image| is_same_file(image, &save.path)) {
         return Err(format!("{name} is an open image; choose another name for its labels."));
     }
-    let map = LabelMap::from_volume(&save.labels).map_err(|e| format!("{name}: the labels cannot be saved: {e}."))?;
-    let ids: Option<Vec<u16>> = map.values().to_u32().into_iter().map(|id| u16::try_from(id).ok()).collect();
-    let ids = ids.ok_or_else(|| format!("{name}: labels above 65535 cannot be saved."))?;
-    let names: BTreeMap<String, String> =
-        save.table.entries().iter().map(|entry| (entry.id.to_string(), entry.name.clone())).collect();
-    let text = serde_json::to_vec_pretty(&names).map_err(|e| format!("{name}: {e}"))?;
+    let failed = |e: &dyn std::fmt::Display| format!("{name}: {e}.");
+    let document = &save.flat.document;
+    let told = match save.format {
+        LabelFormat::Nifti => {
+            back_up(&save.path)?;
+            save_nifti(save, control)?
+        }
+        LabelFormat::SegNrrd => {
+            back_up(&save.path)?;
+            with_layers(document, |layers, segments| {
+                save_segmentation(&save.path, document.geometry(), layers, segments, control).map_err(|e| e.to_string())
+            })?;
+            format!("Saved {name}.")
+        }
+        LabelFormat::DicomSeg | LabelFormat::RtStruct => {
+            let Some(series) = &save.series else {
+                return Err(format!("{name}: the image did not come as DICOM; save the labels as NIfTI or .seg.nrrd."));
+            };
+            back_up(&save.path)?;
+            with_layers(document, |layers, segments| {
+                let labels = SeriesLabels { series, geometry: document.geometry(), layers, segments };
+                let saved = if save.format == LabelFormat::DicomSeg {
+                    voco_io::save_dicom_segmentation(&save.path, labels, control)
+                } else {
+                    voco_io::save_structure_set(&save.path, labels, control)
+                };
+                saved.map_err(|e| e.to_string())
+            })?;
+            format!("Saved {name}.")
+        }
+        LabelFormat::ItkSnapTable | LabelFormat::SlicerTable => {
+            back_up(&save.path)?;
+            let is_slicer = save.format == LabelFormat::SlicerTable;
+            let text = if is_slicer { write_slicer(document.segments()) } else { write_itksnap(document.segments()) };
+            crate::folders::write_whole(&save.path, text.as_bytes()).map_err(|e| failed(&e.kind()))?;
+            format!("Saved {name}.")
+        }
+        LabelFormat::Stl | LabelFormat::Obj | LabelFormat::Ply | LabelFormat::Glb => save_meshes(save, control)?,
+    };
+    if save.format.is_whole() {
+        super::labels::mark_saved(&save.image, save.change);
+    }
+    Ok(told)
+}
+
+/// Keeps what is at a path beside it, under its name with `.bak`.
+fn back_up(path: &Path) -> Result<(), String> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let name = name_of(path);
+    let backup = path.with_file_name(format!("{name}.bak"));
+    let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let keep = || -> std::io::Result<()> {
+        // A copy: if the save fails, the file itself must still be there.
+        let mut copy = tempfile::NamedTempFile::new_in(folder)?;
+        std::io::copy(&mut std::fs::File::open(path)?, &mut copy)?;
+        copy.as_file().sync_all()?;
+        copy.persist(&backup)?;
+        Ok(())
+    };
+    keep().map_err(|e| format!("{name}: a backup of it cannot be made ({}); free disk space first.", e.kind()))
+}
+
+/// The layers with one id per voxel, and their segments, as writers of files take them.
+fn with_layers<R>(
+    document: &Document,
+    write: impl FnOnce(&[&[u16]], &[Segment]) -> Result<R, String>,
+) -> Result<R, String> {
+    let ids: Vec<_> = document.layers().map(|layer| layer.id).collect();
+    let mut layers = Vec::new();
+    for &id in &ids {
+        layers.push(dense(document.layer(id).map_err(|e| e.to_string())?)?);
+    }
+    let segment = |s: &voco_labelstore::Segment| {
+        let layer = ids.iter().position(|id| *id == s.layer)?;
+        Some(Segment { layer, value: s.value, name: s.name.clone(), color: Some(s.color) })
+    };
+    let segments: Vec<Segment> = document.segments().iter().filter_map(segment).collect();
+    let borrowed: Vec<&[u16]> = layers.iter().map(Vec::as_slice).collect();
+    write(&borrowed, &segments)
+}
+
+fn dense(volume: &LabelVolume) -> Result<Vec<u16>, String> {
+    let part = voco_label::VoxelBox { min: [0; 3], max: volume.dims() };
+    volume.read_box(&part).map_err(|e| format!("The labels: {e}."))
+}
+
+/// NIfTI with the names of its ids beside as JSON. Segments that overlap become volumes of one file; their ids stay apart.
+fn save_nifti(save: &SaveLabels, control: Control<'_>) -> Result<String, String> {
+    let name = name_of(&save.path);
+    let document = &save.flat.document;
+    let failed = |e: &dyn std::fmt::Display| format!("{name}: {e}.");
+    // Hidden segments are saved, too: what is hidden is not gone.
+    let all = Arc::new(shown(document).map_err(|e| failed(&e))?);
+    let ids = voco_ui::labelling::DisplayIds::of(&all);
+    let table = ids.table(&all);
+    let names: BTreeMap<String, String> = table.entries().iter().map(|e| (e.id.to_string(), e.name.clone())).collect();
+    let text = serde_json::to_vec_pretty(&names).map_err(|e| failed(&e))?;
     // The names first: a label map without them is only numbers.
-    crate::folders::write_whole(&names_beside(&path), &text).map_err(|e| {
+    crate::folders::write_whole(&names_beside(&save.path), &text).map_err(|e| {
         format!("{name}: the names cannot be written ({}); free disk space or choose another folder.", e.kind())
     })?;
-    save_labels(&path, save.labels.geometry(), &ids, control).map_err(|e| e.to_string())?;
-    Ok(name)
+    let mut layers: Vec<Vec<u16>> = Vec::new();
+    for layer in all.layers() {
+        let mut values = dense(all.layer(layer.id).map_err(|e| failed(&e))?)?;
+        let mut new = vec![0_u16; 1 << 16];
+        for segment in all.segments().iter().filter(|s| s.layer == layer.id) {
+            new[usize::from(segment.value)] = ids.id(&all, segment.id).unwrap_or(0);
+        }
+        for value in &mut values {
+            *value = new[usize::from(*value)];
+        }
+        layers.push(values);
+    }
+    let overlaps = overlap(&layers);
+    if !overlaps && layers.len() > 1 {
+        let mut rest = layers.split_off(1);
+        for layer in rest.drain(..) {
+            layers[0].iter_mut().zip(layer).filter(|(_, over)| *over != 0).for_each(|(value, over)| *value = over);
+        }
+    }
+    let geometry = document.geometry();
+    match &layers[..] {
+        [one] => save_labels(&save.path, geometry, one, control).map_err(|e| e.to_string())?,
+        many => {
+            let many: Vec<&[u16]> = many.iter().map(Vec::as_slice).collect();
+            save_segmentation(&save.path, geometry, &many, &[], control).map_err(|e| e.to_string())?;
+        }
+    }
+    Ok(if overlaps {
+        format!("Saved {name} with its names beside; segments overlap, so it holds {} volumes.", layers.len())
+    } else {
+        format!("Saved {name} with its names beside.")
+    })
+}
+
+/// The document with all segments visible.
+fn shown(document: &Document) -> Result<Document, voco_labelstore::StoreError> {
+    let mut all = document.frozen();
+    for id in document.segments().iter().map(|s| s.id) {
+        all.update_segment(id, "", |segment| segment.visible = true)?;
+    }
+    Ok(all)
+}
+
+fn overlap(layers: &[Vec<u16>]) -> bool {
+    let Some((first, rest)) = layers.split_first() else { return false };
+    if rest.is_empty() {
+        return false;
+    }
+    (0..first.len()).any(|n| layers.iter().filter(|layer| layer[n] != 0).count() > 1)
+}
+
+/// One file for each visible segment that has voxels: `NAME_segment.stl`.
+fn save_meshes(save: &SaveLabels, control: Control<'_>) -> Result<String, String> {
+    let format = match save.format {
+        LabelFormat::Stl => MeshFormat::Stl,
+        LabelFormat::Obj => MeshFormat::Obj,
+        LabelFormat::Ply => MeshFormat::Ply,
+        _ => MeshFormat::Glb,
+    };
+    let space = if save.lps { Space::Lps } else { Space::Ras };
+    let ending = save.format.ending();
+    let chosen = name_of(&save.path);
+    let stem = chosen.strip_suffix(ending).unwrap_or(&chosen);
+    let document = &save.flat.document;
+    let affine = document.geometry().world_from_voxel();
+    let cancel = AtomicBool::new(false);
+    let segments: Vec<_> = document.segments().iter().filter(|s| s.visible).collect();
+    let mut num_files = 0;
+    for (n, segment) in segments.iter().enumerate() {
+        if (control.is_cancelled)() {
+            return Err("Cancelled.".into());
+        }
+        (control.progress)(n as f32 / segments.len() as f32);
+        let failed = |e: &dyn std::fmt::Display| format!("{}: {e}.", segment.name);
+        let mask = document.mask(segment.id).map_err(|e| failed(&e))?;
+        if mask.is_empty() {
+            continue;
+        }
+        let mesh = surface_mesh(&mask, &affine, Smoothing::default(), &Watch::cancelled_by(&cancel));
+        let mesh = mesh.map_err(|e| failed(&e))?;
+        let path = save.path.with_file_name(format!("{stem}_{}{ending}", file_part(&segment.name)));
+        back_up(&path)?;
+        let mut bytes = Vec::new();
+        write_mesh(&mut bytes, &mesh, format, space, &segment.name, segment.color).map_err(|e| failed(&e))?;
+        bytes.flush().map_err(|e| failed(&e))?;
+        crate::folders::write_whole(&path, &bytes).map_err(|e| failed(&e.kind()))?;
+        num_files += 1;
+    }
+    match num_files {
+        0 => Err(format!("{chosen}: no visible segment has voxels; show one first.")),
+        1 => Ok("Saved one surface.".into()),
+        n => Ok(format!("Saved {n} surfaces.")),
+    }
+}
+
+/// A name as part of a file's name.
+fn file_part(name: &str) -> String {
+    name.chars().map(|c| if c.is_alphanumeric() || c == '-' { c } else { '_' }).collect()
+}
+
+/// Reads a table of labels: ITK-SNAP's, Slicer's, or our JSON.
+///
+/// # Errors
+/// One sentence.
+pub(super) fn read_table(path: &Path) -> Result<Vec<PresetEntry>, String> {
+    let name = name_of(path);
+    let failed = |e: &dyn std::fmt::Display| format!("{name}: {e}.");
+    let size = std::fs::metadata(path).map_err(|e| failed(&e.kind()))?.len();
+    if size > MAX_TABLE_BYTES {
+        return Err(format!("{name} is too large for a table of labels; choose a text file."));
+    }
+    let text = std::fs::read_to_string(path).map_err(|e| failed(&e.kind()))?;
+    if text.trim_start().starts_with('{') {
+        return preset_from_json(&text).map_err(|e| failed(&e));
+    }
+    parse_table(&text).map(|(_, entries)| entries).map_err(|e| failed(&e))
+}
+
+impl App {
+    /// Ctrl+S: to the file of before, or the window that asks.
+    pub(super) fn ask_to_save_labels(&mut self, id: VolumeId) {
+        let Some(volume) = self.session.volume(id) else { return };
+        if volume.incoming.is_some() {
+            return self.session.notice("The labels are still being found; save them when that is done.", true);
+        }
+        let Some(work) = &volume.labels else { return };
+        let is_dicom = self.series.contains_key(&id);
+        let known = work.path.as_ref().and_then(|path| {
+            let text = path.to_string_lossy().into_owned();
+            let format = LabelFormat::ALL.into_iter().find(|f| f.is_whole() && text.ends_with(f.ending()))?;
+            (is_dicom || !format.is_dicom()).then_some((format, text))
+        });
+        let again = known.as_ref().is_some_and(|_| self.saved_here.contains(&id));
+        let (format, path) = known.unwrap_or_else(|| {
+            let stem = volume.path.as_ref().map_or_else(|| "sample".to_owned(), |path| image_stem(path));
+            let folder = volume.path.as_ref().and_then(|path| path.parent()).map(Path::to_owned);
+            let folder = folder.or_else(|| std::env::current_dir().ok()).unwrap_or_default();
+            let path = folder.join(format!("{stem}_label.nii.gz"));
+            (LabelFormat::Nifti, path.to_string_lossy().into_owned())
+        });
+        let replaces = again;
+        let save = SaveLabelsAs { volume: id, format, path, is_dicom, replaces, lps: false };
+        if again {
+            return self.save_labels(&save);
+        }
+        self.session.save_labels = Some(save);
+    }
+
+    /// Saves as the window says; asks once more where a file would be replaced.
+    pub(super) fn save_labels(&mut self, save: &SaveLabelsAs) {
+        let mut path = PathBuf::from(save.path.trim());
+        let name = name_of(&path);
+        let lower = name.to_lowercase();
+        let ends_well = match save.format {
+            LabelFormat::Nifti => [".nii", ".nii.gz"].iter().any(|ending| lower.ends_with(ending)),
+            LabelFormat::SegNrrd => [".nrrd"].iter().any(|ending| lower.ends_with(ending)),
+            _ => true,
+        };
+        if !ends_well {
+            path = path.with_file_name(format!("{name}{}", save.format.ending()));
+        }
+        if path.exists() && !save.replaces {
+            let save = SaveLabelsAs { path: path.to_string_lossy().into_owned(), replaces: true, ..save.clone() };
+            self.session.save_labels = Some(save);
+            return;
+        }
+        self.session.save_labels = None;
+        let session = &self.session;
+        let Some(volume) = session.volume(save.volume) else { return };
+        let Some(work) = &volume.labels else { return };
+        let task = SaveLabels {
+            path,
+            format: save.format,
+            lps: save.lps,
+            volume_id: save.volume,
+            flat: work.flat(),
+            change: work.last_change(),
+            image: volume.volume.clone(),
+            series: self.series.get(&save.volume).cloned(),
+            images: session.volumes.iter().filter_map(|v| v.path.clone()).collect(),
+        };
+        self.start_task(TaskWork::SaveLabels(Box::new(task)));
+    }
+
+    /// The system's dialog for the file that the window asks for.
+    pub(super) fn browse_for_labels(&self, id: VolumeId) {
+        let Some(save) = self.session.save_labels.as_ref().filter(|s| s.volume == id) else { return };
+        let path = PathBuf::from(&save.path);
+        self.dialogs.ask_to_save(id, &name_of(&path), path.parent().filter(|p| p.is_dir()));
+    }
+
+    /// The system's dialog has an answer; it asked about replacing already.
+    pub(super) fn take_label_path(&mut self, id: VolumeId, path: &Path) {
+        if let Some(save) = self.session.save_labels.as_mut().filter(|s| s.volume == id) {
+            save.path = path.to_string_lossy().into_owned();
+            save.replaces = path.exists();
+        }
+    }
+
+    /// A save has ended well.
+    pub(super) fn labels_saved(&mut self, id: VolumeId, path: PathBuf, change: u64, told: String) {
+        let text = path.to_string_lossy();
+        let is_whole = LabelFormat::ALL.iter().any(|f| f.is_whole() && text.ends_with(f.ending()))
+            || path.extension().is_some_and(|e| e.eq_ignore_ascii_case("nii"));
+        if is_whole && let Some(work) = self.session.volume_mut(id).and_then(|v| v.labels.as_mut()) {
+            work.name = name_of(&path);
+            work.saved_change = change;
+            work.path = Some(path);
+            self.saved_here.insert(id);
+        }
+        self.session.notice(told, false);
+    }
+
+    /// Adds the labels of a table to those of a volume; names and colours of those that are there follow it.
+    pub(super) fn add_label_table(&mut self, id: VolumeId, entries: Vec<PresetEntry>) {
+        let Some(work) = self.session.volume_mut(id).and_then(|v| v.labels.as_mut()) else { return };
+        work.names_from = "a table".into();
+        work.edit(move |document| {
+            document.begin_group("Names from a table", "segments");
+            let Some(layer) = document.layers().next().map(|layer| layer.id) else { return Ok(()) };
+            for entry in &entries {
+                if let Some(segment) = document.segment_at(layer, entry.value).map(|s| s.id) {
+                    document.update_segment(segment, "", |segment| {
+                        segment.name.clone_from(&entry.name);
+                        segment.color = entry.color.unwrap_or(segment.color);
+                    })?;
+                }
+            }
+            document.add_preset(layer, &entries)?;
+            document.end_group();
+            Ok(())
+        });
+    }
+
+    /// Asks for the file of a table, of statistics, or of the audit trail; then does it.
+    pub(super) fn take_label_answer(&mut self, asked: Asked, path: PathBuf) {
+        match asked {
+            Asked::LabelTable(id) => self.start_task(TaskWork::ReadTable { volume_id: id, path }),
+            Asked::StatisticsCsv(id) => {
+                let Some(stats) = self.session.volume(id).and_then(|v| v.label_stats.as_ref()) else { return };
+                let text = super::labels::stats_csv(stats);
+                self.start_task(TaskWork::WriteText { path, text, what: "The statistics".into() });
+            }
+            Asked::AuditTrail(id) => {
+                let Some(work) = self.session.volume_mut(id).and_then(|v| v.labels.as_mut()) else { return };
+                // The whole trail is with the writer.
+                work.edit(move |document| {
+                    let is_csv = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"));
+                    let text = if is_csv { document.audit_csv() } else { document.audit_json_lines() };
+                    crate::folders::write_whole(&path, text.as_bytes()).map_err(voco_labelstore::StoreError::Io)
+                });
+            }
+            _ => {}
+        }
+    }
 }
 
 /// `NAME.json`, or `NAME_names.json` where the former holds something else.
@@ -77,43 +435,96 @@ fn name_of(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use voco_labelstore::{PresetEntry, Rules, Target};
+    use voco_ui::labelling::DisplayIds;
     use voco_volume::{Geometry, Rescale, Voxels};
 
     use super::*;
 
-    fn labels(folder: &Path, name: &str) -> SaveLabels {
+    fn labels(folder: &Path, name: &str, format: LabelFormat) -> SaveLabels {
         let geometry = Geometry::new([2, 2, 1], glam::DAffine3::from_scale(glam::DVec3::splat(2.0))).expect("a grid");
-        let labels = Volume::new(geometry, Voxels::U8([0, 1, 3, 3].into()), Rescale::IDENTITY).expect("a volume");
-        let table = LabelTable::from_ids([1, 3], |id| Some(format!("organ {id}")));
+        let image = Volume::new(geometry, Voxels::U8([0, 1, 3, 3].into()), Rescale::IDENTITY).expect("a volume");
+        let volume = LabelVolume::from_values(&[0_u16, 1, 3, 3], [2, 2, 1]).expect("labels");
+        let mut document = Document::new(geometry, Some(image.clone())).expect("a document");
+        let entries = vec![PresetEntry::new(1, "organ 1"), PresetEntry::new(3, "organ 3")];
+        document.replace_with("Open", "import", &[(volume, entries)]).expect("opened");
+        let document = Arc::new(document);
+        let ids = DisplayIds::of(&document);
+        let table = ids.table(&document);
         SaveLabels {
             path: folder.join(name),
+            format,
+            lps: false,
             volume_id: VolumeId(1),
-            labels,
-            table,
+            flat: FlatLabels { document, ids, table },
+            change: 1,
+            image,
+            series: None,
             images: vec![folder.join("scan.nii.gz")],
         }
+    }
+
+    fn values(path: &Path) -> Vec<Option<f64>> {
+        let again = voco_io::open(path, Control::NONE).expect("readable").volume;
+        (0..4).map(|i| again.value([i % 2, i / 2, 0])).collect()
     }
 
     #[test]
     fn labels_come_back_with_their_names_and_never_replace_the_image() {
         let folder = tempfile::tempdir().expect("a folder");
-        let one = labels(folder.path(), "scan_label");
-        assert_eq!(save(&one, Control::NONE), Ok("scan_label.nii.gz".into()));
+        let one = labels(folder.path(), "scan_label.nii.gz", LabelFormat::Nifti);
+        assert!(save(&one, Control::NONE).expect("saved").contains("scan_label.nii.gz"));
         let path = folder.path().join("scan_label.nii.gz");
         let names = voco_io::label_names_beside(&path).expect("names");
         assert_eq!(names.get(&3).map(String::as_str), Some("organ 3"));
-        let again = voco_io::open(&path, Control::NONE).expect("readable").volume;
-        assert_eq!((0..4).map(|i| again.value([i % 2, i / 2, 0])).collect::<Vec<_>>(), [0.0, 1.0, 3.0, 3.0].map(Some));
-        assert!(again.geometry().is_same_grid(one.labels.geometry(), 1e-6), "its own grid");
-        assert!(save(&one, Control::NONE).expect_err("there").contains("whole name"));
-        save(&labels(folder.path(), "scan_label.nii.gz"), Control::NONE).expect("replaced, as was asked");
+        assert_eq!(values(&path), [0.0, 1.0, 3.0, 3.0].map(Some));
+        save(&one, Control::NONE).expect("replaced, as was asked");
+        assert!(folder.path().join("scan_label.nii.gz.bak").is_file(), "what was there is kept");
         let image = folder.path().join("scan.nii.gz");
         std::fs::write(&image, "an image").expect("written");
-        let refused = save(&labels(folder.path(), "scan.nii.gz"), Control::NONE).expect_err("the image");
-        assert!(refused.contains("open image"), "{refused}");
+        let refused = save(&labels(folder.path(), "scan.nii.gz", LabelFormat::Nifti), Control::NONE);
+        assert!(refused.expect_err("the image").contains("open image"));
         assert_eq!(std::fs::read(&image).expect("there"), b"an image");
         std::fs::write(folder.path().join("other.json"), r#"{"Modality": "CT"}"#).expect("written");
-        save(&labels(folder.path(), "other.nii.gz"), Control::NONE).expect("saved");
+        save(&labels(folder.path(), "other.nii.gz", LabelFormat::Nifti), Control::NONE).expect("saved");
         assert!(folder.path().join("other_names.json").is_file(), "what was in other.json stays");
+    }
+
+    #[test]
+    fn segments_that_overlap_come_back_from_every_format_that_holds_them() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, format) in [("a.nii.gz", LabelFormat::Nifti), ("a.seg.nrrd", LabelFormat::SegNrrd)] {
+            let mut one = labels(folder.path(), name, format);
+            let mut document = one.flat.document.frozen();
+            let layer = document.add_layer("over");
+            let lesion = document.add_segment(layer, "lesion", None).expect("added");
+            let mut gesture = document.begin(Target::Paint(lesion), Rules::default(), "brush", "").expect("begun");
+            gesture.staged.insert([1, 1, 0]);
+            document.commit(&gesture).expect("painted");
+            document.update_segment(lesion, "", |s| s.visible = false).expect("hidden");
+            one.flat.document = Arc::new(document);
+            save(&one, Control::NONE).expect("saved");
+            let geometry = *one.image.geometry();
+            let layers = voco_io::open_label_layers(&one.path, &geometry, 8, Control::NONE).expect("readable");
+            assert_eq!(layers.len(), 2, "{name}");
+            let source = super::super::tasks::ImageSource::File(one.path.clone());
+            let read = super::super::labels::ReadLabels::new(&source, name.into(), &layers).expect("labels");
+            let mut again = Document::new(geometry, None).expect("a document");
+            again.replace_with("Open", "import", &read.layers).expect("opened");
+            let masks = |d: &Document| {
+                let one = |s: &voco_labelstore::Segment| (s.name.clone(), d.mask(s.id).expect("there"));
+                d.segments().iter().map(one).collect::<Vec<_>>()
+            };
+            assert_eq!(masks(&again), masks(&one.flat.document), "{name}");
+        }
+    }
+
+    #[test]
+    fn surfaces_are_written_for_each_visible_segment() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let told = save(&labels(folder.path(), "a.stl", LabelFormat::Stl), Control::NONE).expect("saved");
+        assert_eq!(told, "Saved 2 surfaces.");
+        let stl = std::fs::read(folder.path().join("a_organ_3.stl")).expect("written");
+        assert!(String::from_utf8_lossy(&stl[..80]).contains("SPACE=RAS"));
     }
 }

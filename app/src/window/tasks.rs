@@ -4,14 +4,18 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 use voco_engine_api::CancelFlag;
-use voco_io::{Control, LabelNames, OpenError, Opened};
-use voco_render::{LabelTexture, RenderContext, VolumeTexture};
+use voco_io::{Control, OpenError, Opened};
+use voco_labelstore::{Document, PresetEntry, SegmentId};
+use voco_render::{RenderContext, VolumeTexture};
+use voco_ui::labelling::{Ask, FlatLabels, NetworkPrior, Proposal};
 use voco_ui::{
-    CardOf, ComparisonReport, OpenLabels, PreflightReport, RunCurves, RunSummary, TrainingSetup, TrainingSource,
-    VolumeId,
+    CardOf, ComparisonReport, LabelStats, OpenLabels, PreflightReport, RunCurves, RunSummary, TrainingSetup,
+    TrainingSource, VolumeId,
 };
 use voco_volume::position::{Crop, PositionGrid};
-use voco_volume::{Geometry, Grid, Interpolation, LabelTable, Recipe, Rescale, Stats, Volume, Voxels, preprocess};
+use voco_volume::{Geometry, LabelTable, Recipe, Stats, Volume, preprocess};
+
+use super::labels::{self, ReadLabels, ReadyLabels};
 
 /// Most tasks at a time; more wait for a thread to be free.
 const MAX_THREADS: usize = 2;
@@ -45,25 +49,108 @@ pub(super) enum LabelRole {
 
 /// What to do.
 pub(super) enum TaskWork {
-    Image { source: ImageSource, render: RenderContext, labels: Option<ImageSource> },
-    Labels { path: PathBuf, image: Geometry, volume_id: VolumeId, role: LabelRole, render: RenderContext },
+    Image {
+        source: ImageSource,
+        render: RenderContext,
+        labels: Option<ImageSource>,
+    },
+    Labels {
+        path: PathBuf,
+        image: Geometry,
+        volume_id: VolumeId,
+        role: LabelRole,
+        render: RenderContext,
+    },
     FindSeries(PathBuf),
-    ResampleLabels { volume_id: VolumeId, labels: Box<OpenLabels>, image: Geometry, render: RenderContext },
-    Compare { volume_id: VolumeId, prediction: Box<(Volume, LabelTable)>, reference: Box<(Volume, LabelTable)> },
+    ResampleLabels {
+        volume_id: VolumeId,
+        document: Arc<Document>,
+        name: String,
+        names_from: String,
+        image: Volume,
+        render: RenderContext,
+    },
+    /// The document of an image: its journal, and what a file holds.
+    OpenDocument {
+        volume_id: VolumeId,
+        image: Volume,
+        read: Option<Box<ReadLabels>>,
+        is_new: bool,
+        render: RenderContext,
+    },
+    Propose {
+        volume_id: VolumeId,
+        document: Arc<Document>,
+        ask: Box<Ask>,
+        prior: Option<Arc<NetworkPrior>>,
+    },
+    CountLabels {
+        volume_id: VolumeId,
+        document: Arc<Document>,
+    },
+    MaskImage {
+        image: Volume,
+        document: Arc<Document>,
+        segment: SegmentId,
+        inside: bool,
+        name: String,
+        fill: f64,
+        render: RenderContext,
+    },
+    /// The labels before the last change, to compare with.
+    AsReference {
+        volume_id: VolumeId,
+        flat: Box<FlatLabels>,
+        name: String,
+        render: RenderContext,
+    },
+    ReadTable {
+        volume_id: VolumeId,
+        path: PathBuf,
+    },
+    Compare {
+        volume_id: VolumeId,
+        prediction: Box<FlatLabels>,
+        reference: Box<(Volume, LabelTable)>,
+    },
     MatchReference(Box<super::reference::Match>),
-    PositionFrame { volume_id: VolumeId, volume: Volume, recipe: Recipe, seed: u64 },
+    PositionFrame {
+        volume_id: VolumeId,
+        volume: Volume,
+        recipe: Recipe,
+        seed: u64,
+    },
     ListTrainingFolder(Box<TrainingSetup>),
     Preflight(Box<super::preflight::Look>),
     ReadCard(PathBuf),
-    KeepPrediction { volume_id: VolumeId, geometry: Geometry, texture: Arc<LabelTexture>, labels: Vec<u16> },
+    KeepPrediction {
+        volume_id: VolumeId,
+        geometry: Geometry,
+        labels: Vec<u16>,
+        table: LabelTable,
+        name: String,
+    },
     ListRuns(PathBuf),
     ReadRun(PathBuf),
-    SaveNote { folder: PathBuf, note: String },
-    LoadMeasurements { volume_id: VolumeId, volume: Volume },
+    SaveNote {
+        folder: PathBuf,
+        note: String,
+    },
+    LoadMeasurements {
+        volume_id: VolumeId,
+        volume: Volume,
+    },
     Times(Box<super::times::ReadTimes>),
     WriteReport(Box<super::report::WriteReport>),
-    WritePicture { path: PathBuf, picture: Box<image::RgbaImage> },
-    WriteText { path: PathBuf, text: String, what: String },
+    WritePicture {
+        path: PathBuf,
+        picture: Box<image::RgbaImage>,
+    },
+    WriteText {
+        path: PathBuf,
+        text: String,
+        what: String,
+    },
     SaveLabels(Box<super::save::SaveLabels>),
 }
 
@@ -75,9 +162,35 @@ pub(super) enum TaskOutcome {
     },
     Labels {
         volume_id: VolumeId,
-        role: LabelRole,
+        read: Box<ReadLabels>,
+        note: Option<String>,
+    },
+    Reference {
+        volume_id: VolumeId,
         labels: Box<OpenLabels>,
         note: Option<String>,
+    },
+    Work {
+        volume_id: VolumeId,
+        ready: Box<ReadyLabels>,
+    },
+    /// Nobody has labelled this image yet.
+    NoWork(VolumeId),
+    Proposal {
+        volume_id: VolumeId,
+        found: Result<Box<Proposal>, String>,
+    },
+    LabelStats {
+        volume_id: VolumeId,
+        stats: Box<LabelStats>,
+    },
+    LabelTable {
+        volume_id: VolumeId,
+        entries: Vec<PresetEntry>,
+    },
+    Masked {
+        name: String,
+        opened: Box<LoadedImage>,
     },
     Series(Box<super::series::FoundSeries>),
     /// What looked like a slice holds labels.
@@ -104,12 +217,13 @@ pub(super) enum TaskOutcome {
     Card(Box<CardOf>),
     Prediction {
         volume_id: VolumeId,
-        texture: Arc<LabelTexture>,
-        volume: Box<Volume>,
+        read: Box<ReadLabels>,
     },
     LabelsSaved {
         volume_id: VolumeId,
-        name: String,
+        path: PathBuf,
+        change: u64,
+        told: String,
     },
     Runs(Vec<RunSummary>),
     RunCurves {
@@ -144,7 +258,7 @@ pub(super) struct LoadedImage {
     pub opened: Opened,
     pub stats: Stats,
     pub texture: Arc<VolumeTexture>,
-    pub labels: Option<OpenLabels>,
+    pub labels: Option<ReadyLabels>,
     /// What went wrong with the labels: the image is shown all the same.
     pub notes: Vec<String>,
 }
@@ -207,7 +321,7 @@ impl Tasks {
     }
 }
 
-fn run(task: u64, work: TaskWork, cancel: &CancelFlag, report: &dyn Fn(f32)) -> TaskOutcome {
+fn run(task: u64, work: TaskWork, cancel: &CancelFlag, report: &(dyn Fn(f32) + Sync)) -> TaskOutcome {
     let is_cancelled = || cancel.is_cancelled();
     let control = Control { progress: report, is_cancelled: &is_cancelled };
     match work {
@@ -216,13 +330,19 @@ fn run(task: u64, work: TaskWork, cancel: &CancelFlag, report: &dyn Fn(f32)) -> 
             Ok(_) | Err(None) => TaskOutcome::Cancelled,
             Err(Some(text)) => TaskOutcome::Failed(text),
         },
-        TaskWork::Labels { path, image, volume_id, role, render } => {
+        TaskWork::Labels { path, image, volume_id, role: LabelRole::Shown, .. } => {
+            match labels::read(&path, &image, control) {
+                Ok((read, note)) => TaskOutcome::Labels { volume_id, read: Box::new(read), note },
+                Err(text) => text.map_or(TaskOutcome::Cancelled, TaskOutcome::Failed),
+            }
+        }
+        TaskWork::Labels { path, image, volume_id, role: LabelRole::Reference, render } => {
             match voco_io::open_labels(&path, &image, control) {
                 Ok(opened) => {
                     let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-                    let note = grid_note(&name, opened.volume.geometry(), &image);
-                    match to_labels(&ImageSource::File(path), name, &opened, &render) {
-                        Ok(labels) => TaskOutcome::Labels { volume_id, role, labels: Box::new(labels), note },
+                    let note = labels::grid_note(&name, opened.volume.geometry(), &image);
+                    match labels::reference(&ImageSource::File(path), name, &opened, &render) {
+                        Ok(labels) => TaskOutcome::Reference { volume_id, labels: Box::new(labels), note },
                         Err(text) => TaskOutcome::Failed(text),
                     }
                 }
@@ -232,14 +352,11 @@ fn run(task: u64, work: TaskWork, cancel: &CancelFlag, report: &dyn Fn(f32)) -> 
         TaskWork::Times(work) => super::times::read(&work, task, control),
         TaskWork::WriteReport(report) => super::report::write(&report),
         TaskWork::FindSeries(path) => super::series::find(&path, control),
-        TaskWork::ResampleLabels { volume_id, labels, image, render } => match resampled(*labels, &image, &render) {
-            Ok(labels) => {
-                TaskOutcome::Labels { volume_id, role: LabelRole::Shown, labels: Box::new(labels), note: None }
-            }
-            Err(text) => TaskOutcome::Failed(text),
-        },
         TaskWork::Compare { volume_id, prediction, reference } => {
-            match super::compare::compare(&prediction, &reference, &is_cancelled) {
+            let flat = prediction.volume().map_err(|e| format!("The labels: {e}."));
+            let compared =
+                flat.and_then(|v| super::compare::compare(&(v, prediction.table.clone()), &reference, &is_cancelled));
+            match compared {
                 Ok(report) => TaskOutcome::Compared { volume_id, report: Arc::new(report) },
                 Err(_) if is_cancelled() => TaskOutcome::Cancelled,
                 Err(text) => TaskOutcome::Failed(text),
@@ -264,15 +381,6 @@ fn run(task: u64, work: TaskWork, cancel: &CancelFlag, report: &dyn Fn(f32)) -> 
             Err(text) => TaskOutcome::Failed(text),
         },
         TaskWork::ReadCard(path) => TaskOutcome::Card(Box::new(super::preflight::card(path))),
-        TaskWork::KeepPrediction { volume_id, geometry, texture, labels } => {
-            // Bytes where they do: half the memory.
-            let bytes: Option<Vec<u8>> = labels.iter().map(|&id| u8::try_from(id).ok()).collect();
-            let voxels = bytes.map_or_else(|| Voxels::U16(labels.into()), |b| Voxels::U8(b.into()));
-            match Volume::new(geometry, voxels, Rescale::IDENTITY) {
-                Ok(volume) => TaskOutcome::Prediction { volume_id, texture, volume: Box::new(volume) },
-                Err(e) => TaskOutcome::Failed(e.to_string()),
-            }
-        }
         TaskWork::ListRuns(root) => TaskOutcome::Runs(super::runs::list(&root)),
         TaskWork::ReadRun(folder) => match super::runs::curves(&folder, &is_cancelled) {
             Ok(curves) => TaskOutcome::RunCurves { folder, curves: Arc::new(curves) },
@@ -285,14 +393,74 @@ fn run(task: u64, work: TaskWork, cancel: &CancelFlag, report: &dyn Fn(f32)) -> 
         TaskWork::LoadMeasurements { volume_id, volume } => super::kept::load_measurements(volume_id, &volume),
         TaskWork::WritePicture { path, picture } => super::kept::write_picture(&path, &picture),
         TaskWork::WriteText { path, text, what } => super::kept::write_text(&path, &text, &what),
-        TaskWork::SaveLabels(save) => match super::save::save(&save, control) {
-            Ok(name) => TaskOutcome::LabelsSaved { volume_id: save.volume_id, name },
-            Err(_) if is_cancelled() => TaskOutcome::Cancelled,
-            Err(text) => TaskOutcome::Failed(text),
-        },
         TaskWork::PositionFrame { volume_id, volume, recipe, seed } => {
             position_frame(volume_id, &volume, recipe, seed, cancel)
         }
+        work @ (TaskWork::OpenDocument { .. }
+        | TaskWork::Propose { .. }
+        | TaskWork::CountLabels { .. }
+        | TaskWork::MaskImage { .. }
+        | TaskWork::AsReference { .. }
+        | TaskWork::ReadTable { .. }
+        | TaskWork::ResampleLabels { .. }
+        | TaskWork::KeepPrediction { .. }
+        | TaskWork::SaveLabels(_)) => run_labels(work, cancel, report),
+    }
+}
+
+/// What is done to labels.
+fn run_labels(work: TaskWork, cancel: &CancelFlag, report: &(dyn Fn(f32) + Sync)) -> TaskOutcome {
+    let is_cancelled = || cancel.is_cancelled();
+    let control = Control { progress: report, is_cancelled: &is_cancelled };
+    match work {
+        TaskWork::OpenDocument { volume_id, image, read, is_new, render } => {
+            labels::outcome(volume_id, labels::open(&image, read.map(|read| *read), is_new, &render))
+        }
+        TaskWork::Propose { volume_id, document, ask, prior } => {
+            let found = labels::run_propose(&document, &ask, prior.as_deref(), cancel.flag(), report);
+            TaskOutcome::Proposal { volume_id, found: found.map(Box::new) }
+        }
+        TaskWork::CountLabels { volume_id, document } => match labels::count(&document, cancel.flag()) {
+            Ok(stats) => TaskOutcome::LabelStats { volume_id, stats: Box::new(stats) },
+            Err(_) if is_cancelled() => TaskOutcome::Cancelled,
+            Err(text) => TaskOutcome::Failed(text),
+        },
+        TaskWork::MaskImage { image, document, segment, inside, name, fill, render } => {
+            let made = labels::masked(&image, &document, segment, inside, fill);
+            match made.and_then(|volume| loaded(volume, &render)) {
+                Ok(opened) => TaskOutcome::Masked { name: format!("{name} (masked)"), opened: Box::new(opened) },
+                Err(text) => TaskOutcome::Failed(text),
+            }
+        }
+        TaskWork::AsReference { volume_id, flat, name, render } => match labels::as_reference(&flat, name, &render) {
+            Ok(labels) => TaskOutcome::Reference { volume_id, labels: Box::new(labels), note: None },
+            Err(text) => TaskOutcome::Failed(text),
+        },
+        TaskWork::ReadTable { volume_id, path } => match super::save::read_table(&path) {
+            Ok(entries) => TaskOutcome::LabelTable { volume_id, entries },
+            Err(text) => TaskOutcome::Failed(text),
+        },
+        TaskWork::ResampleLabels { volume_id, document, name, names_from, image, render } => {
+            labels::outcome(volume_id, labels::resampled(&document, name, names_from, &image, &render))
+        }
+        TaskWork::KeepPrediction { volume_id, geometry, labels, table, name } => {
+            match labels::network_layers(&geometry, &labels, &table) {
+                Ok(layers) => {
+                    let names_from = "the checkpoint".to_owned();
+                    let read = ReadLabels { name, path: None, names_from, geometry, layers };
+                    TaskOutcome::Prediction { volume_id, read: Box::new(read) }
+                }
+                Err(text) => TaskOutcome::Failed(text),
+            }
+        }
+        TaskWork::SaveLabels(save) => match super::save::save(&save, control) {
+            Ok(told) => {
+                TaskOutcome::LabelsSaved { volume_id: save.volume_id, path: save.path, change: save.change, told }
+            }
+            Err(_) if is_cancelled() => TaskOutcome::Cancelled,
+            Err(text) => TaskOutcome::Failed(text),
+        },
+        _ => TaskOutcome::Cancelled,
     }
 }
 
@@ -317,9 +485,7 @@ fn image(
     control: Control<'_>,
 ) -> Result<LoadedImage, Option<String>> {
     let opened = open_source(source, false, control).map_err(|e| said(&e))?;
-    let stats = Stats::of(&opened.volume);
-    let texture = Arc::new(VolumeTexture::of(render, &opened.volume, &stats).map_err(|e| Some(e.to_string()))?);
-    let (mut notes, mut open_labels) = (Vec::new(), None);
+    let mut image = prepared(opened, render).map_err(Some)?;
     if let Some(source) = labels {
         let name = match &source {
             ImageSource::Sample => "Sample labels".to_owned(),
@@ -327,56 +493,34 @@ fn image(
                 path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
             }
         };
-        let opened_labels = match &source {
-            ImageSource::File(path) => voco_io::open_labels(path, opened.volume.geometry(), control),
-            other => open_source(other, true, control),
+        let volume = &image.opened.volume;
+        let layers = match &source {
+            ImageSource::File(path) => voco_io::open_label_layers(path, volume.geometry(), labels::MAX_LAYERS, control),
+            other => open_source(other, true, control).map(|opened| vec![opened]),
         };
-        let opened_labels = opened_labels.map_err(|e| said(&e))?;
-        notes.extend(grid_note(&name, opened_labels.volume.geometry(), opened.volume.geometry()));
-        match to_labels(&source, name, &opened_labels, render) {
-            Ok(labels) => open_labels = Some(labels),
-            Err(text) => notes.push(text),
+        let layers = layers.map_err(|e| said(&e))?;
+        let grids = layers.first().map(|l| l.volume.geometry());
+        image.notes.extend(grids.and_then(|grid| labels::grid_note(&name, grid, volume.geometry())));
+        let read = ReadLabels::new(&source, name, &layers);
+        match read.and_then(|read| labels::open(volume, Some(read), true, render)) {
+            Ok(ready) => image.labels = ready,
+            Err(text) => image.notes.push(text),
         }
     }
-    Ok(LoadedImage { opened, stats, texture, labels: open_labels, notes })
+    Ok(image)
 }
 
-/// Names come from a file beside the map. Without one, labels have numbers until the user says whose they are.
-fn to_labels(
-    source: &ImageSource,
-    name: String,
-    opened: &Opened,
-    render: &RenderContext,
-) -> Result<OpenLabels, String> {
-    let volume = opened.volume.clone();
-    let (names, names_from) = match source {
-        ImageSource::Sample => (crate::label_presets::of_sample(), "TotalSegmentator CT"),
-        ImageSource::File(path) | ImageSource::Series(_, path) => match voco_io::label_names_beside(path) {
-            Some(names) => (names, "file beside it"),
-            None => (LabelNames::new(), voco_ui::NUMBERS_ONLY),
-        },
-    };
-    let mut table = voco_io::label_table(&volume, &names).map_err(|e| format!("{name}: {e}"))?;
-    let names_from = if opened.name_labels(&mut table) { "the file itself" } else { names_from };
-    let texture = LabelTexture::upload(render, &volume, &table).map_err(|e| format!("{name}: {e}"))?;
-    Ok(OpenLabels { name, volume, table, names_from: names_from.into(), texture: Arc::new(texture) })
+fn prepared(opened: Opened, render: &RenderContext) -> Result<LoadedImage, String> {
+    let stats = Stats::of(&opened.volume);
+    let texture = Arc::new(VolumeTexture::of(render, &opened.volume, &stats).map_err(|e| e.to_string())?);
+    Ok(LoadedImage { opened, stats, texture, labels: None, notes: Vec::new() })
 }
 
-/// By how much a label map's grid differs from its image's.
-fn grid_note(name: &str, labels: &Geometry, image: &Geometry) -> Option<String> {
-    let what = labels.mismatch(image, 0.5)?;
-    Some(format!("{name}: it lies on another grid: {what}; it is shown at its own place."))
-}
-
-/// Labels brought onto the grid of their image: each voxel takes the nearest one.
-fn resampled(labels: OpenLabels, image: &Geometry, render: &RenderContext) -> Result<OpenLabels, String> {
-    let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", labels.name);
-    let grid = Grid::from_volume(&labels.volume);
-    let grid = grid.onto(image, Interpolation::Nearest, 0.0).map_err(|e| failed(&e))?;
-    let volume = labels.volume.like_this(&grid).map_err(|e| failed(&e))?;
-    let texture = LabelTexture::upload(render, &volume, &labels.table).map_err(|e| failed(&e))?;
-    let texture = Arc::new(texture);
-    Ok(OpenLabels { volume, texture, ..labels })
+/// A volume that was made here.
+fn loaded(volume: Volume, render: &RenderContext) -> Result<LoadedImage, String> {
+    let kind = voco_io::Format::Nifti(voco_io::NiftiKind { version: 1, is_pair: false });
+    let opened = Opened { volume, num_components: 1, component: 0, kind, warnings: Vec::new(), segments: Vec::new() };
+    prepared(opened, render)
 }
 
 fn position_frame(volume_id: VolumeId, volume: &Volume, recipe: Recipe, seed: u64, cancel: &CancelFlag) -> TaskOutcome {

@@ -14,7 +14,8 @@ macro_rules! icons {
 }
 
 icons! {
-    "angle" "bidirectional" "cobb" "crosshair" "ellipse" "eye" "eye-off" "fit" "freehand" "invert" "layout-compare-rows"
+    "angle" "erase" "fill" "grow" "island" "lasso" "level-trace" "livewire" "lock" "paint" "pick" "polygon" "scissors" "smart"
+    "unlock" "bidirectional" "cobb" "crosshair" "ellipse" "eye" "eye-off" "fit" "freehand" "invert" "layout-compare-rows"
     "layout-four" "layout-one" "layout-one-three" "layout-row" "layout-side-by-side" "length" "link" "oblique" "pan"
     "panel-left" "panel-right" "pause" "play" "probe" "rectangle" "scroll" "search" "settings" "slab" "sphere" "sun" "theme"
     "trash" "up" "window" "zoom"

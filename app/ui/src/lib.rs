@@ -7,6 +7,7 @@ mod document;
 mod gpu;
 pub mod i18n;
 mod icons;
+pub mod labelling;
 pub mod measure;
 mod outbox;
 mod panels;
@@ -17,12 +18,13 @@ mod views;
 pub use boxes::{box_edges, box_section};
 pub use document::{
     CardOf, Cine, ClassAgreement, CompareView, ComparisonReport, Drag, Drawing, Examination, FinetuneJob,
-    FinetuneSetup, FinetuneState, HangingProtocol, LabelHistory, LabelPreset, LabelledData, Layout, Loading, Look, Mix,
-    Modality, ModelRow, ModelState, ModelsState, NUMBERS_ONLY, NamedWindow, Notice, OpenLabels, OpenVolume,
-    OverlayVolume, Pane, PositionOverlay, Preferences, Preflight, PreflightAsked, PreflightReport, Previews, Reading,
-    ReferenceLabels, RunCurves, RunKind, RunSummary, RunsState, SegmentJob, SegmentState, SeriesChoice, SeriesRow,
-    Session, Side, Split, Thumbnail, TimePoint, TimeSeries, Tool, TrainedVolume, TrainingJob, TrainingSetup,
-    TrainingSource, TrainingState, ViewKind, ViewSettings, VolumeId, Window, WindowPreset, Work, recipe_names,
+    FinetuneSetup, FinetuneState, HangingProtocol, IncomingLabels, LabelFormat, LabelPreset, LabelStats, LabelStatsRow,
+    LabelledData, Layout, Loading, Look, Mix, Modality, ModelRow, ModelState, ModelsState, NUMBERS_ONLY, NamedWindow,
+    Notice, OpenLabels, OpenVolume, OverlayVolume, Pane, PositionOverlay, Preferences, Preflight, PreflightAsked,
+    PreflightReport, Previews, Proposing, Reading, ReferenceLabels, RunCurves, RunKind, RunSummary, RunsState,
+    SaveLabelsAs, SegmentJob, SegmentState, SeriesChoice, SeriesRow, Session, Side, Split, Thumbnail, TimePoint,
+    TimeSeries, Tool, TrainedVolume, TrainingJob, TrainingSetup, TrainingSource, TrainingState, ViewKind, ViewSettings,
+    VolumeId, Window, WindowPreset, Work, recipe_names,
 };
 pub use gpu::{GpuViews, install as install_gpu};
 pub use outbox::{Outbox, Request};

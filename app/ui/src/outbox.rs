@@ -2,6 +2,8 @@ use std::path::PathBuf;
 
 use voco_volume::Recipe;
 
+use crate::document::SaveLabelsAs;
+use crate::labelling::Ask;
 use crate::{FinetuneSetup, PreflightAsked, TrainingSetup, VolumeId};
 
 /// What the user asks for that a panel cannot do itself.
@@ -15,8 +17,12 @@ pub enum Request {
     OpenReferenceDialog,
     /// Compare the label map of a volume with the one before its last edit.
     CompareWithBefore(VolumeId),
-    /// Ask where to save the label map of a volume, then save it.
+    /// Save the label map of a volume where it was saved before, or show the window that asks where.
     SaveLabelsDialog(VolumeId),
+    /// Save it as the window says.
+    SaveLabels(Box<SaveLabelsAs>),
+    /// Ask the system's dialog for the file.
+    BrowseSaveLabels(VolumeId),
     /// Close it.
     CloseReference(VolumeId),
     /// Measure the agreement of label map and reference.
@@ -82,10 +88,33 @@ pub enum Request {
     Segment(VolumeId),
     /// Stop segmenting.
     StopSegmenting,
-    /// Take the last edit of the active volume's labels back.
-    UndoLabels,
-    /// Do it again.
-    RedoLabels,
+    /// Make an empty label map for a volume, or find the one that was begun.
+    NewLabels(VolumeId),
+    /// Add a segment to the label map of a volume, and work on it.
+    NewSegment(VolumeId),
+    /// Ask an algorithm about the labels of a volume; what it proposes is shown until it is taken.
+    Propose(VolumeId, Box<Ask>),
+    /// The same, with what the network that is chosen for segmentation says.
+    ProposeWithNetwork(VolumeId, Box<Ask>),
+    /// Stop what an algorithm is looking for.
+    StopProposing,
+    /// Count the voxels and values of each segment.
+    LabelStatistics(VolumeId),
+    /// Ask for a file, and write the statistics there as CSV.
+    ExportStatistics(VolumeId),
+    /// Ask for a file, and write the audit trail of the labels there.
+    ExportAudit(VolumeId),
+    /// Ask for a table of labels (ITK-SNAP's, Slicer's or ours), and add its segments.
+    LabelTableDialog(VolumeId),
+    /// Open the image with everything outside (or inside) a segment blank.
+    MaskImage {
+        /// Which volume.
+        volume: VolumeId,
+        /// By which segment.
+        segment: voco_labelstore::SegmentId,
+        /// Blank inside of it.
+        inside: bool,
+    },
     /// Read the list of runs.
     ListRuns,
     /// Ask for the folder that holds runs.

@@ -31,8 +31,6 @@ pub struct Shell {
     hung: BTreeSet<u64>,
     /// The windows that they were first shown in.
     opened_with: BTreeMap<u64, Window>,
-    /// Set when a label's visibility changed, so that its colours go to the graphics memory again.
-    pub labels_changed: bool,
 }
 
 /// What keys and buttons do, made again when the user changes it.
@@ -55,7 +53,6 @@ impl Default for Shell {
             protocols: HangingProtocol::built_in(),
             hung: BTreeSet::new(),
             opened_with: BTreeMap::new(),
-            labels_changed: false,
         }
     }
 }
@@ -89,7 +86,7 @@ impl Shell {
         if settings.show_panels[1] && width >= 820.0 {
             egui::Panel::right("right").default_size(330.0).min_size(280.0).show(ui, |ui| {
                 egui::ScrollArea::vertical().id_salt("right panel").auto_shrink([false, false]).show(ui, |ui| {
-                    work_ui(ui, session, settings, outbox);
+                    work_ui(ui, session, settings, outbox, &self.maps.keys);
                 });
             });
         }
@@ -103,9 +100,11 @@ impl Shell {
                 self.layout.show(ui, session, settings, &self.maps.mouse);
             }
         });
+        settings.asks.drain(..).for_each(|ask| outbox.ask(ask));
         panels::series_window(ui, session, outbox);
         panels::models_window(ui, session, outbox);
         panels::runs_window(ui, session, outbox);
+        panels::save_labels_window(ui, session, outbox);
         self.sheet.show(ui, &self.maps.keys, settings);
         self.windows.show(ui, settings);
         if let Some(command) = self.palette.show(ui, &self.maps.keys, session, settings) {
@@ -114,7 +113,7 @@ impl Shell {
         drop_hint(ui);
     }
 
-    fn left_panel(&mut self, ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
+    fn left_panel(&self, ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
         egui::Panel::left("left").default_size(280.0).min_size(230.0).show(ui, |ui| {
             egui::ScrollArea::vertical().id_salt("left panel").auto_shrink([false, false]).show(ui, |ui| {
                 section(ui, i18n::text("section-volumes"), |ui| panels::volumes_ui(ui, session, settings, outbox));
@@ -127,7 +126,7 @@ impl Shell {
                 });
                 section(ui, i18n::text("section-labels"), |ui| {
                     panels::resample_ui(ui, session, outbox);
-                    self.labels_changed |= panels::labels_ui(ui, session, settings);
+                    panels::labels_ui(ui, session, settings, outbox);
                 });
                 if session.volumes.len() > 1 {
                     section(ui, i18n::text("section-overlays"), |ui| panels::overlays_ui(ui, session, settings));
@@ -210,9 +209,16 @@ fn hang(protocols: &[HangingProtocol], session: &mut Session, settings: &mut Vie
 }
 
 /// The right panel: what networks are wanted for.
-fn work_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
+fn work_ui(
+    ui: &mut Ui,
+    session: &mut Session,
+    settings: &mut ViewSettings,
+    outbox: &mut Outbox,
+    keys: &commands::KeyMap,
+) {
     ui.horizontal(|ui| {
         for (work, command, hint, is_running) in [
+            (Work::Label, Command::LabelWork, "work-label-tip", false),
             (Work::Pretrain, Command::Pretrain, "work-pretrain-tip", session.training.is_running()),
             (Work::Finetune, Command::Finetune, "work-finetune-tip", session.finetune.is_running()),
             (Work::Segment, Command::Segment, "work-segment-tip", session.segment.is_running()),
@@ -223,6 +229,7 @@ fn work_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outb
     });
     ui.separator();
     match settings.work {
+        Work::Label => panels::label_tools_ui(ui, session, settings, outbox, keys),
         Work::Pretrain => panels::training_ui(ui, session, settings, outbox),
         Work::Finetune => panels::finetune_ui(ui, session, outbox),
         Work::Segment => panels::segment_ui(ui, session, outbox),

@@ -11,6 +11,11 @@ impl CancelFlag {
         self.0.store(true, Ordering::Relaxed);
     }
 
+    /// What algorithms without this type look at.
+    pub fn flag(&self) -> &AtomicBool {
+        &self.0
+    }
+
     /// True once somebody asked.
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Relaxed)

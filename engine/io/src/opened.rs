@@ -186,6 +186,31 @@ pub fn open_labels(path: &Path, image: &Geometry, control: Control<'_>) -> Resul
     found.ok_or_else(|| OpenError::new(path, Problem::Other("it holds no labels".into())))
 }
 
+/// Opens all layers of a label map, at most `most`; see [`open_labels`].
+///
+/// # Errors
+/// One sentence about the file, also where it has more layers.
+pub fn open_label_layers(
+    path: &Path,
+    image: &Geometry,
+    most: usize,
+    control: Control<'_>,
+) -> Result<Vec<Opened>, OpenError> {
+    let mut found: Vec<Opened> = Vec::new();
+    let mut is_too_many = false;
+    read_from(path, 0, Some(image), control, &mut |opened| {
+        is_too_many = opened.num_components > most;
+        found.push(opened);
+        !is_too_many
+    })?;
+    if is_too_many {
+        let what =
+            format!("it has more than {most} layers, so it seems to be a series of images; choose the label map");
+        return Err(OpenError::new(path, Problem::Other(what)));
+    }
+    if found.is_empty() { Err(OpenError::new(path, Problem::Other("it holds no labels".into()))) } else { Ok(found) }
+}
+
 fn read_from(
     path: &Path,
     first: usize,

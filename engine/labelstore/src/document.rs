@@ -120,6 +120,45 @@ impl Document {
         Ok((document, recovery))
     }
 
+    /// Begins a journal for a document that was made without one; what it holds now is its first record. For labels that were
+    /// only looked at so far: they leave no file behind until something is changed.
+    ///
+    /// # Errors
+    /// If there is work in that journal already, or it cannot be written.
+    pub fn keep_in(&mut self, journal: &Path, key: &ImageKey) -> Result<(), StoreError> {
+        let mut found = Self::new(self.geometry, None)?;
+        let (journal, recovery) = Journal::open(journal, key, &mut found)?;
+        if recovery.records > 0 {
+            return Err(StoreError::BadJournal("it holds other work on this image"));
+        }
+        self.journal = Some(journal);
+        self.compact();
+        Ok(())
+    }
+
+    /// True if every change is written to a journal.
+    pub fn has_journal(&self) -> bool {
+        self.journal.is_some()
+    }
+
+    /// What it holds now, for readers on other threads: cheap, without history and journal, and never changing.
+    #[must_use]
+    pub fn frozen(&self) -> Self {
+        Self {
+            geometry: self.geometry,
+            image: self.image.clone(),
+            state: self.state.clone(),
+            stamps: self.stamps.clone(),
+            revision: self.revision,
+            history: History::default(),
+            group: None,
+            next_change: self.next_change,
+            undo_bytes: self.undo_bytes,
+            author: self.author.clone(),
+            journal: None,
+        }
+    }
+
     /// Where the voxels lie.
     pub fn geometry(&self) -> &Geometry {
         &self.geometry
@@ -195,6 +234,11 @@ impl Document {
     pub fn history(&self) -> impl ExactSizeIterator<Item = HistoryItem<'_>> {
         let done = self.history.done;
         self.history.steps.iter().enumerate().map(move |(n, step)| HistoryItem { what: &step.what, is_done: n < done })
+    }
+
+    /// The number of the last change that is done; 0 if there is none.
+    pub fn current_change(&self) -> u64 {
+        self.history.done.checked_sub(1).map_or(0, |n| self.history.steps[n].what.change)
     }
 
     /// Everything that ever happened, the oldest first.

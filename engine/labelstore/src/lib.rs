@@ -2,7 +2,7 @@
 //!
 //! Start with [`Document`]. A tool begins a [`Gesture`], adds voxels to [`Gesture::staged`] while the hand moves, and gives it to
 //! [`Document::commit`]; algorithms and networks stage a mask or write values in the same way. The [`Rules`] say which voxels
-//! may change. Each commit is one entry of the history and one record of the journal.
+//! may change. A window owns a [`LabelWorker`], which owns the document on a thread of its own. Each commit is one entry of the history and one record of the journal.
 
 mod change;
 mod document;
@@ -13,6 +13,7 @@ mod journal;
 mod presets;
 mod segment;
 mod tables;
+mod worker;
 
 pub use change::{BrickChange, Change, Op};
 pub use document::{Dirty, Document, Logic, Recovery};
@@ -23,3 +24,4 @@ pub use journal::{ImageKey, JournalHealth};
 pub use presets::{PresetEntry, preset_from_json};
 pub use segment::{Code, LayerId, LayerInfo, Segment, SegmentId, Status, distinct_color};
 pub use tables::{TableFormat, read_table, write_itksnap, write_slicer};
+pub use worker::{Edit, HistoryLine, LabelWorker, Published};

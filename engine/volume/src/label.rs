@@ -32,6 +32,14 @@ impl LabelTable {
         Self { entries: ids.into_iter().map(entry).collect() }
     }
 
+    /// A table of these labels, sorted by id; of several with one id the first stays, and id 0 is left out.
+    pub fn from_entries(entries: impl IntoIterator<Item = LabelEntry>) -> Self {
+        let mut entries: Vec<LabelEntry> = entries.into_iter().filter(|e| e.id != 0).collect();
+        entries.sort_by_key(|e| e.id);
+        entries.dedup_by_key(|e| e.id);
+        Self { entries }
+    }
+
     /// All labels by id.
     pub fn entries(&self) -> &[LabelEntry] {
         &self.entries

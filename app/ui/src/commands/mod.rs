@@ -1,11 +1,13 @@
 //! Everything that the window can be told to do: one table that menus, palette, keys, tool-tips and the shortcut sheet read.
 
 mod keymap;
+mod label;
 mod mouse;
 mod run;
 mod times;
 
 pub use keymap::{KeyMap, Shortcut};
+pub(crate) use label::{effect_ask, tool_in_hand};
 pub use mouse::{MouseAction, MouseInput, MouseMap, WheelAction};
 pub(crate) use run::{
     align_centers, is_enabled, is_on, run, select, set_layout, show_volume, step_cine, step_slab, step_slices,
@@ -224,6 +226,30 @@ commands! {
     LabelToggle "label.toggle" Labels "S" "S";
     LabelStronger "label.stronger" Labels "D" "D";
     LabelOutline "label.outline" Labels "Shift+S" "Shift+S";
+    LabelPaint "label.paint" Labels "Shift+B" "Shift+B";
+    LabelErase "label.erase" Labels "Shift+E" "Shift+E";
+    LabelPolygon "label.polygon" Labels "Shift+P" "Shift+P";
+    LabelLasso "label.lasso" Labels "Shift+L" "Shift+L";
+    LabelLiveWire "label.livewire" Labels "Shift+W" "Shift+W";
+    LabelScissors "label.scissors" Labels "Shift+X" "Shift+X";
+    LabelFill "label.fill" Labels "Shift+F" "Shift+F";
+    LabelGrow "label.grow" Labels "Shift+G" "Shift+G";
+    LabelLevelTrace "label.level-trace" Labels "Shift+T" "Shift+T";
+    LabelIsland "label.island" Labels "Shift+I" "Shift+I";
+    LabelSmart "label.smart" Labels "Shift+Q" "Shift+Q";
+    LabelPick "label.pick" Labels "Y" "Y";
+    NextSegment "label.next" Labels "Period" "";
+    PreviousSegment "label.previous" Labels "Comma" "";
+    NewSegment "label.new" Labels "Ctrl+Shift+N" "Ctrl+Shift+N";
+    ToggleSegment "label.toggle-one" Labels "Shift+V" "Shift+V";
+    LockSegment "label.lock" Labels "Shift+O" "Shift+O";
+    LargerTip "label.larger" Labels "CloseBracket" "CloseBracket";
+    SmallerTip "label.smaller" Labels "OpenBracket" "OpenBracket";
+    ApplyLabels "label.apply" Labels "Ctrl+Enter" "Ctrl+Enter";
+    CopySlice "label.copy-slice" Labels "Ctrl+C" "Ctrl+C";
+    PasteSlice "label.paste-slice" Labels "Ctrl+V" "Ctrl+V";
+    LabelStatistics "label.statistics" Labels "" "";
+    LabelWork "label.work" Labels "" "";
     LinkScroll "compare.link-scroll" Compare "Ctrl+L" "Ctrl+L";
     LinkZoom "compare.link-zoom" Compare "" "";
     LinkWindow "compare.link-window" Compare "" "";

@@ -2,7 +2,7 @@ use glam::DQuat;
 use voco_render::{SlabMode, VolumeCamera};
 use voco_volume::SlicePlane;
 
-use super::{Command, Group, times};
+use super::{Command, Group, label, times};
 use crate::document::{Layout, Look, Mix, OverlayVolume, Pane, Side, Tool, Window};
 use crate::{Outbox, Request, Session, ViewKind, ViewSettings, VolumeId, Work};
 
@@ -29,8 +29,8 @@ pub(crate) fn run(command: Command, session: &mut Session, settings: &mut ViewSe
         Command::PreviousVolume => next_volume(session, settings, -1),
         Command::CloseVolume => session.active.into_iter().for_each(|id| outbox.ask(Request::Close(id))),
         Command::Quit => outbox.ask(Request::Quit),
-        Command::Undo => step_edits(session, outbox, true),
-        Command::Redo => step_edits(session, outbox, false),
+        Command::Undo => step_edits(session, true),
+        Command::Redo => step_edits(session, false),
         Command::Preferences => settings.show_preferences = !settings.show_preferences,
         Command::Palette => settings.show_palette = !settings.show_palette,
         Command::Shortcuts => settings.show_help = !settings.show_help,
@@ -42,6 +42,7 @@ pub(crate) fn run(command: Command, session: &mut Session, settings: &mut ViewSe
             session.models.is_open = true;
             outbox.ask(Request::ListModels);
         }
+        Command::LabelWork => show_work(settings, Work::Label),
         Command::Pretrain => show_work(settings, Work::Pretrain),
         Command::Finetune => show_work(settings, Work::Finetune),
         Command::Segment => show_work(settings, Work::Segment),
@@ -59,7 +60,10 @@ pub(crate) fn run(command: Command, session: &mut Session, settings: &mut ViewSe
             }
         }
         Command::NextMeasurement => next_measurement(session, settings),
-        Command::Cancel => cancel(settings),
+        Command::Cancel => cancel(session, settings, outbox),
+        Command::Maximize | Command::ApplyLabels if label::has_something_to_apply(session, settings) => {
+            label::apply(session, settings);
+        }
         _ => view(command, session, settings),
     }
 }
@@ -69,11 +73,14 @@ fn view(command: Command, session: &mut Session, settings: &mut ViewSettings) {
     if let Some(layout) = layout_of(command) {
         return set_layout(session, settings, layout);
     }
-    if let Some(tool) = Tool::ALL.into_iter().find(|t| t.command() == command) {
-        // The same key puts a measuring tool down again.
-        let is_put_down = settings.tool == tool && matches!(tool, Tool::Measure(_));
+    if let Some(tool) = Tool::all().find(|t| t.command() == command) {
+        // The same key puts a measuring tool, and one for labels, down again.
+        let is_put_down = settings.tool == tool && matches!(tool, Tool::Measure(_) | Tool::Label(_));
         settings.tool = if is_put_down { Tool::Crosshair } else { tool };
-        settings.drawing = None;
+        (settings.drawing, settings.outline, settings.wire) = (None, None, None);
+        if matches!(settings.tool, Tool::Label(_)) {
+            label::take_in_hand(session, settings);
+        }
         return;
     }
     if let Some(index) = window_of(command) {
@@ -92,7 +99,7 @@ fn view(command: Command, session: &mut Session, settings: &mut ViewSettings) {
         Group::View => look(command, session, settings),
         Group::Slices => slices(command, session, settings),
         Group::Window => windows(command, session, settings),
-        Group::Labels => labels(command, settings),
+        Group::Labels => label::run(command, session, settings),
         Group::Compare => compare(command, session, settings),
         Group::File | Group::Edit | Group::Tool | Group::Training | Group::Help => {}
     }
@@ -176,23 +183,6 @@ fn windows(command: Command, session: &mut Session, settings: &mut ViewSettings)
     }
 }
 
-fn labels(command: Command, settings: &mut ViewSettings) {
-    match command {
-        Command::LabelFainter => settings.label_opacity = (settings.label_opacity - 0.1).max(0.0),
-        Command::LabelStronger => settings.label_opacity = (settings.label_opacity + 0.1).min(1.0),
-        Command::LabelToggle => {
-            if settings.label_opacity > 0.0 {
-                settings.opacity_before_hiding = settings.label_opacity;
-                settings.label_opacity = 0.0;
-            } else {
-                settings.label_opacity = settings.opacity_before_hiding;
-            }
-        }
-        Command::LabelOutline => settings.label_outline = !settings.label_outline,
-        _ => {}
-    }
-}
-
 fn compare(command: Command, session: &mut Session, settings: &mut ViewSettings) {
     match command {
         Command::LinkScroll => settings.compare.link_scroll = !settings.compare.link_scroll,
@@ -227,10 +217,23 @@ pub(crate) fn is_enabled(command: Command, session: &Session, settings: &ViewSet
             doc.is_some_and(|d| !d.items().is_empty())
         }
         Command::LabelFainter | Command::LabelToggle | Command::LabelStronger | Command::LabelOutline => {
-            volume.is_some_and(|v| v.labels.is_some())
+            volume.is_some_and(|v| v.label_texture().is_some())
         }
+        Command::ApplyLabels => label::has_something_to_apply(session, settings),
+        Command::NextSegment
+        | Command::PreviousSegment
+        | Command::ToggleSegment
+        | Command::LockSegment
+        | Command::CopySlice
+        | Command::LabelStatistics => {
+            volume.and_then(|v| v.labels.as_ref()).is_some_and(|l| !l.document().segments().is_empty())
+        }
+        Command::PasteSlice => session.slice_clipboard.is_some() && volume.is_some_and(|v| v.labels.is_some()),
+        Command::LargerTip | Command::SmallerTip => matches!(settings.tool, Tool::Label(_)),
+        Command::NewSegment => volume.is_some(),
         Command::SwapSides | Command::AlignHere => session.of_side(settings, Side::B).is_some(),
         Command::ObliqueReset => settings.turn != DQuat::IDENTITY,
+        command if Tool::all().any(|t| matches!(t, Tool::Label(_)) && t.command() == command) => volume.is_some(),
         Command::OpenLabels
         | Command::CloseVolume
         | Command::SavePicture
@@ -249,7 +252,7 @@ pub(crate) fn is_on(command: Command, settings: &ViewSettings) -> Option<bool> {
     if let Some(layout) = layout_of(command) {
         return Some(settings.layout == layout && settings.maximized.is_none());
     }
-    if let Some(tool) = Tool::ALL.into_iter().find(|t| t.command() == command) {
+    if let Some(tool) = Tool::all().find(|t| t.command() == command) {
         return Some(settings.tool == tool);
     }
     Some(match command {
@@ -476,17 +479,20 @@ fn edit_stamps(session: &Session, back: bool) -> [Option<u64>; 2] {
     let which = usize::from(!back);
     let volume = session.active();
     let measured = volume.and_then(|v| session.measurements.get(&v.id.0)).and_then(|d| d.stamps()[which]);
-    [measured, volume.and_then(|v| v.label_history.stamps()[which])]
+    [measured, volume.and_then(|v| v.labels.as_ref()).and_then(|l| l.stamps()[which])]
 }
 
 /// Takes back what was done last, or does again what was taken back last, whatever it was done to.
-fn step_edits(session: &mut Session, outbox: &mut Outbox, back: bool) {
+fn step_edits(session: &mut Session, back: bool) {
     let measurements_first = match edit_stamps(session, back) {
         [Some(measured), Some(labelled)] => (measured > labelled) == back,
         [measured, _] => measured.is_some(),
     };
     if !measurements_first {
-        return outbox.ask(if back { Request::UndoLabels } else { Request::RedoLabels });
+        if let Some(labels) = session.active_mut().and_then(|v| v.labels.as_mut()) {
+            labels.step(!back);
+        }
+        return;
     }
     if let Some(doc) = session.active.and_then(|id| session.measurements.get_mut(&id.0)) {
         if back {
@@ -516,9 +522,12 @@ pub(crate) fn select(settings: &mut ViewSettings, item: &crate::measure::Measure
 }
 
 /// Esc undoes one thing at a time, the nearest first.
-fn cancel(settings: &mut ViewSettings) {
+fn cancel(session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
     if settings.show_palette || settings.show_help || settings.show_preferences {
         (settings.show_palette, settings.show_help, settings.show_preferences) = (false, false, false);
+        return;
+    }
+    if label::cancel(session, settings, outbox) {
         return;
     }
     if settings.drawing.take().is_some() || settings.selected.take().is_some() {
@@ -526,7 +535,7 @@ fn cancel(settings: &mut ViewSettings) {
     }
     if settings.cine.is_playing {
         settings.cine.toggle();
-    } else if matches!(settings.tool, Tool::Measure(_)) {
+    } else if matches!(settings.tool, Tool::Measure(_) | Tool::Label(_)) {
         settings.tool = Tool::Crosshair;
     } else {
         settings.maximized = None;

@@ -87,7 +87,7 @@ impl HangingProtocol {
         let told = exam.map(|e| e.modality.as_str()).filter(|m| !m.is_empty());
         let modality = told.map_or(looks, Modality::Told);
         let name = exam.map_or_else(|| volume.name.clone(), |e| format!("{} {}", e.body_part, e.description));
-        let entries = volume.labels.as_ref().map_or(&[][..], |l| l.table.entries());
+        let entries = volume.label_table().map_or(&[][..], voco_volume::LabelTable::entries);
         let labels: Vec<&str> = entries.iter().map(|e| e.name.as_str()).collect();
         protocols.iter().find(|p| p.fits(modality, &name, &labels))
     }

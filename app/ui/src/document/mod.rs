@@ -3,16 +3,17 @@ mod compare_view;
 mod comparison;
 mod finetune;
 mod hanging;
-mod label_history;
 mod labelled;
 mod layout;
 mod models;
 mod preferences;
 mod preflight;
 mod runs;
+mod save_labels;
 mod segment;
 mod series;
 mod session;
+mod stamp;
 mod times;
 mod tool;
 mod training;
@@ -23,20 +24,20 @@ pub use compare_view::{CompareView, Mix, OverlayVolume};
 pub use comparison::{ClassAgreement, ComparisonReport, ReferenceLabels};
 pub use finetune::{FinetuneJob, FinetuneSetup, FinetuneState};
 pub use hanging::{Examination, HangingProtocol, Modality};
-pub use label_history::LabelHistory;
-pub(crate) use label_history::next_stamp;
 pub use labelled::{LabelledData, recipe_names};
 pub use layout::{Layout, Pane, Side, Split};
 pub use models::{ModelRow, ModelState, ModelsState};
 pub use preferences::{Look, NamedWindow, Preferences};
 pub use preflight::{Preflight, PreflightAsked, PreflightReport};
 pub use runs::{RunCurves, RunKind, RunSummary, RunsState};
+pub use save_labels::{LabelFormat, SaveLabelsAs};
 pub use segment::{CardOf, SegmentJob, SegmentState};
 pub use series::{SeriesChoice, SeriesRow, Thumbnail};
 pub use session::{
-    LabelPreset, Loading, NUMBERS_ONLY, Notice, OpenLabels, OpenVolume, PositionOverlay, Session, VolumeId, Window,
-    WindowPreset,
+    IncomingLabels, LabelPreset, LabelStats, LabelStatsRow, Loading, NUMBERS_ONLY, Notice, OpenLabels, OpenVolume,
+    PositionOverlay, Proposing, Session, VolumeId, Window, WindowPreset,
 };
+pub(crate) use stamp::next_stamp;
 pub use times::{Reading, TimePoint, TimeSeries};
 pub use tool::Tool;
 pub use training::{Previews, TrainedVolume, TrainingJob, TrainingSetup, TrainingSource, TrainingState};

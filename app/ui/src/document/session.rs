@@ -8,11 +8,12 @@ use voco_render::{LabelTexture, VolumeTexture};
 use voco_volume::position::{Crop, PositionGrid};
 use voco_volume::{Geometry, LabelTable, Recipe, Stats, Volume};
 
+use crate::labelling::LabelWork;
 use crate::measure::MeasureDoc;
 
 use super::{
-    Examination, FinetuneState, LabelHistory, ModelsState, Preflight, ReferenceLabels, RunsState, SegmentState,
-    SeriesChoice, Side, TimeSeries, TrainingState, ViewSettings,
+    Examination, FinetuneState, ModelsState, Preflight, ReferenceLabels, RunsState, SegmentState, SeriesChoice, Side,
+    TimeSeries, TrainingState, ViewSettings,
 };
 
 /// What is open and what is going on.
@@ -52,6 +53,14 @@ pub struct Session {
     pub times: BTreeMap<u64, TimeSeries>,
     /// The series of a folder that the user chooses from.
     pub series: Option<SeriesChoice>,
+    /// The window that asks where labels are saved.
+    pub save_labels: Option<super::SaveLabelsAs>,
+    /// The task of an algorithm that looks for something to propose.
+    pub proposing: Option<Proposing>,
+    /// Labels are being counted.
+    pub is_counting_labels: bool,
+    /// A part of a slice that was copied: its voxels, the axis across it, and which slice.
+    pub slice_clipboard: Option<(voco_label::BrickMask, usize, usize)>,
     /// What label ids may mean.
     pub label_presets: Vec<LabelPreset>,
     /// The graphics adapter, for the status bar.
@@ -59,7 +68,7 @@ pub struct Session {
 }
 
 /// Number of an open volume; never used twice in a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VolumeId(pub u64);
 
 /// A volume on show.
@@ -81,9 +90,11 @@ pub struct OpenVolume {
     /// Its texture.
     pub texture: Arc<VolumeTexture>,
     /// Label map over it.
-    pub labels: Option<OpenLabels>,
-    /// What was done to it.
-    pub label_history: LabelHistory,
+    pub labels: Option<LabelWork>,
+    /// What a network is just finding; shown in place of the label map.
+    pub incoming: Option<IncomingLabels>,
+    /// What was counted in its label map.
+    pub label_stats: Option<LabelStats>,
     /// What the label map is compared with.
     pub reference: Option<ReferenceLabels>,
     /// Where the base crops lie, once asked for.
@@ -93,7 +104,19 @@ pub struct OpenVolume {
 /// Where names come from if from nowhere.
 pub const NUMBERS_ONLY: &str = "numbers only";
 
-/// A label map over a volume.
+/// A label map that fills while a network works.
+pub struct IncomingLabels {
+    /// What it is called.
+    pub name: String,
+    /// Names and colours.
+    pub table: LabelTable,
+    /// Its texture.
+    pub texture: Arc<LabelTexture>,
+    /// The edit that puts it into the document, once all of it is there.
+    pub ticket: Option<u64>,
+}
+
+/// A label map that is only looked at: a reference.
 #[derive(Clone)]
 pub struct OpenLabels {
     /// Name of the file.
@@ -130,6 +153,36 @@ pub struct PositionOverlay {
     pub crops: Vec<Crop>,
     /// Seed they were drawn with.
     pub seed: u64,
+}
+
+/// Numbers of each segment of a label map.
+pub struct LabelStats {
+    /// The state of the document that was counted.
+    pub revision: u64,
+    /// In the order of the list; those without voxels are left out.
+    pub rows: Vec<LabelStatsRow>,
+}
+
+/// Numbers of one segment.
+pub struct LabelStatsRow {
+    /// Its name.
+    pub name: String,
+    /// The numbers.
+    pub stats: voco_label::SegmentStats,
+}
+
+/// An algorithm at work on labels.
+pub struct Proposing {
+    /// Number of its task.
+    pub task: u64,
+    /// Of which volume.
+    pub volume: VolumeId,
+    /// 0…1.
+    pub progress: f32,
+    /// To stop it.
+    pub cancel: CancelFlag,
+    /// What was asked.
+    pub ask: crate::labelling::Ask,
 }
 
 /// A file being opened.
@@ -191,6 +244,18 @@ impl WindowPreset {
 }
 
 impl OpenVolume {
+    /// What is drawn over it.
+    pub fn label_texture(&self) -> Option<&Arc<LabelTexture>> {
+        let incoming = self.incoming.as_ref().map(|i| &i.texture);
+        incoming.or_else(|| self.labels.as_ref().map(LabelWork::texture))
+    }
+
+    /// What the numbers of the labels over it mean.
+    pub fn label_table(&self) -> Option<&LabelTable> {
+        let incoming = self.incoming.as_ref().map(|i| &i.table);
+        incoming.or_else(|| self.labels.as_ref().map(LabelWork::table))
+    }
+
     /// The unit of its values, as far as one can tell.
     pub fn unit(&self) -> &'static str {
         if self.stats.min <= -500.0 && self.stats.max >= 100.0 { "HU" } else { "" }
@@ -258,25 +323,5 @@ impl OpenLabels {
     /// True if somebody said what its ids mean.
     pub fn has_names(&self) -> bool {
         self.names_from != NUMBERS_ONLY
-    }
-
-    /// All ids and names as one text, to see whether they have changed.
-    pub fn names_key(&self) -> String {
-        if !self.has_names() {
-            return String::new();
-        }
-        let one = |entry: &voco_volume::LabelEntry| format!("{}={}", entry.name, entry.id);
-        self.table.entries().iter().map(one).collect::<Vec<_>>().join(";")
-    }
-
-    /// The label at a point in the patient: its id and name.
-    pub fn at_world(&self, point_mm: DVec3) -> Option<(u16, &str)> {
-        let value = self.volume.value_at_world(point_mm)?;
-        if !(1.0..65536.0).contains(&value) {
-            return None;
-        }
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked just above")]
-        let id = value as u16;
-        self.table.get(id).map(|entry| (id, entry.name.as_str()))
     }
 }

@@ -1,4 +1,5 @@
 use crate::commands::Command;
+use crate::labelling::LabelTool;
 use crate::measure::MeasureKind;
 
 /// What a left drag on a slice does, as long as no button or modifier says otherwise.
@@ -16,10 +17,12 @@ pub enum Tool {
     Scroll,
     /// Measures.
     Measure(MeasureKind),
+    /// Changes labels.
+    Label(LabelTool),
 }
 
 impl Tool {
-    /// All of them, in the order of the tool bar.
+    /// All but those for labels, in the order of the tool bar.
     pub const ALL: [Self; 14] = [
         Self::Crosshair,
         Self::Window,
@@ -37,6 +40,11 @@ impl Tool {
         Self::Measure(MeasureKind::Probe),
     ];
 
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().chain(LabelTool::ALL.into_iter().map(Self::Label))
+    }
+
     /// The command that takes it in hand.
     pub fn command(self) -> Command {
         match self {
@@ -46,6 +54,7 @@ impl Tool {
             Self::Pan => Command::ToolPan,
             Self::Scroll => Command::ToolScroll,
             Self::Measure(kind) => kind.command(),
+            Self::Label(tool) => tool.command(),
         }
     }
 }

@@ -4,8 +4,11 @@ use voco_volume::{Geometry, Recipe, SliceFrame, SlicePlane};
 
 use super::{Cine, CompareView, Layout, Mix, OverlayVolume, Pane, Preferences, Side, Tool};
 use crate::OpenVolume;
+use crate::Request;
 use crate::i18n;
+use crate::labelling::LabelSettings;
 use crate::measure::{MeasureKind, MeasurePlane};
+use crate::views::{Outline, Wire};
 
 /// One of the four views.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,6 +51,8 @@ impl ViewKind {
 /// What the right panel is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
+    /// Labels by hand.
+    Label,
     /// VoCo pre-training.
     Pretrain,
     /// Training with labels.
@@ -91,6 +96,14 @@ pub enum Drag {
     Swipe(Pane),
     /// Adds points to a measurement; began at this place on the screen.
     Draw(Pane, egui::Pos2),
+    /// Paints or erases; the tip was last at this place in the patient.
+    Stroke(Pane, DVec3),
+    /// Draws the last mark of the smart tool.
+    Mark(Pane),
+    /// Moves a point of the outline.
+    OutlinePoint(Pane, usize),
+    /// Draws the outline freely.
+    OutlineFree(Pane),
 }
 
 /// How things are looked at. Not part of what is saved or undone; panels change it directly.
@@ -139,6 +152,14 @@ pub struct ViewSettings {
     pub selected: Option<u32>,
     /// What a drag that is going on does.
     pub drag: Option<Drag>,
+    /// How the tools for labels are set.
+    pub labels: LabelSettings,
+    /// An outline that is not used yet.
+    pub outline: Option<Outline>,
+    /// The live wire from the outline's last point.
+    pub wire: Option<Wire>,
+    /// What views ask for; the shell passes it on.
+    pub asks: Vec<Request>,
     /// Texts in the corners of views.
     pub show_texts: bool,
     /// The side panels.
@@ -218,6 +239,10 @@ impl Default for ViewSettings {
             drawing: None,
             selected: None,
             drag: None,
+            labels: LabelSettings::default(),
+            outline: None,
+            wire: None,
+            asks: Vec::new(),
             show_texts: true,
             show_panels: [true; 2],
             show_palette: false,
@@ -257,6 +282,7 @@ impl ViewSettings {
         self.reset_slices();
         self.turn = DQuat::IDENTITY;
         (self.drawing, self.selected, self.drag) = (None, None, None);
+        (self.outline, self.wire) = (None, None);
         let is_ct = volume.stats.min <= -500.0;
         let wanted = if is_ct { "CT-Bone" } else { "MR-Default" };
         self.transfer_function = self.transfer_functions.iter().position(|t| t.name == wanted).unwrap_or(0);

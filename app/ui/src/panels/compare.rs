@@ -37,10 +37,11 @@ fn reference_ui(
             {
                 outbox.ask(Request::OpenReferenceDialog);
             }
-            match volume.label_history.before() {
-                Some(before) => {
+            match labels.now().history.iter().rev().find(|line| line.is_done).filter(|_| labels.flat_before().is_some())
+            {
+                Some(last) => {
                     let button =
-                        egui::Button::new(i18n::text_with("agree-before", [("name", before.name.to_string().into())]))
+                        egui::Button::new(i18n::text_with("agree-before", [("name", last.name.to_string().into())]))
                             .truncate();
                     if ui.add(button).on_hover_text(i18n::text("agree-compare-with-the-label-map")).clicked() {
                         outbox.ask(Request::CompareWithBefore(volume.id));

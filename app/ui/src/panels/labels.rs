@@ -1,95 +1,322 @@
 use std::collections::BTreeMap;
 
-use egui::{Slider, Ui};
+use egui::{RichText, Sense, Slider, Ui, Widget};
+use voco_labelstore::{Segment, SegmentId, Status};
 use voco_volume::LabelColors;
 
-use crate::{LabelPreset, NUMBERS_ONLY, OpenLabels, Session, ViewSettings, i18n, theme};
+use crate::labelling::LabelWork;
+use crate::{LabelPreset, NUMBERS_ONLY, Outbox, Request, Session, ViewSettings, VolumeId, i18n, icons, theme};
 
-/// The label map over the volume on show: opacity, and a switch for each label. Returns true if a colour changed.
-pub(crate) fn labels_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings) -> bool {
+/// The label map over the volume on show: how it is drawn, and its segments.
+pub(crate) fn labels_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
     let cursor_mm = settings.cursor_mm;
     let presets = std::mem::take(&mut session.label_presets);
-    if let Some(labels) = session.active_mut().and_then(|v| v.labels.as_mut()) {
-        names_ui(ui, labels, &presets);
+    if let Some(volume) = session.active_mut() {
+        let id = volume.id;
+        if let Some(incoming) = &volume.incoming {
+            ui.weak(i18n::text_with("labels-incoming", [("name", incoming.name.as_str().into())]));
+        } else if let Some(work) = &mut volume.labels {
+            head_ui(ui, work, id, settings.hides_names(), outbox);
+            names_ui(ui, work, &presets);
+            look_ui(ui, work, settings);
+            let at_cursor = work.segment_at_world(cursor_mm);
+            list_ui(ui, work, at_cursor);
+        } else {
+            ui.weak(i18n::text("labels-empty"));
+            let button = ui.button(i18n::text("labels-new")).on_hover_text(i18n::text("labels-new-tip"));
+            if button.clicked() {
+                outbox.ask(Request::NewLabels(id));
+            }
+        }
+    } else {
+        ui.weak(i18n::text("labels-empty"));
     }
     session.label_presets = presets;
-    let Some(labels) = session.active_mut().and_then(|v| v.labels.as_mut()) else {
-        ui.weak(i18n::text("labels-empty"));
-        return false;
-    };
+}
+
+/// Name and state of the label map, and what can be done with all of it.
+fn head_ui(ui: &mut Ui, work: &LabelWork, id: VolumeId, hides_names: bool, outbox: &mut Outbox) {
+    ui.horizontal(|ui| {
+        let name = if hides_names { i18n::text("name-hidden").to_owned() } else { work.name.clone() };
+        let mark = if work.is_unsaved() { " •" } else { "" };
+        ui.add(egui::Label::new(RichText::new(format!("{name}{mark}")).strong()).truncate())
+            .on_hover_text(i18n::text(if work.is_unsaved() { "labels-unsaved-tip" } else { "labels-saved-tip" }));
+        if let Some(problem) = work.now().journal.as_ref().and_then(|j| j.problem.clone()) {
+            let color = theme::legible(ui, theme::ERROR);
+            ui.label(RichText::new(i18n::text("labels-journal-stuck")).color(color)).on_hover_text(problem);
+        }
+    });
+    ui.horizontal(|ui| {
+        if ui.small_button(i18n::text("labels-add")).on_hover_text(i18n::text("labels-add-tip")).clicked() {
+            outbox.ask(Request::NewSegment(id));
+        }
+        if ui.small_button(i18n::text("labels-table")).on_hover_text(i18n::text("labels-table-tip")).clicked() {
+            outbox.ask(Request::LabelTableDialog(id));
+        }
+        if ui.small_button(i18n::text("labels-save")).on_hover_text(i18n::text("labels-save-tip")).clicked() {
+            outbox.ask(Request::SaveLabelsDialog(id));
+        }
+    });
+}
+
+/// How labels are drawn.
+fn look_ui(ui: &mut Ui, work: &mut LabelWork, settings: &mut ViewSettings) {
     ui.add(Slider::new(&mut settings.label_opacity, 0.0..=1.0).text(i18n::text("labels-slices")).max_decimals(2))
         .on_hover_text(i18n::text("labels-slices-tip"));
     ui.add(Slider::new(&mut settings.label_opacity_3d, 0.0..=1.0).text(i18n::text("view-3d")).max_decimals(2))
         .on_hover_text(i18n::text("labels-3d-tip"));
     ui.checkbox(&mut settings.label_outline, i18n::text("label-outline"));
-    let shown = labels.table.entries().first().map(|e| e.color);
-    let mut recolored = false;
+    let segments = work.document().segments().to_vec();
     ui.horizontal(|ui| {
         ui.label(i18n::text("labels-colours"));
         for (set, name) in [(LabelColors::Distinct, "labels-distinct"), (LabelColors::AnyVision, "labels-any-vision")] {
-            let is_on = labels.table.entries().first().map(|e| set.color(e.id)) == shown;
+            let is_on = segments.first().is_some_and(|s| set.color(s.value) == s.color);
             let button = ui.selectable_label(is_on, i18n::text(name)).on_hover_text(i18n::text("labels-colours-tip"));
             if button.clicked() {
-                labels.table.recolor(set);
-                recolored = true;
+                change_all(work, "Recolour all", move |segment| segment.color = set.color(segment.value));
             }
         }
     });
-    let at_cursor = labels.at_world(cursor_mm).map(|(id, _)| id);
-    let mut changed = None;
     ui.horizontal(|ui| {
-        for (text, visible) in [(i18n::text("labels-show-all"), true), (i18n::text("labels-hide-all"), false)] {
-            if ui.small_button(text).clicked() {
-                changed = Some((None, visible));
+        for (text, visible) in [("labels-show-all", true), ("labels-hide-all", false)] {
+            if ui.small_button(i18n::text(text)).clicked() {
+                let name = if visible { "Show all" } else { "Hide all" };
+                change_all(work, name, move |segment| segment.visible = visible);
+            }
+        }
+        let all_locked = segments.iter().all(|s| s.locked);
+        let text = i18n::text(if all_locked { "labels-unlock-all" } else { "labels-lock-all" });
+        if ui.small_button(text).on_hover_text(i18n::text("labels-lock-tip")).clicked() {
+            let name = if all_locked { "Unlock all" } else { "Lock all" };
+            change_all(work, name, move |segment| segment.locked = !all_locked);
+        }
+    });
+}
+
+/// One change of the history for all segments.
+fn change_all(work: &mut LabelWork, name: &'static str, change: impl Fn(&mut Segment) + Send + 'static) {
+    work.edit(move |document| {
+        document.begin_group(name, "segments");
+        for id in document.segments().iter().map(|s| s.id).collect::<Vec<_>>() {
+            document.update_segment(id, name, &change)?;
+        }
+        document.end_group();
+        Ok(())
+    });
+}
+
+/// The segments: click to work on one, double-click to rename it, right-click for the rest.
+fn list_ui(ui: &mut Ui, work: &mut LabelWork, at_cursor: Option<SegmentId>) {
+    let document = work.document().clone();
+    let segments = document.segments();
+    let num_layers = document.layers().len();
+    let row = ui.text_style_height(&egui::TextStyle::Body).max(ui.spacing().interact_size.y);
+    let scroll = egui::ScrollArea::vertical().id_salt("labels").max_height(240.0).auto_shrink([false, true]);
+    scroll.show_rows(ui, row, segments.len(), |ui, range| {
+        for segment in &segments[range] {
+            let is_at_cursor = at_cursor == Some(segment.id);
+            ui.push_id(segment.id.0, |ui| row_ui(ui, work, segment, segments, is_at_cursor, num_layers));
+        }
+    });
+}
+
+fn row_ui(
+    ui: &mut Ui,
+    work: &mut LabelWork,
+    segment: &Segment,
+    all: &[Segment],
+    is_at_cursor: bool,
+    num_layers: usize,
+) {
+    let id = segment.id;
+    let editing = ui.scope_id().with("rename");
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 4.0;
+        let mut color = segment.color;
+        if ui.color_edit_button_srgb(&mut color).on_hover_text(i18n::text("labels-colour-tip")).changed() {
+            // While the picker is dragged, each step would be a line of the history.
+            ui.data_mut(|d| d.insert_temp(ui.scope_id().with("color"), color));
+        }
+        if let Some(color) = ui.data(|d| d.get_temp::<[u8; 3]>(ui.scope_id().with("color")))
+            && !ui.input(|i| i.pointer.any_down())
+        {
+            ui.data_mut(|d| d.remove::<[u8; 3]>(ui.scope_id().with("color")));
+            work.update_segment(id, format!("Recolour {}", segment.name), move |s| s.color = color);
+        }
+        let (eye, eye_name) = if segment.visible { ("eye", "labels-hide") } else { ("eye-off", "labels-show") };
+        let name = i18n::text_with(eye_name, [("name", segment.name.as_str().into())]);
+        if icons::button(ui, eye, &name, &name, false, true).clicked() {
+            let title = if segment.visible { "Hide" } else { "Show" };
+            work.update_segment(id, format!("{title} {}", segment.name), |s| s.visible = !s.visible);
+        }
+        let (lock, lock_name) = if segment.locked { ("lock", "labels-unlock") } else { ("unlock", "labels-lock") };
+        let name = i18n::text_with(lock_name, [("name", segment.name.as_str().into())]);
+        if icons::button(ui, lock, &name, &name, false, true).clicked() {
+            let title = if segment.locked { "Unlock" } else { "Lock" };
+            work.update_segment(id, format!("{title} {}", segment.name), |s| s.locked = !s.locked);
+        }
+        if let Some(mut text) = ui.data(|d| d.get_temp::<String>(editing)) {
+            let field = egui::TextEdit::singleline(&mut text).desired_width(f32::INFINITY).ui(ui);
+            field.request_focus();
+            if field.lost_focus() || ui.input(|i| i.key_pressed(egui::Key::Enter)) {
+                ui.data_mut(|d| d.remove::<String>(editing));
+                let text = text.trim().to_owned();
+                if !text.is_empty() && text != segment.name && !ui.input(|i| i.key_pressed(egui::Key::Escape)) {
+                    work.update_segment(id, format!("Rename {} to {text}", segment.name), move |s| s.name = text);
+                }
+            } else {
+                ui.data_mut(|d| d.insert_temp(editing, text));
+            }
+            return;
+        }
+        let mut name = RichText::new(&segment.name);
+        if is_at_cursor {
+            name = name.strong();
+        }
+        let is_current = work.current == Some(id);
+        let label = egui::Button::selectable(is_current, name).truncate().sense(Sense::click());
+        let response = ui.add(label).on_hover_ui(|ui| tip_ui(ui, segment));
+        if response.clicked() {
+            work.current = Some(id);
+        }
+        if response.double_clicked() {
+            ui.data_mut(|d| d.insert_temp(editing, segment.name.clone()));
+        }
+        if let Some(mark) = status_mark(segment.status) {
+            ui.weak(mark).on_hover_text(i18n::text(status_text(segment.status)));
+        }
+        response.context_menu(|ui| menu_ui(ui, work, segment, all, num_layers, editing));
+    });
+}
+
+fn tip_ui(ui: &mut Ui, segment: &Segment) {
+    ui.label(i18n::text_with("labels-value", [("value", segment.value.to_string().into())]));
+    if let Some(code) = &segment.code {
+        ui.label(format!("{} {} “{}”", code.scheme, code.value, code.meaning));
+    }
+    if !segment.comment.is_empty() {
+        ui.label(&segment.comment);
+    }
+    ui.weak(i18n::text("labels-row-tip"));
+}
+
+/// All that can be done to one segment.
+fn menu_ui(
+    ui: &mut Ui,
+    work: &mut LabelWork,
+    segment: &Segment,
+    all: &[Segment],
+    num_layers: usize,
+    editing: egui::Id,
+) {
+    let id = segment.id;
+    if ui.button(i18n::text("labels-rename")).clicked() {
+        ui.data_mut(|d| d.insert_temp(editing, segment.name.clone()));
+        ui.close();
+    }
+    ui.menu_button(i18n::text("labels-status"), |ui| {
+        for status in [Status::NotStarted, Status::InProgress, Status::Done, Status::Flagged] {
+            if ui.selectable_label(segment.status == status, i18n::text(status_text(status))).clicked() {
+                work.update_segment(id, format!("Status of {}", segment.name), move |s| s.status = status);
+                ui.close();
             }
         }
     });
-    let row = ui.text_style_height(&egui::TextStyle::Body).max(ui.spacing().interact_size.y);
-    let entries = labels.table.entries();
-    let scroll = egui::ScrollArea::vertical().id_salt("labels").max_height(180.0).auto_shrink([false, true]);
-    scroll.show_rows(ui, row, entries.len(), |ui, range| {
-        for entry in &entries[range] {
-            ui.horizontal(|ui| {
-                let (rect, _) = ui.allocate_exact_size(egui::vec2(12.0, 12.0), egui::Sense::hover());
-                ui.painter().rect_filled(rect, 2, theme::label_color(entry.color));
-                let mut visible = entry.visible;
-                let mut name = egui::RichText::new(&entry.name);
-                if at_cursor == Some(entry.id) {
-                    name = name.strong();
+    ui.menu_button(i18n::text("labels-merge"), |ui| {
+        egui::ScrollArea::vertical().max_height(300.0).show(ui, |ui| {
+            for other in all.iter().filter(|s| s.id != id) {
+                if ui.button(&other.name).clicked() {
+                    let into = other.id;
+                    work.edit(move |document| document.merge_segments(into, &[id]).map(drop));
+                    ui.close();
                 }
-                if ui.checkbox(&mut visible, name).clicked() {
-                    changed = Some((Some(entry.id), visible));
-                }
-            });
-        }
+            }
+        });
     });
-    let Some((id, visible)) = changed else { return recolored };
-    let ids: Vec<u16> = entries.iter().map(|e| e.id).filter(|&e| id.is_none_or(|id| id == e)).collect();
-    for id in ids {
-        labels.table.set_visible(id, visible);
+    let index = all.iter().position(|s| s.id == id).unwrap_or(0);
+    for (text, to) in [("labels-up", index.saturating_sub(1)), ("labels-down", index + 1)] {
+        if ui.add_enabled(to != index && to < all.len(), egui::Button::new(i18n::text(text))).clicked() {
+            work.edit(move |document| document.reorder_segment(id, to));
+            ui.close();
+        }
     }
-    true
+    if ui.button(i18n::text("labels-own-layer")).on_hover_text(i18n::text("labels-own-layer-tip")).clicked() {
+        let name = segment.name.clone();
+        work.edit(move |document| {
+            document.begin_group(&format!("Move {name} to its own layer"), "layers");
+            let layer = document.add_layer(&name);
+            document.move_to_layer(id, layer)?;
+            document.end_group();
+            Ok(())
+        });
+        ui.close();
+    }
+    if num_layers > 1 {
+        ui.menu_button(i18n::text("labels-move-layer"), |ui| {
+            for layer in work.document().clone().layers().filter(|l| l.id != segment.layer) {
+                if ui.button(&layer.name).clicked() {
+                    let layer = layer.id;
+                    work.edit(move |document| document.move_to_layer(id, layer).map(drop));
+                    ui.close();
+                }
+            }
+        });
+    }
+    ui.separator();
+    let delete = egui::Button::new(i18n::text("labels-delete"));
+    if ui.add_enabled(!segment.locked, delete).clicked() {
+        work.edit(move |document| document.remove_segment(id));
+        ui.close();
+    }
+}
+
+fn status_text(status: Status) -> &'static str {
+    match status {
+        Status::NotStarted => "status-not-started",
+        Status::InProgress => "status-in-progress",
+        Status::Done => "status-done",
+        Status::Flagged => "status-flagged",
+    }
+}
+
+fn status_mark(status: Status) -> Option<&'static str> {
+    match status {
+        Status::NotStarted => None,
+        Status::InProgress => Some("…"),
+        Status::Done => Some("ok"),
+        Status::Flagged => Some("!"),
+    }
 }
 
 /// Which data set's names the ids have. A file with its own names keeps them until another choice is made.
-fn names_ui(ui: &mut Ui, labels: &mut OpenLabels, presets: &[LabelPreset]) {
+fn names_ui(ui: &mut Ui, work: &mut LabelWork, presets: &[LabelPreset]) {
     let mut chosen = None;
     ui.horizontal(|ui| {
         let label = ui.label(i18n::text("labels-names")).id;
-        let list = egui::ComboBox::from_id_salt("label names").selected_text(&labels.names_from).show_ui(ui, |ui| {
+        let list = egui::ComboBox::from_id_salt("label names").selected_text(&work.names_from).show_ui(ui, |ui| {
             if ui.selectable_label(false, NUMBERS_ONLY).clicked() {
                 chosen = Some(LabelPreset { title: NUMBERS_ONLY.into(), names: BTreeMap::new() });
             }
             for preset in presets {
-                if ui.selectable_label(labels.names_from == preset.title, &preset.title).clicked() {
+                if ui.selectable_label(work.names_from == preset.title, &preset.title).clicked() {
                     chosen = Some(preset.clone());
                 }
             }
         });
         list.response.labelled_by(label).on_hover_text(i18n::text("labels-names-tip"));
     });
-    if let Some(preset) = chosen {
-        labels.table.rename(|id| preset.names.get(&id).cloned());
-        labels.names_from = preset.title;
+    let Some(LabelPreset { title, names }) = chosen else { return };
+    work.names_from = title;
+    if work.document().segments().is_empty() {
+        // Nothing is there to be renamed: its classes are what is going to be labelled.
+        let entries: Vec<_> = names.iter().map(|(&id, name)| voco_labelstore::PresetEntry::new(id, name)).collect();
+        work.edit(move |document| {
+            let Some(layer) = document.layers().next().map(|layer| layer.id) else { return Ok(()) };
+            document.add_preset(layer, &entries).map(drop)
+        });
+        return;
     }
+    change_all(work, "Rename all", move |segment| {
+        segment.name = names.get(&segment.value).cloned().unwrap_or_else(|| format!("Label {}", segment.value));
+    });
 }

@@ -117,7 +117,7 @@ fn thumbnail_ui(ui: &Ui, number: usize, picture: &mut Thumbnail, rect: egui::Rec
 pub(crate) fn resample_ui(ui: &mut Ui, session: &Session, outbox: &mut Outbox) {
     let Some(volume) = session.active() else { return };
     let Some(labels) = &volume.labels else { return };
-    let Some(what) = labels.volume.geometry().mismatch(volume.volume.geometry(), 0.5) else { return };
+    let Some(what) = labels.geometry().mismatch(volume.volume.geometry(), 0.5) else { return };
     ui.label(
         RichText::new(i18n::text_with("series-the-labels-lie-on-another", [("what", what.to_string().into())]))
             .small()

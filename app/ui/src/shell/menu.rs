@@ -32,11 +32,14 @@ pub(super) fn show(
             items(ui, keys, session, settings, &[Command::Quit], &mut chosen);
         });
         ui.menu_button(Group::Edit.title(), |ui| {
-            let history = session.active().map(|v| &v.label_history);
-            for (command, name) in [
-                (Command::Undo, history.and_then(|h| h.undo_name())),
-                (Command::Redo, history.and_then(|h| h.redo_name())),
-            ] {
+            let history = session.active().and_then(|v| v.labels.as_ref()).map(|l| l.now().history.clone());
+            let name = |done: bool| {
+                let lines = history.as_deref().unwrap_or(&[]);
+                let line =
+                    if done { lines.iter().rev().find(|l| l.is_done) } else { lines.iter().find(|l| !l.is_done) };
+                line.map(|line| line.name.clone())
+            };
+            for (command, name) in [(Command::Undo, name(true)), (Command::Redo, name(false))] {
                 let response = item(ui, keys, session, settings, command);
                 if let Some(name) = name {
                     response.clone().on_hover_text(name);
@@ -55,7 +58,7 @@ pub(super) fn show(
             (Group::Slices, &[Command::Cine, Command::SlabMode, Command::ObliqueReset]),
             (Group::Window, &[Command::AutoWindow]),
             (Group::Tool, &[Command::ToolLength, Command::DeleteMeasurement]),
-            (Group::Labels, &[]),
+            (Group::Labels, &[Command::LabelPaint, Command::NextSegment, Command::CopySlice]),
             (Group::Compare, &[Command::AlignHere, Command::Blend]),
             (Group::Training, &[Command::Runs]),
             (Group::Help, &[]),

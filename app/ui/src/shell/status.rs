@@ -23,7 +23,9 @@ pub(super) fn show(ui: &mut Ui, session: &mut Session, settings: &ViewSettings) 
                     "{}{unit}",
                     if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.digits$}") }
                 ));
-                if let Some((id, name)) = volume.labels.as_ref().and_then(|l| l.at_world(point)) {
+                if let Some((id, name)) =
+                    volume.labels.as_ref().filter(|_| volume.incoming.is_none()).and_then(|l| l.at_world(point))
+                {
                     ui.separator();
                     ui.label(format!("{name} ({id})"));
                 }

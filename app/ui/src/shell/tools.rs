@@ -110,5 +110,6 @@ pub(crate) fn icon_of(tool: Tool) -> &'static str {
         Tool::Pan => "pan",
         Tool::Scroll => "scroll",
         Tool::Measure(kind) => kind.id(),
+        Tool::Label(tool) => tool.id(),
     }
 }

@@ -61,12 +61,18 @@ fn handles(settings: &ViewSettings, port: &SlicePort, pane: Pane) -> Vec<(Pos2, 
 /// True if the pointer is over a handle: a drag from there turns the planes.
 pub(super) fn hovered(ui: &Ui, settings: &ViewSettings, port: &SlicePort, pane: Pane, response: &Response) -> bool {
     let is_turning = settings.drag == Some(Drag::Turn(pane));
-    let at = response.hover_pos().filter(|_| settings.show_crosshair && settings.drag.is_none());
+    let at =
+        response.hover_pos().filter(|_| settings.show_crosshair && settings.drag.is_none() && !is_labelling(settings));
     let over = at.is_some_and(|at| handles(settings, port, pane).iter().any(|(h, _)| h.distance(at) <= REACH));
     if over || is_turning {
         ui.ctx().set_cursor_icon(egui::CursorIcon::Alias);
     }
     over || is_turning
+}
+
+/// Tools for labels need the whole picture.
+fn is_labelling(settings: &ViewSettings) -> bool {
+    matches!(settings.tool, crate::Tool::Label(_))
 }
 
 pub(super) fn draw(painter: &Painter, settings: &ViewSettings, port: &SlicePort, pane: Pane, lit: bool, hovered: bool) {
@@ -78,7 +84,7 @@ pub(super) fn draw(painter: &Painter, settings: &ViewSettings, port: &SlicePort,
             painter.line_segment([center + along * GAP * side, center + along * long * side], stroke);
         }
     }
-    if hovered || lit {
+    if (hovered && !is_labelling(settings)) || lit {
         for (at, plane) in handles(settings, port, pane) {
             let color = theme::plane_color(plane);
             painter.circle(at, if lit { 5.0 } else { 3.5 }, theme::VIEW_BACKGROUND, Stroke::new(1.5, color));

@@ -3,9 +3,10 @@
 use egui::{MouseWheelUnit, PointerButton, Pos2, Response, Ui, Vec2};
 use glam::{DVec2, DVec3};
 
-use super::{axes, measure, port::SlicePort};
+use super::{axes, label, measure, port::SlicePort, wire};
 use crate::commands::{MouseAction, MouseInput, MouseMap, WheelAction, step_slab, step_slices};
 use crate::document::{Drag, Mix, Pane, Side, Tool};
+use crate::labelling::LabelTool;
 use crate::{Session, ViewSettings};
 
 const BUTTONS: [PointerButton; 5] = [
@@ -31,7 +32,12 @@ pub(super) fn respond(
     if response.gained_focus() || response.hovered() && super::is_pointer_used(ui) {
         settings.active_view = pane;
     }
-    if response.double_clicked() && settings.drawing.is_none() {
+    if response.double_clicked() && settings.outline.as_ref().is_some_and(|o| !o.is_closed) {
+        label::close(settings);
+        settings.drag = None;
+        return;
+    }
+    if response.double_clicked() && settings.drawing.is_none() && !is_labelling(settings) {
         settings.toggle_maximized(pane);
         settings.drag = None;
         return;
@@ -46,6 +52,7 @@ pub(super) fn respond(
         settings.hover_side = pane.side;
         wheel(ui, session, settings, port, pane, mouse, at);
         if settings.drag.is_none() {
+            wire::follow(settings, port, at);
             if !over_handle && measure::hit(session, settings, port, pane, at).is_some() {
                 ui.ctx().set_cursor_icon(egui::CursorIcon::Grab);
             } else if !over_handle && matches!(settings.tool, Tool::Measure(_)) {
@@ -68,10 +75,14 @@ fn begin(
     over_handle: bool,
 ) {
     let pressed = ui.input(|i| BUTTONS.into_iter().find(|&b| i.pointer.button_pressed(b)));
-    // A quick click goes down and up within one slow frame.
-    let is_ours = |b: &PointerButton| response.is_pointer_button_down_on() || response.clicked_by(*b);
     // Where the button went down: in a slow frame the pointer is further on by now.
-    let down_at = ui.input(|i| i.pointer.press_origin()).or(pointer(ui));
+    let down_at = pressed.and_then(|b| down_at(ui, b)).or(ui.input(|i| i.pointer.press_origin())).or(pointer(ui));
+    // A quick click, and a quick stroke, go down and up within one slow frame.
+    let is_over =
+        |at: Pos2| response.contains_pointer() && port.rect.contains(at) && !ui.input(|i| i.pointer.any_down());
+    let is_ours = |b: &PointerButton| {
+        response.is_pointer_button_down_on() || response.clicked_by(*b) || down_at.is_some_and(is_over)
+    };
     let Some((button, at)) = pressed.filter(is_ours).zip(down_at) else { return };
     if settings.drag.is_some() {
         return;
@@ -79,6 +90,17 @@ fn begin(
     response.request_focus();
     let action = mouse.drag(MouseInput::of(button, ui.input(|i| i.modifiers)));
     let is_primary = button == PointerButton::Primary;
+    if let Tool::Label(tool) = settings.tool
+        && is_plain(ui, button, tool)
+        && !over_handle
+    {
+        // The right button erases, marks background, or ends an outline, while such a tool is in hand.
+        if !is_primary && settings.outline.as_ref().is_some_and(|o| !o.is_closed) {
+            return label::close(settings);
+        }
+        let flags = [!is_primary, ui.input(|i| i.modifiers.shift)];
+        return label::press(session, settings, port, pane, tool, at, flags);
+    }
     if is_primary && settings.drawing.is_none() {
         let line = port.rect.left() + port.rect.width() * settings.swipe_at;
         let has_line = settings.mix == Mix::Swipe && !settings.overlays.is_empty() && pane.side == Side::A;
@@ -97,6 +119,8 @@ fn begin(
         }
     }
     let tool = match action {
+        // Shift, Ctrl and Alt keep their meaning beside a tool for labels.
+        MouseAction::Tool if is_labelling(settings) => Tool::Crosshair,
         MouseAction::Tool => settings.tool,
         MouseAction::Crosshair => Tool::Crosshair,
         MouseAction::Window => Tool::Window,
@@ -111,6 +135,17 @@ fn begin(
     } else {
         settings.drag = Some(Drag::Tool(pane, tool));
     }
+}
+
+fn is_labelling(settings: &ViewSettings) -> bool {
+    matches!(settings.tool, Tool::Label(_))
+}
+
+/// True for the left and the right button without a modifier that means something else. Shift draws a box with the smart tool.
+fn is_plain(ui: &Ui, button: PointerButton, tool: LabelTool) -> bool {
+    let held = ui.input(|i| i.modifiers);
+    let is_held = held.ctrl || held.command || held.alt || (held.shift && tool != LabelTool::Smart);
+    matches!(button, PointerButton::Primary | PointerButton::Secondary) && !is_held
 }
 
 /// Takes hold of a measurement, or of one of its points.
@@ -145,6 +180,12 @@ fn go_on(
         Drag::Turn(_) if by != Vec2::ZERO => axes::turn(settings, port, pane, at - by, at),
         Drag::Swipe(_) => settings.swipe_at = ((at.x - port.rect.left()) / port.rect.width()).clamp(0.0, 1.0),
         Drag::Draw(..) => measure::trace(settings, port, at),
+        Drag::Stroke(..) | Drag::Mark(_) | Drag::OutlinePoint(..) | Drag::OutlineFree(_) => {
+            // Every place the hand was at, so that a curve stays one in a slow frame.
+            for at in moves(ui, at) {
+                label::go_on(session, settings, port, at);
+            }
+        }
         Drag::Point { .. } | Drag::Measurement(..) if by != Vec2::ZERO && is_drag => {
             measure::drag(session, settings, port, &drag, at, by);
         }
@@ -156,6 +197,7 @@ fn finish(ui: &Ui, session: &mut Session, settings: &mut ViewSettings, port: &Sl
     let Some(drag) = settings.drag.take_if(|d| pane_of(d) == pane) else { return };
     let at = pointer(ui);
     match drag {
+        Drag::Stroke(..) | Drag::Mark(_) | Drag::OutlineFree(_) => label::release(session, settings, &drag),
         Drag::Draw(_, from) => measure::release(session, settings, port, from, at.unwrap_or(from)),
         // What is nearly straight was meant to be.
         Drag::Turn(_) if settings.turn.to_axis_angle().1.abs() < 0.01 => settings.turn = glam::DQuat::IDENTITY,
@@ -170,8 +212,42 @@ fn pane_of(drag: &Drag) -> Pane {
         | Drag::Swipe(pane)
         | Drag::Draw(pane, _)
         | Drag::Measurement(pane, _)
+        | Drag::Stroke(pane, _)
+        | Drag::Mark(pane)
+        | Drag::OutlinePoint(pane, _)
+        | Drag::OutlineFree(pane)
         | Drag::Point { pane, .. } => *pane,
     }
+}
+
+/// Where a button went down in this frame.
+fn down_at(ui: &Ui, wanted: PointerButton) -> Option<Pos2> {
+    ui.input(|i| {
+        i.events.iter().find_map(|event| match event {
+            egui::Event::PointerButton { pos, button, pressed: true, .. } if *button == wanted => Some(*pos),
+            _ => None,
+        })
+    })
+}
+
+/// The pointer's places in this frame while a button was down; at least the last one.
+fn moves(ui: &Ui, last: Pos2) -> Vec<Pos2> {
+    let mut places = ui.input(|i| {
+        let mut places = Vec::new();
+        for event in &i.events {
+            match event {
+                egui::Event::PointerMoved(at) => places.push(*at),
+                egui::Event::PointerButton { pos, pressed: true, .. } => places = vec![*pos],
+                egui::Event::PointerButton { pressed: false, .. } => break,
+                _ => {}
+            }
+        }
+        places
+    });
+    if places.is_empty() {
+        places.push(last);
+    }
+    places
 }
 
 fn pointer(ui: &Ui) -> Option<Pos2> {
@@ -193,7 +269,7 @@ fn use_tool(session: &mut Session, settings: &mut ViewSettings, port: &SlicePort
             #[expect(clippy::cast_possible_truncation, reason = "a few slices")]
             step_slices(session, settings, pane, total.trunc() as i64);
         }
-        Tool::Crosshair | Tool::Measure(_) => {}
+        Tool::Crosshair | Tool::Measure(_) | Tool::Label(_) => {}
     }
 }
 
@@ -217,6 +293,12 @@ fn wheel(
     }
     if turned == 0.0 {
         return;
+    }
+    if let Tool::Label(tool) = settings.tool
+        && tool.is_brush()
+        && modifiers.shift
+    {
+        return settings.labels.step_radius(turned > 0.0);
     }
     match action {
         WheelAction::Slice | WheelAction::FiveSlices => {

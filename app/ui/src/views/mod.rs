@@ -1,15 +1,20 @@
 mod axes;
 mod input;
+mod label;
 mod measure;
 mod overlay;
 mod port;
 mod position;
 mod slice;
 mod volume;
+mod wire;
 
+pub use label::Outline;
+pub(crate) use label::{ask_smart, close as close_outline, use_outline};
 pub(crate) use position::drawn_preview;
 pub(crate) use slice::slice_ui;
 pub(crate) use volume::volume_ui;
+pub use wire::Wire;
 
 /// A view with the keyboard keeps its arrows, which go through slices rather than to another widget; Tab leads on.
 fn keep_focus(ui: &egui::Ui, response: &egui::Response, settings: &mut crate::ViewSettings) {

@@ -1,7 +1,7 @@
 use egui::{Color32, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo};
 use voco_render::{ColorMap, Comparison, Mask, SliceLook, SliceView};
 
-use super::{axes, input, measure, overlay, port::SlicePort, position};
+use super::{axes, input, label, measure, overlay, port::SlicePort, position};
 use crate::commands::MouseMap;
 use crate::document::{Mix, Pane, Side};
 use crate::gpu::{DrawnOverlay, SliceCallback};
@@ -51,7 +51,7 @@ pub(crate) fn slice_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSe
             inverted: settings.inverted,
             slab: settings.slab,
         };
-        let labels = volume.labels.as_ref().map(|l| l.texture.clone());
+        let labels = volume.label_texture().cloned();
         let reference = volume.reference.as_ref().map(|r| r.labels.texture.clone());
         let overlays = if pane.side == Side::A { overlays(session, settings, pixels_per_point) } else { Vec::new() };
         let index = pane.gpu_index();
@@ -72,6 +72,7 @@ pub(crate) fn slice_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSe
         painter.circle_filled(egui::pos2(x, rect.center().y), 5.0, theme::ON_PICTURE);
     }
     measure::draw(&painter, session, settings, &port, pane, response.hover_pos());
+    label::draw(ui, &painter, session, settings, &port, pane, response.hover_pos());
     overlay::letters(&painter, rect, port.frame.right, port.frame.down);
     if settings.show_texts {
         overlay::scale_bar(&painter, rect, port.mm_per_point);

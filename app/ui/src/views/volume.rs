@@ -37,7 +37,7 @@ pub(crate) fn volume_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSetti
         let callback = VolumeCallback {
             index: pane.gpu_index(),
             volume: volume.texture.clone(),
-            labels: volume.labels.as_ref().filter(|_| settings.label_opacity_3d > 0.0).map(|l| l.texture.clone()),
+            labels: volume.label_texture().filter(|_| settings.label_opacity_3d > 0.0).cloned(),
             camera: settings.camera.clone(),
             size_px,
             transfer,

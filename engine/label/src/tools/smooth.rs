@@ -7,6 +7,24 @@ use crate::lattice::check_count;
 use crate::{LabelError, Watch};
 
 /// Smooths values by a Gaussian of `sigma_mm`, cut at 4 sigma; beyond the grid all is 0.
+/// Convolves an image (i fastest) with a Gaussian of `sigma_mm`; what lies beyond the border is as the border.
+///
+/// # Errors
+/// If there is not one value per voxel, too little memory, or cancelled.
+pub fn gaussian_image(
+    image: &mut [f32],
+    dims: [usize; 3],
+    spacing_mm: [f64; 3],
+    sigma_mm: f64,
+    watch: &Watch<'_>,
+) -> Result<(), LabelError> {
+    check_count(dims, image.len())?;
+    if !(sigma_mm > 0.0 && sigma_mm < 1000.0) {
+        return Err(LabelError::BadSetting("the width of the filter must lie between 0 and 1000 mm"));
+    }
+    gaussian(image, dims, spacing_mm, sigma_mm, watch)
+}
+
 pub(crate) fn gaussian(
     values: &mut [f32],
     dims: [usize; 3],

@@ -73,7 +73,10 @@ impl Document {
         if volume.dims() != self.geometry.dims() {
             return Err(StoreError::OtherImage(volume.dims(), self.geometry.dims()));
         }
-        self.begin_group(&format!("Open labels {name}"), "import");
+        let outer = self.group.is_some();
+        if !outer {
+            self.begin_group(&format!("Open labels {name}"), "import");
+        }
         let layer = self.add_layer(name);
         let counts = volume.counts();
         let named = |value: u16| entries.iter().find(|e| e.value == value).cloned();
@@ -94,10 +97,50 @@ impl Document {
             .collect();
         self.write(name, "import", vec![(layer, changes)]);
         if let Some(group) = &mut self.group {
-            group.voxels = counts.iter().map(|c| c.1).sum();
+            group.voxels += counts.iter().filter(|c| c.0 != 0).map(|c| c.1).sum::<u64>();
+        }
+        if !outer {
+            self.end_group();
+        }
+        Ok((layer, added))
+    }
+
+    /// Layers of labels in place of all that there is, locked segments included, as one entry of the history: what opening a file does,
+    /// and a network that has labelled the whole image.
+    ///
+    /// # Errors
+    /// As [`Self::import_layer`].
+    pub fn replace_with(
+        &mut self,
+        name: &str,
+        tool: &str,
+        layers: &[(LabelVolume, Vec<PresetEntry>)],
+    ) -> Result<(), StoreError> {
+        self.begin_group(name, tool);
+        let old: Vec<LayerId> = self.layers().map(|layer| layer.id).collect();
+        for (n, (volume, entries)) in (1..).zip(layers) {
+            let title = if layers.len() == 1 { "Labels".to_owned() } else { format!("Layer {n}") };
+            let (layer, _) = self.import_layer(&title, volume, entries)?;
+            let missing: Vec<PresetEntry> =
+                entries.iter().filter(|e| self.segment_at(layer, e.value).is_none()).cloned().collect();
+            self.add_preset(layer, &missing)?;
+        }
+        let locked: Vec<SegmentId> =
+            self.segments().iter().filter(|s| old.contains(&s.layer) && s.locked).map(|s| s.id).collect();
+        for id in locked {
+            self.update_segment(id, "", |segment| segment.locked = false)?;
+        }
+        for id in old {
+            self.remove_layer(id)?;
         }
         self.end_group();
-        Ok((layer, added))
+        Ok(())
+    }
+
+    /// True if its layers have these voxels.
+    pub fn holds(&self, layers: &[(LabelVolume, Vec<PresetEntry>)]) -> bool {
+        let own = self.state.layers.iter().map(|layer| &layer.1);
+        own.len() == layers.len() && own.zip(layers).all(|(own, (other, _))| own == other)
     }
 
     fn layer_info(&self, layer: LayerId) -> Result<(usize, LayerInfo), StoreError> {

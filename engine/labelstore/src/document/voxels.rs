@@ -65,6 +65,15 @@ impl Document {
         Ok(self.allowed(&plan, brick, gesture.staged.brick(brick)))
     }
 
+    /// As [`Self::preview`] where earlier gestures are not committed yet: `now` is what the brick of the target's layer holds then.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub fn preview_over(&self, gesture: &Gesture, brick: usize, now: &Brick) -> Result<MaskBrick, StoreError> {
+        let plan = self.plan(gesture.target, &gesture.rules)?;
+        Ok(self.allowed_over(&plan, brick, now, gesture.staged.brick(brick)))
+    }
+
     /// All voxels that a gesture would change now.
     ///
     /// # Errors
@@ -312,27 +321,36 @@ impl Document {
     /// Which of `staged` in one brick differ from the new value and may change.
     fn allowed(&self, plan: &Plan, index: usize, staged: &MaskBrick) -> MaskBrick {
         let Ok(volume) = self.layer(plan.layer) else { return MaskBrick::Empty };
+        self.allowed_over(plan, index, volume.brick(index), staged)
+    }
+
+    fn allowed_over(&self, plan: &Plan, index: usize, brick: &Brick, staged: &MaskBrick) -> MaskBrick {
         if staged.is_empty() {
             return MaskBrick::Empty;
         }
-        let brick = volume.brick(index);
         let differ = match plan.only {
             Some(only) => staged.and(&brick.select(&[only])),
             None => staged.without(&brick.select(&[plan.value])),
         };
-        self.permitted(plan, index, differ)
+        self.permitted_over(plan, index, brick, differ)
     }
 
     /// Which of `bits` in one brick may change by rules and locks.
-    fn permitted(&self, plan: &Plan, index: usize, mut bits: MaskBrick) -> MaskBrick {
+    fn permitted(&self, plan: &Plan, index: usize, bits: MaskBrick) -> MaskBrick {
         let Ok(volume) = self.layer(plan.layer) else { return MaskBrick::Empty };
+        self.permitted_over(plan, index, volume.brick(index), bits)
+    }
+
+    fn permitted_over(&self, plan: &Plan, index: usize, brick: &Brick, mut bits: MaskBrick) -> MaskBrick {
         if !plan.kept.is_empty() {
-            bits = bits.without(&volume.brick(index).select(&plan.kept));
+            bits = bits.without(&brick.select(&plan.kept));
         }
         if let Area::Of(is_inside, values) = &plan.area {
             let mut area = MaskBrick::Empty;
             for (layer, values) in values {
-                if let Ok(volume) = self.layer(*layer) {
+                if *layer == plan.layer {
+                    area.unite(&brick.select(values));
+                } else if let Ok(volume) = self.layer(*layer) {
                     area.unite(&volume.brick(index).select(values));
                 }
             }

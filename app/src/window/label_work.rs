@@ -1,0 +1,254 @@
+//! Label maps as the window works on them: taken in, polled, proposed to.
+
+use std::sync::Arc;
+
+use voco_labelstore::LabelWorker;
+use voco_ui::labelling::{Ask, LabelWork, NetworkPrior, Proposal};
+use voco_ui::{Proposing, ReferenceLabels, VolumeId};
+
+use super::app::App;
+use super::labels::{ReadLabels, ReadyLabels, import};
+use super::tasks::{TaskOutcome, TaskWork};
+
+impl App {
+    /// Takes a document into the window: its thread begins.
+    pub(super) fn put_work(&mut self, id: VolumeId, ready: ReadyLabels) {
+        for note in ready.notes {
+            self.session.notice(note, false);
+        }
+        let wake = Arc::clone(&self.wake);
+        let mut document = ready.document;
+        // The audit trail names who works here as the system does.
+        let user = std::env::var("USER").or_else(|_| std::env::var("USERNAME"));
+        document.set_author(&user.unwrap_or_default());
+        let (worker, first) = match LabelWorker::start(document, ready.journal, wake) {
+            Ok(started) => started,
+            Err(e) => return self.session.notice(format!("The labels cannot be edited ({}).", e.kind()), true),
+        };
+        let Some(volume) = self.session.volume_mut(id) else { return };
+        let mut work = LabelWork::new(ready.name, ready.names_from, worker, first, ready.texture);
+        work.path = ready.path;
+        if let Some(saved) = ready.saved_change {
+            work.saved_change = saved;
+        } else if work.path.is_none() {
+            work.saved_change = 0;
+        }
+        volume.labels = Some(work);
+        self.compare(id);
+    }
+
+    /// Labels of a file over an image that has some already: one change that can be taken back.
+    pub(super) fn put_read(&mut self, id: VolumeId, read: ReadLabels) {
+        let render = self.render.clone();
+        let Some(volume) = self.session.volume_mut(id) else { return };
+        let is_on_grid = read.geometry.is_same_grid(volume.volume.geometry(), 1e-3);
+        match &mut volume.labels {
+            Some(work) if is_on_grid && work.geometry().is_same_grid(volume.volume.geometry(), 1e-3) => {
+                work.abandon();
+                work.name.clone_from(&read.name);
+                work.names_from.clone_from(&read.names_from);
+                work.path.clone_from(&read.path);
+                let ticket = work.edit(move |document| import(document, &read));
+                work.is_file_at = Some(ticket);
+            }
+            _ => {
+                let image = volume.volume.clone();
+                self.start_task(TaskWork::OpenDocument {
+                    volume_id: id,
+                    image,
+                    read: Some(Box::new(read)),
+                    is_new: true,
+                    render,
+                });
+            }
+        }
+    }
+
+    /// An empty label map for a volume, or the work that was begun on it.
+    pub(super) fn new_labels(&mut self, id: VolumeId, is_new: bool) {
+        let Some(volume) = self.session.volume(id) else { return };
+        if volume.labels.is_some() || (is_new && !self.opening_labels.insert(id)) {
+            return;
+        }
+        let image = volume.volume.clone();
+        let render = self.render.clone();
+        self.start_task(TaskWork::OpenDocument { volume_id: id, image, read: None, is_new, render });
+    }
+
+    /// Another segment, which is then worked on.
+    pub(super) fn new_segment(&mut self, id: VolumeId) {
+        let Some(work) = self.session.volume_mut(id).and_then(|v| v.labels.as_mut()) else {
+            return self.new_labels(id, true);
+        };
+        let document = work.document();
+        let layer = work.current.and_then(|id| document.segment(id).ok()).map(|s| s.layer);
+        let Some(layer) = layer.or_else(|| document.layers().next().map(|l| l.id)) else { return };
+        let taken = |n: usize| document.segments().iter().any(|s| s.name == format!("Segment {n}"));
+        let count = document.segments().len();
+        let number = (count + 1..=2 * count + 1).find(|&n| !taken(n)).unwrap_or(1);
+        work.edit(move |document| document.add_segment(layer, &format!("Segment {number}"), None).map(drop));
+        work.choose_new = true;
+    }
+
+    /// Takes what the writers of all label maps have done.
+    pub(super) fn poll_labels(&mut self) {
+        let (mut changed, mut errors) = (Vec::new(), Vec::new());
+        for volume in &mut self.session.volumes {
+            if let Some(work) = &mut volume.labels {
+                let polled = work.poll();
+                errors.extend(polled.errors);
+                if polled.has_changed {
+                    changed.push(volume.id);
+                    // What a network found is in the document now.
+                    volume.incoming.take_if(|incoming| incoming.ticket.is_some_and(|t| t <= work.now().ticket));
+                }
+            }
+        }
+        for error in errors {
+            let text = error.trim_end_matches('.').to_owned() + ".";
+            let mut letters = text.chars();
+            let text = letters.next().map_or_else(String::new, |c| c.to_uppercase().chain(letters).collect());
+            self.session.notice(text, true);
+        }
+        for id in changed {
+            self.compare(id);
+        }
+    }
+
+    /// Brings the pictures of labels up to date. True if there is more to do.
+    pub(super) fn draw_labels(&mut self) -> bool {
+        let mut more = false;
+        let mut problem = None;
+        for volume in &mut self.session.volumes {
+            if let Some(work) = &mut volume.labels {
+                match work.draw(&self.render) {
+                    Ok(rest) => more |= rest,
+                    Err(e) => problem = Some(e.to_string()),
+                }
+            }
+        }
+        if let Some(text) = problem {
+            self.session.notice(text, true);
+        }
+        more
+    }
+
+    /// Asks an algorithm; one at a time.
+    pub(super) fn ask_algorithm(&mut self, id: VolumeId, ask: Ask, prior: Option<Arc<NetworkPrior>>) {
+        self.stop_proposing();
+        let Some(work) = self.session.volume_mut(id).and_then(|v| v.labels.as_mut()) else { return };
+        work.reject();
+        let document = Arc::clone(work.document());
+        let task = TaskWork::Propose { volume_id: id, document, ask: Box::new(ask.clone()), prior };
+        match self.tasks.start(task) {
+            Ok((task, cancel)) => {
+                self.session.proposing = Some(Proposing { task, volume: id, progress: 0.0, cancel, ask });
+            }
+            Err(text) => self.session.notice(text, true),
+        }
+    }
+
+    pub(super) fn stop_proposing(&mut self) {
+        if let Some(proposing) = self.session.proposing.take() {
+            proposing.cancel.cancel();
+        }
+    }
+
+    /// An algorithm has ended.
+    pub(super) fn take_proposal(&mut self, task: u64, id: VolumeId, found: Result<Proposal, String>) {
+        if self.session.proposing.take_if(|p| p.task == task).is_none() {
+            // Another question was asked meanwhile.
+            return;
+        }
+        match found {
+            Ok(proposal) if proposal.voxels == 0 => {
+                self.session.notice(format!("{}: nothing would change.", proposal.name), false);
+            }
+            Ok(proposal) => {
+                if let Some(work) = self.session.volume_mut(id).and_then(|v| v.labels.as_mut()) {
+                    work.propose(proposal);
+                }
+            }
+            Err(text) => self.session.notice(text, true),
+        }
+    }
+
+    /// Counts the segments of a volume's labels.
+    pub(super) fn count_labels(&mut self, id: VolumeId) {
+        let Some(work) = self.session.volume(id).and_then(|v| v.labels.as_ref()) else { return };
+        let document = Arc::clone(work.document());
+        self.session.is_counting_labels = true;
+        self.start_task(TaskWork::CountLabels { volume_id: id, document });
+    }
+
+    /// A task about labels has ended.
+    pub(super) fn take_label_outcome(&mut self, task: u64, outcome: TaskOutcome) {
+        match outcome {
+            TaskOutcome::Labels { volume_id, read, note } => {
+                self.put_read(volume_id, *read);
+                if let Some(note) = note {
+                    self.session.notice(note, false);
+                }
+            }
+            TaskOutcome::Reference { volume_id, labels, note } => {
+                if let Some(volume) = self.session.volume_mut(volume_id) {
+                    volume.reference = Some(ReferenceLabels::new(*labels));
+                }
+                if let Some(note) = note {
+                    self.session.notice(note, false);
+                }
+                self.compare(volume_id);
+            }
+            TaskOutcome::Work { volume_id, ready } => {
+                self.opening_labels.remove(&volume_id);
+                if let Some(volume) = self.session.volume_mut(volume_id) {
+                    volume.incoming = None;
+                    self.put_work(volume_id, *ready);
+                }
+            }
+            TaskOutcome::NoWork(volume_id) => drop(self.opening_labels.remove(&volume_id)),
+            TaskOutcome::Proposal { volume_id, found } => {
+                self.take_proposal(task, volume_id, found.map(|found| *found));
+            }
+            TaskOutcome::LabelStats { volume_id, stats } => {
+                self.session.is_counting_labels = false;
+                if let Some(volume) = self.session.volume_mut(volume_id) {
+                    volume.label_stats = Some(*stats);
+                }
+            }
+            TaskOutcome::LabelTable { volume_id, entries } => self.add_label_table(volume_id, entries),
+            TaskOutcome::Masked { name, opened } => self.add_made(task, name, *opened),
+            TaskOutcome::Prediction { volume_id, read } => self.keep_prediction(volume_id, *read),
+            TaskOutcome::LabelsSaved { volume_id, path, change, told } => {
+                self.labels_saved(volume_id, path, change, told);
+            }
+            _ => {}
+        }
+    }
+
+    /// Brings the labels onto the grid of their image, on a task.
+    pub(super) fn resample_labels(&mut self, id: VolumeId) {
+        let Some(volume) = self.session.volume(id) else { return };
+        let Some(work) = &volume.labels else { return };
+        let (document, image) = (Arc::clone(work.document()), volume.volume.clone());
+        let (name, names_from) = (work.name.clone(), work.names_from.clone());
+        let render = self.render.clone();
+        self.start_task(TaskWork::ResampleLabels { volume_id: id, document, name, names_from, image, render });
+    }
+
+    /// Opens a copy of the image in which everything outside (or inside) a segment is blank.
+    pub(super) fn mask_image(&mut self, id: VolumeId, segment: voco_labelstore::SegmentId, inside: bool) {
+        let Some(volume) = self.session.volume(id) else { return };
+        let Some(work) = &volume.labels else { return };
+        let task = TaskWork::MaskImage {
+            image: volume.volume.clone(),
+            document: Arc::clone(work.document()),
+            segment,
+            inside,
+            name: volume.name.clone(),
+            fill: volume.stats.min,
+            render: self.render.clone(),
+        };
+        self.start_task(task);
+    }
+}

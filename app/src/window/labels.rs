@@ -1,0 +1,399 @@
+//! Label maps that are edited: opened, found again in their journal, proposed to, counted.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use voco_io::{Control, LabelNames, Opened};
+use voco_label::{LabelMap, LabelVolume, Watch};
+use voco_labelstore::{Document, ImageKey, PresetEntry, StoreError};
+use voco_render::{LabelTexture, RenderContext};
+use voco_ui::labelling::{Ask, DisplayIds, FlatLabels, NetworkPrior, Proposal, propose};
+use voco_ui::{LabelStats, LabelStatsRow, NUMBERS_ONLY, OpenLabels, VolumeId};
+use voco_volume::{Geometry, LabelTable, Volume};
+
+use super::tasks::{ImageSource, TaskOutcome};
+
+/// A file with more is no label map.
+pub(super) const MAX_LAYERS: usize = 64;
+
+/// Labels as a file has them.
+pub(super) struct ReadLabels {
+    pub name: String,
+    pub path: Option<PathBuf>,
+    pub names_from: String,
+    pub geometry: Geometry,
+    pub layers: Vec<(LabelVolume, Vec<PresetEntry>)>,
+}
+
+/// A document ready to be worked on, with its picture.
+pub(super) struct ReadyLabels {
+    pub name: String,
+    pub path: Option<PathBuf>,
+    pub names_from: String,
+    pub document: Document,
+    /// Where a journal is begun with the first change.
+    pub journal: Option<(PathBuf, ImageKey)>,
+    pub saved_change: Option<u64>,
+    pub texture: Arc<LabelTexture>,
+    pub notes: Vec<String>,
+}
+
+impl ReadLabels {
+    /// Names come from the file itself, or from one beside it. Without one, labels have numbers until the user says whose they are.
+    ///
+    /// # Errors
+    /// One sentence if it is no label map.
+    pub fn new(source: &ImageSource, name: String, opened: &[Opened]) -> Result<Self, String> {
+        let (names, mut names_from) = names_of(source);
+        let failed = |e: &dyn std::fmt::Display| format!("{name}: {e}.");
+        let mut layers = Vec::new();
+        for one in opened {
+            let map = LabelMap::from_volume(&one.volume).map_err(|e| failed(&e))?;
+            let volume = match map.values() {
+                voco_label::LabelValues::U8(values) => LabelVolume::from_values(values, one.volume.dims()),
+                voco_label::LabelValues::U16(values) => LabelVolume::from_values(values, one.volume.dims()),
+                voco_label::LabelValues::U32(values) => LabelVolume::from_values(values, one.volume.dims()),
+            };
+            let volume = volume.map_err(|e| failed(&e))?;
+            let own: Vec<_> = one.segments.iter().filter(|s| s.layer == one.component).collect();
+            let entries = if own.is_empty() {
+                let named = |(id, _): (u16, u64)| names.get(&id).map(|name| PresetEntry::new(id, name));
+                volume.counts().into_iter().filter_map(named).collect()
+            } else {
+                names_from = "the file itself";
+                let entry =
+                    |s: &&voco_io::Segment| PresetEntry { color: s.color, ..PresetEntry::new(s.value, &s.name) };
+                own.iter().map(entry).collect()
+            };
+            layers.push((volume, entries));
+        }
+        let geometry =
+            opened.first().map(|o| *o.volume.geometry()).ok_or_else(|| format!("{name}: it holds no labels."))?;
+        let path = if let ImageSource::File(path) = source { Some(path.clone()) } else { None };
+        Ok(Self { name, path, names_from: names_from.into(), geometry, layers })
+    }
+
+    /// Each voxel of a grid takes the nearest label.
+    fn resampled(self, image: &Geometry) -> Result<Self, String> {
+        let failed = |e: &dyn std::fmt::Display| format!("{}: {e}.", self.name);
+        let mut layers = Vec::new();
+        for (volume, entries) in &self.layers {
+            let values = volume.to_values().map_err(|e| failed(&e))?;
+            let map = LabelMap::new(self.geometry, values).map_err(|e| failed(&e))?;
+            let map = map.resampled(image).map_err(|e| failed(&e))?;
+            let values = map.values().to_u32();
+            layers.push((LabelVolume::from_values(&values, image.dims()).map_err(|e| failed(&e))?, entries.clone()));
+        }
+        Ok(Self { layers, geometry: *image, ..self })
+    }
+}
+
+fn names_of(source: &ImageSource) -> (LabelNames, &'static str) {
+    match source {
+        ImageSource::Sample => (crate::label_presets::of_sample(), "TotalSegmentator CT"),
+        ImageSource::File(path) | ImageSource::Series(_, path) => match voco_io::label_names_beside(path) {
+            Some(names) => (names, "file beside it"),
+            None => (LabelNames::new(), NUMBERS_ONLY),
+        },
+    }
+}
+
+/// Where journals of labels are kept: by the content of their image, so that no name of a file or patient is in it.
+fn journal_folder() -> Option<PathBuf> {
+    if let Some(folder) = std::env::var_os("VOCO_LABELS_DIR") {
+        return Some(folder.into());
+    }
+    Some(directories::ProjectDirs::from("", "", "voco-workbench")?.data_dir().join("labels"))
+}
+
+/// The file that says which change of a journal is the last one that the user has saved.
+fn saved_mark(journal: &Path) -> PathBuf {
+    journal.with_extension("saved")
+}
+
+/// Notes which change was saved; runs on a task.
+pub(super) fn mark_saved(image: &Volume, change: u64) {
+    let Some(folder) = journal_folder() else { return };
+    let journal = folder.join(ImageKey::of(image).file_name());
+    // Without a journal there is nothing to mark; without the mark the user is only told once more than needed.
+    if journal.exists() {
+        drop(crate::folders::write_whole(&saved_mark(&journal), change.to_string().as_bytes()));
+    }
+}
+
+/// The document of an image: its journal if there is one, and what a file holds. `None` if there is neither, unless `is_new`.
+///
+/// # Errors
+/// One sentence.
+pub(super) fn open(
+    image: &Volume,
+    read: Option<ReadLabels>,
+    is_new: bool,
+    render: &RenderContext,
+) -> Result<Option<ReadyLabels>, String> {
+    let failed = |e: &dyn std::fmt::Display| format!("The labels cannot be opened: {e}.");
+    if let Some(read) = read.as_ref().filter(|r| !r.geometry.is_same_grid(image.geometry(), 1e-3)) {
+        // Looked at only, until they are on the image's grid.
+        let mut document = Document::new(read.geometry, None).map_err(|e| failed(&e))?;
+        import(&mut document, read).map_err(|e| failed(&e))?;
+        return ready(Some(read), document, None, None, Vec::new(), render).map(Some);
+    }
+    let place = journal_folder().map(|folder| (folder, ImageKey::of(image)));
+    let place = place.map(|(folder, key)| (folder.join(key.file_name()), key));
+    let mut notes = Vec::new();
+    if let Some((path, key)) = place.as_ref().filter(|(path, _)| path.exists()) {
+        match Document::open(path, key, *image.geometry(), Some(image.clone())) {
+            Ok((mut document, _)) if document.current_change() > 0 || !document.segments().is_empty() => {
+                let mark = std::fs::read_to_string(saved_mark(path)).ok();
+                let mut saved = mark.and_then(|text| text.trim().parse::<u64>().ok());
+                let is_unsaved = saved != Some(document.current_change());
+                match &read {
+                    Some(read) if is_unsaved => notes.push(format!(
+                        "Your work on these labels that was in no file is here again; open {} once more to see what the file holds.",
+                        read.name
+                    )),
+                    Some(read) if !document.holds(&read.layers) => {
+                        import(&mut document, read).map_err(|e| failed(&e))?;
+                        saved = Some(document.current_change());
+                    }
+                    Some(_) => {}
+                    None => notes.push("Your work on the labels of this image is here again.".into()),
+                }
+                let read = read.filter(|_| !is_unsaved);
+                return ready(read.as_ref(), document, None, saved, notes, render).map(Some);
+            }
+            // Begun, and never used: as if it were not there. Its lock goes with it.
+            Ok((document, _)) => drop(document),
+            Err(StoreError::InUse) => notes
+                .push("The labels of this image are being edited in another window; changes here are not kept.".into()),
+            Err(problem) => notes.push(format!("Earlier work on these labels was not found again: {problem}.")),
+        }
+        if !notes.is_empty() {
+            let mut document = Document::new(*image.geometry(), Some(image.clone())).map_err(|e| failed(&e))?;
+            if let Some(read) = &read {
+                import(&mut document, read).map_err(|e| failed(&e))?;
+            }
+            return ready(read.as_ref(), document, None, None, notes, render).map(Some);
+        }
+    }
+    if read.is_none() && !is_new {
+        return Ok(None);
+    }
+    let mut document = Document::new(*image.geometry(), Some(image.clone())).map_err(|e| failed(&e))?;
+    if let Some(read) = &read {
+        import(&mut document, read).map_err(|e| failed(&e))?;
+    } else {
+        let layer = document.layers().next().map(|layer| layer.id);
+        layer.map_or(Ok(()), |l| document.add_segment(l, "Segment 1", None).map(drop)).map_err(|e| failed(&e))?;
+    }
+    if let Some((path, _)) = &place {
+        // Only the folder: the journal begins with the first change.
+        drop(path.parent().map(std::fs::create_dir_all));
+    }
+    ready(read.as_ref(), document, place, None, notes, render).map(Some)
+}
+
+pub(super) fn import(document: &mut Document, read: &ReadLabels) -> Result<(), StoreError> {
+    document.replace_with(&format!("Open {}", read.name), "import", &read.layers)
+}
+
+fn ready(
+    read: Option<&ReadLabels>,
+    document: Document,
+    journal: Option<(PathBuf, ImageKey)>,
+    saved_change: Option<u64>,
+    notes: Vec<String>,
+    render: &RenderContext,
+) -> Result<ReadyLabels, String> {
+    let ids = DisplayIds::of(&document);
+    let table = ids.table(&document);
+    let flat = FlatLabels { document: Arc::new(document.frozen()), ids, table };
+    let texture = texture(&flat, render)?;
+    let has_names = document.segments().iter().any(|s| !s.name.starts_with("Label "));
+    let names_from = match read {
+        Some(read) => read.names_from.clone(),
+        None if has_names => "your work".to_owned(),
+        None => NUMBERS_ONLY.to_owned(),
+    };
+    Ok(ReadyLabels {
+        name: read.map_or_else(|| "Labels".to_owned(), |read| read.name.clone()),
+        path: read.and_then(|read| read.path.clone()),
+        names_from,
+        document,
+        journal,
+        saved_change,
+        texture,
+        notes,
+    })
+}
+
+fn texture(flat: &FlatLabels, render: &RenderContext) -> Result<Arc<LabelTexture>, String> {
+    let is_empty = flat.document.layers().all(|layer| flat.document.layer(layer.id).is_ok_and(|v| v.num_bytes() == 0));
+    let made = if is_empty && flat.table.entries().is_empty() {
+        LabelTexture::empty(render, flat.geometry(), &flat.table)
+    } else {
+        let volume = flat.volume().map_err(|e| format!("The labels cannot be shown: {e}."))?;
+        LabelTexture::upload(render, &volume, &flat.table)
+    };
+    made.map(Arc::new).map_err(|e| e.to_string())
+}
+
+/// A label map that is only looked at, from its first layer.
+///
+/// # Errors
+/// One sentence.
+pub(super) fn reference(
+    source: &ImageSource,
+    name: String,
+    opened: &Opened,
+    render: &RenderContext,
+) -> Result<OpenLabels, String> {
+    let (names, names_from) = names_of(source);
+    let volume = opened.volume.clone();
+    let mut table = voco_io::label_table(&volume, &names).map_err(|e| format!("{name}: {e}"))?;
+    let names_from = if opened.name_labels(&mut table) { "the file itself" } else { names_from };
+    let texture = LabelTexture::upload(render, &volume, &table).map_err(|e| format!("{name}: {e}"))?;
+    Ok(OpenLabels { name, volume, table, names_from: names_from.into(), texture: Arc::new(texture) })
+}
+
+/// The labels on show as a label map that is only looked at.
+///
+/// # Errors
+/// One sentence.
+pub(super) fn as_reference(flat: &FlatLabels, name: String, render: &RenderContext) -> Result<OpenLabels, String> {
+    let volume = flat.volume().map_err(|e| format!("{name}: {e}."))?;
+    let table: LabelTable = flat.table.clone();
+    let texture = LabelTexture::upload(render, &volume, &table).map_err(|e| format!("{name}: {e}"))?;
+    Ok(OpenLabels { name, volume, table, names_from: "the labels".into(), texture: Arc::new(texture) })
+}
+
+/// What a network found, as layers of a document; runs on a task.
+///
+/// # Errors
+/// One sentence.
+pub(super) fn network_layers(
+    geometry: &Geometry,
+    values: &[u16],
+    table: &LabelTable,
+) -> Result<Vec<(LabelVolume, Vec<PresetEntry>)>, String> {
+    let volume = LabelVolume::from_values(values, geometry.dims()).map_err(|e| format!("The prediction: {e}."))?;
+    let entry = |e: &voco_volume::LabelEntry| PresetEntry { color: Some(e.color), ..PresetEntry::new(e.id, &e.name) };
+    Ok(vec![(volume, table.entries().iter().map(entry).collect())])
+}
+
+/// Numbers of each segment; runs on a task.
+///
+/// # Errors
+/// One sentence, or cancelled.
+pub(super) fn count(document: &Document, cancel: &AtomicBool) -> Result<LabelStats, String> {
+    let mut rows = Vec::new();
+    let watch = Watch::cancelled_by(cancel);
+    for segment in document.segments() {
+        let volume = document.layer(segment.layer).map_err(|e| e.to_string())?;
+        let found = voco_label::segment_stats(volume, document.geometry(), document.image(), &[segment.value], &watch);
+        let found = found.map_err(|e| format!("The segments cannot be counted: {e}."))?;
+        rows.extend(found.into_iter().map(|stats| LabelStatsRow { name: segment.name.clone(), stats }));
+    }
+    Ok(LabelStats { revision: document.revision(), rows })
+}
+
+/// The statistics as CSV.
+pub(super) fn stats_csv(stats: &LabelStats) -> String {
+    let mut names: BTreeMap<u16, String> = BTreeMap::new();
+    // Values of different layers may be the same: each row is numbered by its place.
+    let rows: Vec<_> = (1..)
+        .zip(&stats.rows)
+        .map(|(n, row)| {
+            names.insert(n, row.name.clone());
+            voco_label::SegmentStats { value: n, ..row.stats.clone() }
+        })
+        .collect();
+    voco_label::stats_csv(&rows, |n| names.get(&n).cloned().unwrap_or_default())
+}
+
+/// Asks an algorithm; runs on a task.
+pub(super) fn run_propose(
+    document: &Document,
+    ask: &Ask,
+    prior: Option<&NetworkPrior>,
+    cancel: &AtomicBool,
+    progress: &(dyn Fn(f32) + Sync),
+) -> Result<Proposal, String> {
+    propose(document, ask, prior, &Watch::new(cancel, progress)).map_err(|e| format!("{e}."))
+}
+
+/// Labels of a document on another grid; runs on a task.
+///
+/// # Errors
+/// One sentence.
+pub(super) fn resampled(
+    document: &Document,
+    name: String,
+    names_from: String,
+    image: &Volume,
+    render: &RenderContext,
+) -> Result<Option<ReadyLabels>, String> {
+    let mut layers = Vec::new();
+    for layer in document.layers() {
+        let volume = document.layer(layer.id).map_err(|e| e.to_string())?.clone();
+        let of_layer = document.segments().iter().filter(|s| s.layer == layer.id);
+        let entry = |s: &voco_labelstore::Segment| PresetEntry {
+            color: Some(s.color),
+            visible: s.visible,
+            code: s.code.clone(),
+            ..PresetEntry::new(s.value, &s.name)
+        };
+        layers.push((volume, of_layer.map(entry).collect()));
+    }
+    let read = ReadLabels { name, path: None, names_from, geometry: *document.geometry(), layers };
+    open(image, Some(read.resampled(image.geometry())?), true, render)
+}
+
+/// What [`TaskOutcome`] an opened document is.
+pub(super) fn outcome(volume_id: VolumeId, opened: Result<Option<ReadyLabels>, String>) -> TaskOutcome {
+    match opened {
+        Ok(Some(ready)) => TaskOutcome::Work { volume_id, ready: Box::new(ready) },
+        Ok(None) => TaskOutcome::NoWork(volume_id),
+        Err(text) => TaskOutcome::Failed(text),
+    }
+}
+
+/// Reads a label map for an image.
+///
+/// # Errors
+/// One sentence, or `None` if it was cancelled.
+pub(super) fn read(
+    path: &Path,
+    image: &Geometry,
+    control: Control<'_>,
+) -> Result<(ReadLabels, Option<String>), Option<String>> {
+    let said = |e: voco_io::OpenError| (!e.is_cancelled()).then(|| e.to_string());
+    let opened = voco_io::open_label_layers(path, image, MAX_LAYERS, control).map_err(said)?;
+    let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    let note = opened.first().and_then(|o| grid_note(&name, o.volume.geometry(), image));
+    let read = ReadLabels::new(&ImageSource::File(path.to_owned()), name, &opened).map_err(Some)?;
+    Ok((read, note))
+}
+
+/// By how much a label map's grid differs from its image's.
+pub(super) fn grid_note(name: &str, labels: &Geometry, image: &Geometry) -> Option<String> {
+    let what = labels.mismatch(image, 0.5)?;
+    Some(format!("{name}: it lies on another grid: {what}; it is shown at its own place."))
+}
+
+/// The image with everything outside (or inside) a segment blank; runs on a task.
+///
+/// # Errors
+/// One sentence.
+pub(super) fn masked(
+    image: &Volume,
+    document: &Document,
+    segment: voco_labelstore::SegmentId,
+    inside: bool,
+    fill: f64,
+) -> Result<Volume, String> {
+    let mask = document.mask(segment).map_err(|e| format!("{e}."))?;
+    voco_label::tools::blank::masked_image(image, &mask, fill, inside).map_err(|e| format!("The image: {e}."))
+}

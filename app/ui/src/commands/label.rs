@@ -1,0 +1,174 @@
+//! Commands for labels.
+
+use voco_volume::SlicePlane;
+
+use super::Command;
+use crate::document::{Tool, ViewKind, Work};
+use crate::labelling::{Ask, Effect, LabelWork, What};
+use crate::{Outbox, Request, Session, ViewSettings, i18n, views};
+
+pub(super) fn run(command: Command, session: &mut Session, settings: &mut ViewSettings) {
+    match command {
+        Command::LabelFainter => settings.label_opacity = (settings.label_opacity - 0.1).max(0.0),
+        Command::LabelStronger => settings.label_opacity = (settings.label_opacity + 0.1).min(1.0),
+        Command::LabelToggle => {
+            if settings.label_opacity > 0.0 {
+                settings.opacity_before_hiding = settings.label_opacity;
+                settings.label_opacity = 0.0;
+            } else {
+                settings.label_opacity = settings.opacity_before_hiding;
+            }
+        }
+        Command::LabelOutline => settings.label_outline = !settings.label_outline,
+        Command::LargerTip | Command::SmallerTip => settings.labels.step_radius(command == Command::LargerTip),
+        Command::NewSegment => session.active.into_iter().for_each(|id| settings.asks.push(Request::NewSegment(id))),
+        Command::LabelStatistics => {
+            session.active.into_iter().for_each(|id| settings.asks.push(Request::LabelStatistics(id)));
+        }
+        Command::CopySlice => copy_slice(session, settings),
+        Command::PasteSlice => paste_slice(session, settings),
+        _ => {
+            if let Some(work) = session.active_mut().and_then(|v| v.labels.as_mut()) {
+                on_segment(command, work);
+            }
+        }
+    }
+}
+
+/// What is about the chosen segment.
+fn on_segment(command: Command, work: &mut LabelWork) {
+    let Some(current) = work.current else { return };
+    let Ok(segment) = work.document().segment(current).cloned() else { return };
+    match command {
+        Command::NextSegment | Command::PreviousSegment => {
+            let all = work.document().segments();
+            let at = all.iter().position(|s| s.id == current).unwrap_or(0);
+            let by = if command == Command::NextSegment { 1 } else { all.len() - 1 };
+            work.current = all.get((at + by) % all.len()).map(|s| s.id);
+        }
+        Command::ToggleSegment => {
+            let name =
+                if segment.visible { format!("Hide {}", segment.name) } else { format!("Show {}", segment.name) };
+            work.update_segment(current, name, |s| s.visible = !s.visible);
+        }
+        Command::LockSegment => {
+            let name =
+                if segment.locked { format!("Unlock {}", segment.name) } else { format!("Lock {}", segment.name) };
+            work.update_segment(current, name, |s| s.locked = !s.locked);
+        }
+        _ => {}
+    }
+}
+
+/// A tool for labels needs some to work on, and its settings on show.
+pub(super) fn take_in_hand(session: &Session, settings: &mut ViewSettings) {
+    settings.work = Work::Label;
+    if let Some(volume) = session.active().filter(|v| v.labels.is_none()) {
+        settings.asks.push(Request::NewLabels(volume.id));
+    }
+}
+
+/// True if Enter has something to do for labels.
+pub(super) fn has_something_to_apply(session: &Session, settings: &ViewSettings) -> bool {
+    settings.outline.is_some()
+        || session.active().and_then(|v| v.labels.as_ref()).is_some_and(|l| l.proposal().is_some())
+}
+
+/// Closes an outline, fills one that is closed, or takes what an algorithm proposes.
+pub(super) fn apply(session: &mut Session, settings: &mut ViewSettings) {
+    match &settings.outline {
+        Some(outline) if outline.is_closed => views::use_outline(session, settings),
+        Some(_) => views::close_outline(settings),
+        None => {
+            if let Some(work) = session.active_mut().and_then(|v| v.labels.as_mut()) {
+                work.accept();
+            }
+        }
+    }
+}
+
+/// Esc: gives up what is in hand. False if nothing is.
+pub(super) fn cancel(session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) -> bool {
+    settings.wire = None;
+    if settings.outline.take().is_some() {
+        return true;
+    }
+    if session.proposing.is_some() {
+        outbox.ask(Request::StopProposing);
+        return true;
+    }
+    let Some(work) = session.active_mut().and_then(|v| v.labels.as_mut()) else { return false };
+    let had = work.gesture().is_some() || work.proposal().is_some() || !work.marks.is_empty();
+    work.abandon();
+    work.marks.clear();
+    had
+}
+
+/// The axis of the grid (0, 1, 2 for i, j, k) that goes through the slices of the view used last, and the slice of the crosshair.
+pub(crate) fn slice_of(session: &Session, settings: &ViewSettings) -> Option<(usize, usize)> {
+    let volume = session.active()?;
+    let geometry = volume.volume.geometry();
+    let plane = if let ViewKind::Slice(plane) = settings.active_view.kind { plane } else { SlicePlane::Axial };
+    let normal = settings.frame(geometry, plane).normal;
+    let directions = geometry.directions();
+    let along = [directions.x_axis, directions.y_axis, directions.z_axis].map(|d| d.dot(normal).abs());
+    let axis = (0..3).max_by(|&a, &b| along[a].total_cmp(&along[b]))?;
+    let voxel = geometry.voxel_from_world().transform_point3(settings.cursor_mm)[axis].round();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "inside the grid")]
+    let slice = (voxel.max(0.0) as usize).min(geometry.dims()[axis] - 1);
+    Some((axis, slice))
+}
+
+/// What the panel's algorithm is asked.
+pub(crate) fn effect_ask(session: &Session, settings: &ViewSettings, effect: Effect) -> Option<Ask> {
+    let work = session.active()?.labels.as_ref()?;
+    let (axis, _) = slice_of(session, settings)?;
+    Some(Ask { segment: work.current?, rules: settings.labels.rules(), what: What::Effect { effect, axis } })
+}
+
+fn copy_slice(session: &mut Session, settings: &ViewSettings) {
+    let Some((axis, slice)) = slice_of(session, settings) else { return };
+    let Some(work) = session.active().and_then(|v| v.labels.as_ref()) else { return };
+    let Some(current) = work.current else { return };
+    match work.document().mask_of_slice(current, axis, slice) {
+        Ok(mask) if mask.is_empty() => session.notice(i18n::text("label-nothing-copied"), false),
+        Ok(mask) => session.slice_clipboard = Some((mask, axis, slice)),
+        Err(problem) => session.notice(format!("{problem}."), true),
+    }
+}
+
+/// Puts the copied part of a slice onto the slice of the crosshair, as a proposal of the chosen segment.
+fn paste_slice(session: &mut Session, settings: &ViewSettings) {
+    let Some((axis, slice)) = slice_of(session, settings) else { return };
+    let Some((mask, from_axis, from)) = session.slice_clipboard.clone() else { return };
+    if axis != from_axis {
+        return session.notice(i18n::text("label-paste-axis"), true);
+    }
+    let mut by = [0_isize; 3];
+    by[axis] = slice.cast_signed() - from.cast_signed();
+    let rules = settings.labels.rules();
+    let Some(work) = session.active_mut().and_then(|v| v.labels.as_mut()) else { return };
+    let Some(segment) = work.current.and_then(|id| work.document().segment(id).ok()).cloned() else { return };
+    if mask.dims() != work.geometry().dims() {
+        return session.notice(i18n::text("label-paste-grid"), true);
+    }
+    let shifted = mask.shifted(by);
+    let target = voco_labelstore::Target::Paint(segment.id);
+    let told = work.begin(target, rules, "paste", &format!("Paste into {}", segment.name)).map_err(|e| e.to_string());
+    let told = told.and_then(|()| {
+        work.stage(|staged| {
+            staged.unite(&shifted)?;
+            Ok(shifted.bounding_box().unwrap_or(voco_label::VoxelBox::EMPTY))
+        })
+        .map_err(|e| e.to_string())
+    });
+    match told {
+        Ok(()) => work.finish(),
+        Err(problem) => session.notice(format!("{problem}."), true),
+    }
+}
+
+/// The tool in hand, if it is one for labels.
+pub(crate) fn tool_in_hand(settings: &ViewSettings) -> Option<crate::labelling::LabelTool> {
+    if let Tool::Label(tool) = settings.tool { Some(tool) } else { None }
+}

@@ -1,0 +1,241 @@
+use std::sync::Arc;
+
+use glam::{DAffine3, DVec3};
+use voco_label::{BrickMask, VoxelBox, Watch};
+use voco_labelstore::{Document, LabelWorker, Rules, SegmentId, Target};
+use voco_volume::{Geometry, Rescale, Volume, Voxels};
+
+use super::*;
+
+const SIDE: usize = 40;
+
+/// Two balls of 100 in 0, of radius 9 and 4 voxels, at a distance; spacing 2 mm.
+fn image() -> Volume {
+    let geometry = Geometry::new([SIDE; 3], DAffine3::from_scale(DVec3::splat(2.0))).expect("a grid");
+    let value = |n: usize| {
+        let at = DVec3::new((n % SIDE) as f64, (n / SIDE % SIDE) as f64, (n / SIDE / SIDE) as f64);
+        let is_in = at.distance(DVec3::splat(14.0)) <= 9.0 || at.distance(DVec3::new(32.0, 32.0, 32.0)) <= 4.0;
+        if is_in { 100_i16 } else { 0 }
+    };
+    let voxels: Vec<i16> = (0..SIDE * SIDE * SIDE).map(value).collect();
+    Volume::new(geometry, Voxels::I16(voxels.into()), Rescale::IDENTITY).expect("a volume")
+}
+
+fn document(names: &[&str]) -> (Document, Vec<SegmentId>) {
+    let image = image();
+    let mut document = Document::new(*image.geometry(), Some(image)).expect("a document");
+    let layer = document.layers().next().expect("a layer").id;
+    let ids = names.iter().map(|name| document.add_segment(layer, name, None).expect("added")).collect();
+    (document, ids)
+}
+
+fn bright(document: &Document) -> u64 {
+    voco_label::in_range(document.image().expect("one"), [50.0, 150.0]).expect("found").count() as u64
+}
+
+fn take(document: &mut Document, proposal: &Proposal) {
+    for gesture in &proposal.gestures {
+        document.commit(gesture).expect("committed");
+    }
+}
+
+fn ask(document: &Document, segment: SegmentId, what: What) -> Result<Proposal, ProposeError> {
+    propose(document, &Ask { segment, rules: Rules::default(), what }, None, &Watch::NONE)
+}
+
+fn effect(document: &mut Document, segment: SegmentId, effect: Effect) -> u64 {
+    let proposal = ask(document, segment, What::Effect { effect, axis: 2 }).expect("proposed");
+    take(document, &proposal);
+    document.mask(segment).expect("there").count()
+}
+
+#[test]
+fn a_fill_takes_what_is_connected_and_a_threshold_takes_all() {
+    let (mut document, ids) = document(&["ball"]);
+    let what = What::Fill { voxel: [14; 3], tolerance: 10.0, leak_mm: 0.0, reach_mm: 1000.0 };
+    let proposal = ask(&document, ids[0], what).expect("proposed");
+    let big = proposal.voxels;
+    take(&mut document, &proposal);
+    assert_eq!(document.mask(ids[0]).expect("there").count(), big);
+    let all = effect(&mut document, ids[0], Effect::Threshold { low: 50.0, high: 150.0, replace: false });
+    assert_eq!(all, bright(&document));
+    assert!(big > 2900 && big < all, "a ball of 9 voxels has about 3054: {big} of {all}");
+    // Islands: the largest is the ball that was filled; splitting makes a second segment of the other.
+    let split = What::Effect { effect: Effect::Islands(Islands::Split, 0.01), axis: 2 };
+    let proposal = ask(&document, ids[0], split).expect("proposed");
+    assert_eq!((proposal.apart, proposal.voxels), (Some(ids[0]), all - big));
+    assert_eq!(effect(&mut document, ids[0], Effect::Islands(Islands::KeepLargest, 0.0)), big);
+}
+
+#[test]
+fn margins_hollows_and_logic_change_what_they_say() {
+    let (mut document, ids) = document(&["ball", "copy"]);
+    let all = effect(&mut document, ids[0], Effect::Threshold { low: 50.0, high: 150.0, replace: true });
+    let grown = effect(&mut document, ids[0], Effect::Margin(2.0));
+    assert!(grown > all);
+    let back = effect(&mut document, ids[0], Effect::Margin(-2.0));
+    assert!(back >= all && back < grown, "closing by a ball loses nothing: {all} {grown} {back}");
+    let wall = effect(&mut document, ids[0], Effect::Hollow(voco_label::tools::shape::Shell::Inside, 4.0));
+    assert!(wall < back);
+    let filled = effect(&mut document, ids[0], Effect::FillHoles { in_slices: false });
+    assert_eq!(filled, back, "the wall encloses what was there");
+    let copied = effect(&mut document, ids[1], Effect::Logic(voco_labelstore::Logic::Copy, Some(ids[0])));
+    assert_eq!(copied, filled);
+    assert!(document.mask(ids[0]).expect("there").is_empty(), "on one layer a voxel has one segment");
+}
+
+#[test]
+fn slices_between_are_filled_and_seeds_meet_at_the_edge() {
+    let (mut document, ids) = document(&["ball", "around"]);
+    let paint = |document: &mut Document, id: SegmentId, part: VoxelBox| {
+        let mut gesture = document.begin(Target::Paint(id), Rules::default(), "brush", "").expect("begun");
+        gesture.staged = BrickMask::of_box([SIDE; 3], &part).expect("a box");
+        document.commit(&gesture).expect("painted");
+    };
+    for k in [10, 18] {
+        paint(&mut document, ids[0], VoxelBox { min: [12, 12, k], max: [17, 17, k + 1] });
+    }
+    let count = effect(&mut document, ids[0], Effect::BetweenSlices);
+    assert_eq!(count, 25 * 9, "the same square on all slices between");
+    paint(&mut document, ids[1], VoxelBox { min: [0, 0, 0], max: [SIDE, SIDE, 2] });
+    effect(&mut document, ids[0], Effect::GrowFromSeeds { margin_mm: 100.0, smoothness: 0.5 });
+    let found = document.mask(ids[0]).expect("there");
+    let truth = voco_label::in_range_box(
+        document.image().expect("one"),
+        [50.0, 150.0],
+        &VoxelBox { min: [0; 3], max: [26; 3] },
+    )
+    .expect("found");
+    let mut common = found.clone();
+    common.intersect(&BrickMask::of_mask([SIDE; 3], &truth, [0; 3]).expect("a mask")).expect("one grid");
+    let dice = 2.0 * common.count() as f64 / (found.count() + truth.count() as u64) as f64;
+    assert!(dice > 0.97, "{dice}");
+}
+
+#[test]
+fn a_click_and_a_box_find_the_ball() {
+    let (document, ids) = document(&["ball"]);
+    let world = |v: f64| DVec3::splat(v * 2.0);
+    let mark = |is_object, points_mm: Vec<DVec3>, is_box| Mark { is_object, points_mm, is_box, normal: DVec3::Z };
+    let corner = |x: f64, y: f64| DVec3::new(x * 2.0, y * 2.0, 28.0);
+    for marks in [
+        vec![mark(true, vec![world(14.0)], false)],
+        vec![mark(true, vec![corner(3.0, 3.0), corner(25.0, 25.0)], true)],
+        vec![mark(true, vec![world(12.0), world(16.0)], false), mark(false, vec![corner(27.0, 14.0)], false)],
+    ] {
+        let what = What::Smart { marks, margin_mm: 24.0, radius_mm: 2.0 };
+        let proposal = ask(&document, ids[0], what).expect("proposed");
+        let found = &proposal.gestures[0].staged;
+        let limits = VoxelBox { min: [0; 3], max: [26; 3] };
+        let truth = voco_label::in_range_box(document.image().expect("one"), [50.0, 150.0], &limits).expect("found");
+        let mut common = found.clone();
+        common.intersect(&BrickMask::of_mask([SIDE; 3], &truth, [0; 3]).expect("a mask")).expect("one grid");
+        let dice = 2.0 * common.count() as f64 / (found.count() + truth.count() as u64) as f64;
+        assert!(dice > 0.95, "{dice}");
+    }
+}
+
+#[test]
+fn locked_segments_are_refused_and_kept() {
+    let (mut document, ids) = document(&["ball", "locked"]);
+    effect(&mut document, ids[1], Effect::Threshold { low: 50.0, high: 150.0, replace: false });
+    document.update_segment(ids[1], "Lock", |s| s.locked = true).expect("locked");
+    let what = || What::Effect { effect: Effect::Threshold { low: -10.0, high: 150.0, replace: false }, axis: 2 };
+    assert!(matches!(ask(&document, ids[1], what()), Err(ProposeError::Store(_))));
+    let proposal = ask(&document, ids[0], what()).expect("proposed");
+    take(&mut document, &proposal);
+    let counts = ids.iter().map(|id| document.mask(*id).expect("there").count());
+    let total = (SIDE * SIDE * SIDE) as u64;
+    assert_eq!(counts.collect::<Vec<_>>(), [total - bright(&document), bright(&document)]);
+}
+
+#[test]
+fn layers_are_drawn_over_one_another_and_hidden_segments_leave_room() {
+    let (mut document, ids) = document(&["below"]);
+    effect(&mut document, ids[0], Effect::Threshold { low: 50.0, high: 150.0, replace: false });
+    let flat = |document: &Document| {
+        let ids = DisplayIds::of(document);
+        let table = ids.table(document);
+        FlatLabels { document: Arc::new(document.frozen()), ids, table }.volume().expect("room")
+    };
+    assert_eq!(flat(&document).value([14; 3]), Some(1.0));
+    let layer = document.add_layer("over");
+    let lesion = document.add_segment(layer, "lesion", None).expect("added");
+    let mut gesture = document.begin(Target::Paint(lesion), Rules::default(), "brush", "").expect("begun");
+    gesture.staged.insert([14; 3]);
+    document.commit(&gesture).expect("painted");
+    let shown = flat(&document);
+    assert_eq!([shown.value([14; 3]), shown.value([13, 14, 14])], [Some(2.0), Some(1.0)]);
+    document.update_segment(lesion, "Hide", |s| s.visible = false).expect("hidden");
+    assert_eq!(flat(&document).value([14; 3]), Some(1.0));
+    let ids_now = DisplayIds::of(&document);
+    assert_eq!(ids_now.segment(&document, ids_now.at(&document, [14; 3])), Some(ids[0]));
+}
+
+#[test]
+fn what_is_composed_for_the_screen_is_what_is_committed() {
+    let (mut document, ids) = document(&["a", "b"]);
+    effect(&mut document, ids[0], Effect::Threshold { low: 50.0, high: 150.0, replace: false });
+    let mut paint = document.begin(Target::Paint(ids[1]), Rules::default(), "brush", "").expect("begun");
+    paint.staged.add_box(&VoxelBox { min: [10, 10, 10], max: [36, 20, 34] });
+    let mut erase = document.begin(Target::Erase(ids[0]), Rules::default(), "eraser", "").expect("begun");
+    erase.staged.add_box(&VoxelBox { min: [0, 0, 0], max: [12, 40, 40] });
+    let shown = DisplayIds::of(&document);
+    let bricks = document.layer(document.segments()[0].layer).expect("a layer").grid().count();
+    let compose = |document: &Document, gestures: &[&Gesture]| {
+        let one = |n| {
+            let mut out = vec![0; voco_label::BRICK_VOXELS];
+            shown.compose(document, gestures, n, &mut out);
+            out
+        };
+        (0..bricks).map(one).collect::<Vec<_>>()
+    };
+    let preview = compose(&document, &[&paint, &erase]);
+    document.commit(&paint).expect("committed");
+    document.commit(&erase).expect("committed");
+    assert!(preview == compose(&document, &[]), "what was shown is what is there");
+}
+
+#[test]
+fn a_new_segment_is_worked_on_and_undo_is_known_by_its_time() {
+    let Ok(render) = voco_render::RenderContext::headless() else {
+        assert!(std::env::var_os("VOCO_REQUIRE_GPU").is_none_or(|v| v != "1"));
+        return;
+    };
+    let (document, ids) = document(&["a"]);
+    let table = DisplayIds::of(&document).table(&document);
+    let texture = Arc::new(LabelTexture::empty(&render, document.geometry(), &table).expect("room"));
+    let (worker, first) = LabelWorker::start(document, None, Arc::new(|| {})).expect("a thread");
+    let mut work = LabelWork::new("Labels".into(), "your work".into(), worker, first, texture);
+    let settle = |work: &mut LabelWork| {
+        while work.is_writing() {
+            assert!(work.poll().errors.is_empty());
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+    };
+    assert_eq!(work.current, Some(ids[0]));
+    work.begin(Target::Paint(ids[0]), Rules::default(), "brush", "Brush: a").expect("begun");
+    let part = VoxelBox { min: [3; 3], max: [9; 3] };
+    work.stage(|staged| {
+        staged.add_box(&part);
+        Ok(part)
+    })
+    .expect("staged");
+    assert!(!work.draw(&render).expect("drawn"));
+    work.finish();
+    settle(&mut work);
+    assert_eq!(work.document().mask(ids[0]).expect("there").count(), 216);
+    let first_stamp = work.stamps()[0];
+    let layer = work.document().segments()[0].layer;
+    work.edit(move |document| document.add_segment(layer, "b", None).map(drop));
+    work.choose_new = true;
+    settle(&mut work);
+    let chosen = work.current.and_then(|id| work.document().segment(id).ok()).map(|s| s.name.clone());
+    assert_eq!(chosen.as_deref(), Some("b"));
+    assert!(work.stamps()[0] > first_stamp && work.is_unsaved());
+    work.step(false);
+    work.step(false);
+    settle(&mut work);
+    assert!(work.document().mask(ids[0]).expect("there").is_empty());
+    assert_eq!(work.stamps()[1], first_stamp, "the next to be done again is the stroke");
+}

@@ -1,0 +1,250 @@
+//! The thread that owns a document beside a window: edits go in, what the document then holds comes out.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, never};
+
+use crate::{Document, ImageKey, JournalHealth, StoreError};
+
+/// Edits that the thread has not begun; more wait on the window's side.
+const QUEUE: usize = 256;
+/// History lines that are published; all are in [`Document::history`].
+const SHOWN_HISTORY: usize = 500;
+
+/// Something to do to a document.
+pub type Edit = Box<dyn FnOnce(&mut Document) -> Result<(), StoreError> + Send>;
+
+/// Owns a [`Document`] on the thread `label-writer`. Edits are done in the order in which they were given, each is published
+/// once, and dropping the worker does what waits and ends the journal.
+pub struct LabelWorker {
+    edits: Option<Sender<(u64, Edit)>>,
+    waiting: VecDeque<(u64, Edit)>,
+    published: Receiver<Published>,
+    next: u64,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What a document holds after an edit.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// The edit's ticket; 0 for the document as it was in the beginning.
+    pub ticket: u64,
+    /// The voxels and segments; see [`Document::frozen`].
+    pub document: Arc<Document>,
+    /// The last changes, the oldest first.
+    pub history: Arc<[HistoryLine]>,
+    /// Why the edit was not done, as one sentence.
+    pub error: Option<String>,
+    /// Whether the journal keeps up; `None` before there is one.
+    pub journal: Option<JournalHealth>,
+}
+
+/// A line of the history list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryLine {
+    /// The number of the change.
+    pub change: u64,
+    /// What it is called.
+    pub name: String,
+    /// By which tool.
+    pub tool: String,
+    /// Milliseconds since 1970, UTC.
+    pub time_ms: u64,
+    /// Voxels whose value differs.
+    pub voxels: u64,
+    /// False if it is undone and can be done again.
+    pub is_done: bool,
+}
+
+impl LabelWorker {
+    /// Takes a document over. If it has no journal, the first edit begins one at `journal`. `wake` is called from the thread
+    /// whenever there is something for [`Self::published`].
+    ///
+    /// # Errors
+    /// If no thread can be had.
+    pub fn start(
+        document: Document,
+        journal: Option<(PathBuf, ImageKey)>,
+        wake: Arc<dyn Fn() + Send + Sync>,
+    ) -> std::io::Result<(Self, Published)> {
+        let (edits, inbox) = bounded::<(u64, Edit)>(QUEUE);
+        let (outbox, published) = bounded(QUEUE);
+        let first = publish(&document, 0, None);
+        let body = move || run(document, journal, &inbox, &outbox, &*wake);
+        let thread = std::thread::Builder::new().name("label-writer".into()).spawn(body)?;
+        Ok((Self { edits: Some(edits), waiting: VecDeque::new(), published, next: 1, thread: Some(thread) }, first))
+    }
+
+    /// Queues an edit; its ticket comes back with what it did. It never waits.
+    pub fn edit(&mut self, edit: impl FnOnce(&mut Document) -> Result<(), StoreError> + Send + 'static) -> u64 {
+        let ticket = self.next;
+        self.next += 1;
+        self.waiting.push_back((ticket, Box::new(edit)));
+        self.hand_over();
+        ticket
+    }
+
+    fn hand_over(&mut self) {
+        while let (Some(edits), Some(edit)) = (&self.edits, self.waiting.pop_front()) {
+            if let Err(TrySendError::Full(edit) | TrySendError::Disconnected(edit)) = edits.try_send(edit) {
+                self.waiting.push_front(edit);
+                return;
+            }
+        }
+    }
+
+    /// The ticket of the last edit.
+    pub fn last_ticket(&self) -> u64 {
+        self.next - 1
+    }
+
+    /// What has been published since the last call, the oldest first.
+    pub fn published(&mut self) -> Vec<Published> {
+        let published = self.published.try_iter().collect();
+        self.hand_over();
+        published
+    }
+
+    /// Waits for the next one. For tests and for closing.
+    pub fn wait(&self) -> Option<Published> {
+        self.published.recv().ok()
+    }
+}
+
+impl Drop for LabelWorker {
+    fn drop(&mut self) {
+        // Nobody reads any more: the thread must not wait for room.
+        self.published = never();
+        if let Some(edits) = self.edits.take() {
+            for edit in self.waiting.drain(..) {
+                drop(edits.send(edit));
+            }
+        }
+        if let Some(thread) = self.thread.take() {
+            // Panics are caught in the thread.
+            drop(thread.join());
+        }
+    }
+}
+
+fn run(
+    mut document: Document,
+    mut journal: Option<(PathBuf, ImageKey)>,
+    inbox: &Receiver<(u64, Edit)>,
+    outbox: &Sender<Published>,
+    wake: &(dyn Fn() + Send + Sync),
+) {
+    for (ticket, edit) in inbox {
+        let mut error = None;
+        if !document.has_journal()
+            && let Some((path, key)) = journal.take()
+            && let Err(problem) = document.keep_in(&path, &key)
+        {
+            error = Some(format!("Changes of labels are not kept on the disk: {problem}."));
+        }
+        match catch_unwind(AssertUnwindSafe(|| edit(&mut document))) {
+            Ok(Ok(())) => {}
+            Ok(Err(problem)) => error = Some(problem.to_string()),
+            Err(_) => {
+                error = Some("an error in the program stopped this change of the labels; please report it".into());
+            }
+        }
+        // An edit that failed halfway must not swallow those after it.
+        document.end_group();
+        if outbox.send(publish(&document, ticket, error)).is_err() {
+            // The window has gone; what waits is done all the same.
+            continue;
+        }
+        wake();
+    }
+}
+
+fn publish(document: &Document, ticket: u64, error: Option<String>) -> Published {
+    let history = document.history();
+    let skipped = history.len().saturating_sub(SHOWN_HISTORY);
+    let line = |item: crate::HistoryItem<'_>| HistoryLine {
+        change: item.what.change,
+        name: item.what.name.clone(),
+        tool: item.what.tool.clone(),
+        time_ms: item.what.time_ms,
+        voxels: item.what.voxels,
+        is_done: item.is_done,
+    };
+    Published {
+        ticket,
+        document: Arc::new(document.frozen()),
+        history: history.skip(skipped).map(line).collect(),
+        error,
+        journal: document.journal_health(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Rules, Target};
+
+    fn document() -> Document {
+        let geometry = voco_volume::Geometry::new([40, 40, 40], glam::DAffine3::IDENTITY).expect("a grid");
+        Document::new(geometry, None).expect("a document")
+    }
+
+    #[test]
+    fn edits_are_published_in_order_and_the_journal_begins_with_the_first() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let geometry = *document().geometry();
+        let key = ImageKey::of_dims(geometry.dims());
+        let path = folder.path().join(key.file_name());
+        let mut opened = document();
+        let layer = opened.layers().next().expect("one layer").id;
+        let liver = opened.add_segment(layer, "liver", None).expect("added");
+        let (mut worker, first) =
+            LabelWorker::start(opened, Some((path.clone(), key.clone())), Arc::new(|| {})).expect("a thread");
+        assert_eq!(first.document.segments().len(), 1);
+        assert!(!path.exists(), "looking at labels leaves no file behind");
+        for n in 0..3_usize {
+            worker.edit(move |document| {
+                let mut gesture = document.begin(Target::Paint(liver), Rules::default(), "brush", "Brush: liver")?;
+                gesture.staged.insert([n, 0, 0]);
+                document.commit(&gesture).map(drop)
+            });
+        }
+        worker.edit(|document| document.undo().map(drop));
+        worker.edit(|document| document.begin(Target::Erase(crate::SegmentId(99)), Rules::default(), "", "").map(drop));
+        let all: Vec<Published> = (0..5).filter_map(|_| worker.wait()).collect();
+        assert_eq!(all.iter().map(|p| p.ticket).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+        let voxels = |p: &Published| p.document.mask(liver).expect("there").count();
+        assert_eq!(all.iter().map(voxels).collect::<Vec<_>>(), [1, 2, 3, 2, 2]);
+        assert!(all[4].error.as_ref().is_some_and(|e| e.contains("segment 99")));
+        let last = all[4].history.last().expect("a history");
+        assert_eq!((last.name.as_str(), last.is_done), ("Brush: liver", false));
+        drop(worker);
+        let (again, recovery) = Document::open(&path, &key, geometry, None).expect("kept");
+        assert_eq!((again.mask(liver).expect("there").count(), recovery.cut_bytes), (2, 0));
+        assert!(again.can_undo() && again.can_redo());
+    }
+
+    #[test]
+    fn a_journal_with_other_work_is_not_written_over() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let geometry = *document().geometry();
+        let key = ImageKey::of_dims(geometry.dims());
+        let path = folder.path().join(key.file_name());
+        let (mut kept, _) = Document::open(&path, &key, geometry, None).expect("a journal");
+        let layer = kept.layers().next().expect("one layer").id;
+        kept.add_segment(layer, "spleen", None).expect("added");
+        drop(kept);
+        let (mut worker, _) =
+            LabelWorker::start(document(), Some((path.clone(), key.clone())), Arc::new(|| {})).expect("a thread");
+        worker.edit(move |document| document.add_segment(layer, "liver", None).map(drop));
+        let told = worker.wait().and_then(|p| p.error).expect("an error");
+        assert!(told.contains("other work"), "{told}");
+        drop(worker);
+        let (again, _) = Document::open(&path, &key, geometry, None).expect("still there");
+        assert_eq!(again.segments()[0].name, "spleen");
+    }
+}
