@@ -141,8 +141,12 @@ def main():
         for name in ["StudyInstanceUID", "PatientID", "PatientName"]:
             assert report.get(name) == first.get(name, ""), name
         assert report.SeriesInstanceUID != first.SeriesInstanceUID
-        referenced = report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0]
-        assert len(referenced.ReferencedSOPSequence) == len(slices)
+        instances = {s.SOPInstanceUID for s in slices} - {""}
+        found = set()
+        for study in report.get("CurrentRequestedProcedureEvidenceSequence", []):
+            for series in study.ReferencedSeriesSequence:
+                found |= {i.ReferencedSOPInstanceUID for i in series.ReferencedSOPSequence}
+        assert found == instances, "the images that were measured on"
         kind = check_highdicom(out)
         # A volume that is no DICOM: nobody's report.
         nobody = folder / "nobody.dcm"

@@ -45,8 +45,6 @@ fn what_users_read_is_in_the_locale_files() {
         "Button::new(",
         "Window::new(",
         "hint_text(",
-        "suffix(",
-        "prefix(",
         ".text(",
         "selectable(",
         "notice(",

@@ -93,7 +93,7 @@ fn side_ui(
         doc.remove(Some(number));
         settings.selected = settings.selected.filter(|&n| side == Side::B || n != number);
     }
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         let export = ui.button(i18n::text("tool-export")).on_hover_text(keys.tip(Command::ExportMeasurements));
         if export.clicked() {
             outbox.ask(Request::ExportMeasurements(id));

@@ -108,8 +108,8 @@ pub fn save_report(path: &Path, report: Report<'_>) -> Result<(), SaveError> {
         .sequence(0x0040_a372, Vec::new())
         .text(0x0040_a491, *b"CS", "COMPLETE")
         .text(0x0040_a493, *b"CS", "UNVERIFIED");
-    if let Some(series) = report.series {
-        out.sequence(0x0040_a375, vec![evidence(series)]);
+    if let Some(evidence) = report.series.and_then(evidence) {
+        out.sequence(0x0040_a375, vec![evidence]);
     }
     let groups = report.findings.iter().map(|f| group(f, &frame, report.series)).collect();
     let mut language = item("HAS CONCEPT MOD", "CODE", ["121049", "DCM", "Language of Content Item and Descendants"]);
@@ -132,14 +132,16 @@ pub fn save_report(path: &Path, report: Report<'_>) -> Result<(), SaveError> {
     finish(path, out, CLASS)
 }
 
-/// The images that were measured on.
-fn evidence(series: &Series) -> Elements {
+/// The images that were measured on; none where they have lost their names.
+fn evidence(series: &Series) -> Option<Elements> {
+    let instances = instances(series);
+    if instances.is_empty() {
+        return None;
+    }
     let (mut of_study, mut of_series) = (Elements::default(), Elements::default());
-    of_series
-        .text(tags::SERIES, *b"UI", &series.uid)
-        .sequence(0x0008_1199, instances(series).iter().map(referenced).collect());
+    of_series.text(tags::SERIES, *b"UI", &series.uid).sequence(0x0008_1199, instances.iter().map(referenced).collect());
     of_study.text(tags::STUDY, *b"UI", &study_of(series)).sequence(tags::REFERENCED_SERIES, vec![of_series]);
-    of_study
+    Some(of_study)
 }
 
 /// One measurement: lines and points by TID 1501, areas by TID 1410, bodies by TID 1411.
