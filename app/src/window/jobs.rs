@@ -231,6 +231,9 @@ impl App {
             && work.geometry().is_same_grid(&read.geometry, 1e-3)
         {
             work.names_from.clone_from(&read.names_from);
+            work.name.clone_from(&read.name);
+            // What a network found never replaces the user's file unasked.
+            work.path = None;
             let name = read.name;
             let ticket = work.edit(move |document| document.replace_with(&name, "network", &read.layers));
             if let Some(incoming) = &mut volume.incoming {

@@ -28,11 +28,7 @@ impl App {
         let Some(volume) = self.session.volume_mut(id) else { return };
         let mut work = LabelWork::new(ready.name, ready.names_from, worker, first, ready.texture);
         work.path = ready.path;
-        if let Some(saved) = ready.saved_change {
-            work.saved_change = saved;
-        } else if work.path.is_none() {
-            work.saved_change = 0;
-        }
+        work.saved_change = ready.saved_change;
         volume.labels = Some(work);
         self.compare(id);
     }

@@ -22,6 +22,8 @@ pub(super) const MAX_LAYERS: usize = 64;
 pub(super) struct ReadLabels {
     pub name: String,
     pub path: Option<PathBuf>,
+    /// They are in a file, or come with the program.
+    pub is_saved: bool,
     pub names_from: String,
     pub geometry: Geometry,
     pub layers: Vec<(LabelVolume, Vec<PresetEntry>)>,
@@ -35,7 +37,7 @@ pub(super) struct ReadyLabels {
     pub document: Document,
     /// Where a journal is begun with the first change.
     pub journal: Option<(PathBuf, ImageKey)>,
-    pub saved_change: Option<u64>,
+    pub saved_change: u64,
     pub texture: Arc<LabelTexture>,
     pub notes: Vec<String>,
 }
@@ -72,7 +74,7 @@ impl ReadLabels {
         let geometry =
             opened.first().map(|o| *o.volume.geometry()).ok_or_else(|| format!("{name}: it holds no labels."))?;
         let path = if let ImageSource::File(path) = source { Some(path.clone()) } else { None };
-        Ok(Self { name, path, names_from: names_from.into(), geometry, layers })
+        Ok(Self { name, path, is_saved: true, names_from: names_from.into(), geometry, layers })
     }
 
     /// Each voxel of a grid takes the nearest label.
@@ -211,6 +213,8 @@ fn ready(
     let table = ids.table(&document);
     let flat = FlatLabels { document: Arc::new(document.frozen()), ids, table };
     let texture = texture(&flat, render)?;
+    let is_saved = read.is_some_and(|read| read.is_saved);
+    let saved_change = saved_change.unwrap_or(if is_saved { document.current_change() } else { 0 });
     let has_names = document.segments().iter().any(|s| !s.name.starts_with("Label "));
     let names_from = match read {
         Some(read) => read.names_from.clone(),
@@ -347,7 +351,7 @@ pub(super) fn resampled(
         };
         layers.push((volume, of_layer.map(entry).collect()));
     }
-    let read = ReadLabels { name, path: None, names_from, geometry: *document.geometry(), layers };
+    let read = ReadLabels { name, path: None, is_saved: false, names_from, geometry: *document.geometry(), layers };
     open(image, Some(read.resampled(image.geometry())?), true, render)
 }
 

@@ -447,7 +447,7 @@ fn run_labels(work: TaskWork, cancel: &CancelFlag, report: &(dyn Fn(f32) + Sync)
             match labels::network_layers(&geometry, &labels, &table) {
                 Ok(layers) => {
                     let names_from = "the checkpoint".to_owned();
-                    let read = ReadLabels { name, path: None, names_from, geometry, layers };
+                    let read = ReadLabels { name, path: None, is_saved: false, names_from, geometry, layers };
                     TaskOutcome::Prediction { volume_id, read: Box::new(read) }
                 }
                 Err(text) => TaskOutcome::Failed(text),

@@ -4,7 +4,7 @@ use voco_volume::SlicePlane;
 
 use super::Command;
 use crate::document::{Tool, ViewKind, Work};
-use crate::labelling::{Ask, Effect, LabelWork, What};
+use crate::labelling::{Ask, Effect, EffectKind, LabelWork, What};
 use crate::{Outbox, Request, Session, ViewSettings, i18n, views};
 
 pub(super) fn run(command: Command, session: &mut Session, settings: &mut ViewSettings) {
@@ -25,8 +25,19 @@ pub(super) fn run(command: Command, session: &mut Session, settings: &mut ViewSe
         Command::LabelStatistics => {
             session.active.into_iter().for_each(|id| settings.asks.push(Request::LabelStatistics(id)));
         }
+        Command::PreviewLabels => {
+            let ask = effect_ask(session, settings, settings.labels.effect());
+            if let Some((id, ask)) = session.active.zip(ask) {
+                settings.asks.push(Request::Propose(id, Box::new(ask)));
+            }
+        }
         Command::CopySlice => copy_slice(session, settings),
         Command::PasteSlice => paste_slice(session, settings),
+        _ if EffectKind::ALL.iter().any(|kind| kind.command() == command) => {
+            settings.labels.effect =
+                EffectKind::ALL.into_iter().find(|kind| kind.command() == command).unwrap_or(EffectKind::Threshold);
+            (settings.work, settings.show_panels[1]) = (Work::Label, true);
+        }
         _ => {
             if let Some(work) = session.active_mut().and_then(|v| v.labels.as_mut()) {
                 on_segment(command, work);

@@ -246,6 +246,17 @@ commands! {
     LargerTip "label.larger" Labels "CloseBracket" "CloseBracket";
     SmallerTip "label.smaller" Labels "OpenBracket" "OpenBracket";
     ApplyLabels "label.apply" Labels "Ctrl+Enter" "Ctrl+Enter";
+    PreviewLabels "label.preview" Labels "Shift+Enter" "Shift+Enter";
+    EffectThreshold "label.threshold" Labels "" "";
+    EffectGrowFromSeeds "label.grow-from-seeds" Labels "" "";
+    EffectWatershed "label.watershed" Labels "" "";
+    EffectBetweenSlices "label.between-slices" Labels "" "";
+    EffectIslands "label.islands" Labels "" "";
+    EffectSmooth "label.smooth" Labels "" "";
+    EffectMargin "label.margin" Labels "" "";
+    EffectHollow "label.hollow" Labels "" "";
+    EffectFillHoles "label.fill-holes" Labels "" "";
+    EffectLogic "label.logic" Labels "" "";
     CopySlice "label.copy-slice" Labels "Ctrl+C" "Ctrl+C";
     PasteSlice "label.paste-slice" Labels "Ctrl+V" "Ctrl+V";
     LabelStatistics "label.statistics" Labels "" "";

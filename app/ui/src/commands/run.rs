@@ -225,6 +225,7 @@ pub(crate) fn is_enabled(command: Command, session: &Session, settings: &ViewSet
         | Command::ToggleSegment
         | Command::LockSegment
         | Command::CopySlice
+        | Command::PreviewLabels
         | Command::LabelStatistics => {
             volume.and_then(|v| v.labels.as_ref()).is_some_and(|l| !l.document().segments().is_empty())
         }

@@ -367,6 +367,22 @@ impl EffectKind {
         }
     }
 
+    /// The command that puts its settings on show.
+    pub fn command(self) -> Command {
+        match self {
+            Self::Threshold => Command::EffectThreshold,
+            Self::GrowFromSeeds => Command::EffectGrowFromSeeds,
+            Self::Watershed => Command::EffectWatershed,
+            Self::BetweenSlices => Command::EffectBetweenSlices,
+            Self::Islands => Command::EffectIslands,
+            Self::Smooth => Command::EffectSmooth,
+            Self::Margin => Command::EffectMargin,
+            Self::Hollow => Command::EffectHollow,
+            Self::FillHoles => Command::EffectFillHoles,
+            Self::Logic => Command::EffectLogic,
+        }
+    }
+
     fn default_effect(self) -> Effect {
         match self {
             Self::Threshold => Effect::Threshold { low: 100.0, high: 3000.0, replace: false },

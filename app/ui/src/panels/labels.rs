@@ -151,7 +151,7 @@ fn row_ui(
         }
         let (lock, lock_name) = if segment.locked { ("lock", "labels-unlock") } else { ("unlock", "labels-lock") };
         let name = i18n::text_with(lock_name, [("name", segment.name.as_str().into())]);
-        if icons::button(ui, lock, &name, &name, false, true).clicked() {
+        if icons::button(ui, lock, &name, &name, segment.locked, true).clicked() {
             let title = if segment.locked { "Unlock" } else { "Lock" };
             work.update_segment(id, format!("{title} {}", segment.name), |s| s.locked = !s.locked);
         }

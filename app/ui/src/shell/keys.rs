@@ -24,6 +24,10 @@ pub(super) fn take(ui: &Ui, keys: &KeyMap, session: &mut Session, settings: &mut
             if (belongs_to_text || belongs_to_widget) && command != Command::Cancel {
                 return true;
             }
+            if session.save_labels.is_some() && is_plain {
+                // The window that asks where to save takes Enter and Esc itself.
+                return true;
+            }
             if settings.show_palette && is_plain && command != Command::Cancel {
                 return true;
             }

@@ -58,7 +58,7 @@ pub(super) fn show(
             (Group::Slices, &[Command::Cine, Command::SlabMode, Command::ObliqueReset]),
             (Group::Window, &[Command::AutoWindow]),
             (Group::Tool, &[Command::ToolLength, Command::DeleteMeasurement]),
-            (Group::Labels, &[Command::LabelPaint, Command::NextSegment, Command::CopySlice]),
+            (Group::Labels, &[Command::LabelPaint, Command::NextSegment, Command::PreviewLabels, Command::CopySlice]),
             (Group::Compare, &[Command::AlignHere, Command::Blend]),
             (Group::Training, &[Command::Runs]),
             (Group::Help, &[]),

@@ -16,6 +16,7 @@ pub struct App {
     pub session: Session,
     pub settings: ViewSettings,
     pub outbox: Outbox,
+    pub render: Option<RenderContext>,
 }
 
 /// A window of this size with these volumes, the first on show; `None` where there is no adapter.
@@ -29,7 +30,7 @@ pub fn harness(size: [f32; 2], volumes: Vec<(&str, Volume)>) -> Option<Harness<'
     let state = create_render_state(default_wgpu_setup(), egui_wgpu::RendererOptions::default());
     let context = RenderContext::from_wgpu(&state.adapter, state.device.clone(), state.queue.clone());
     voco_ui::install_gpu(&state, context.clone());
-    let mut app = App::default();
+    let mut app = App { render: Some(context.clone()), ..App::default() };
     for ((name, volume), id) in volumes.into_iter().zip(1..) {
         app.session.volumes.push(open(&context, id, name, volume));
     }
@@ -41,7 +42,17 @@ pub fn harness(size: [f32; 2], volumes: Vec<(&str, Volume)>) -> Option<Harness<'
         .with_size(size)
         .with_step_dt(1.0 / 60.0)
         .renderer(WgpuTestRenderer::from_render_state(state))
-        .build_ui_state(|ui, a| a.shell.show(ui, &mut a.session, &mut a.settings, &mut a.outbox), app);
+        .build_ui_state(
+            |ui, a| {
+                a.shell.show(ui, &mut a.session, &mut a.settings, &mut a.outbox);
+                let works = a.session.volumes.iter_mut().filter_map(|v| v.labels.as_mut());
+                for (work, render) in works.zip(&a.render) {
+                    work.poll();
+                    work.draw(render).expect("room for the labels");
+                }
+            },
+            app,
+        );
     voco_ui::theme::apply(&harness.ctx);
     harness.run_steps(3);
     Some(harness)

@@ -1,0 +1,91 @@
+//! Labelling with real pointer and key events on the window's views.
+
+use std::sync::Arc;
+
+use egui::{Key, Modifiers, PointerButton, vec2};
+use voco_labelstore::{Document, LabelWorker};
+use voco_render::LabelTexture;
+use voco_ui::labelling::{DisplayIds, LabelTool, LabelWork};
+use voco_ui::{Layout, Tool};
+use voco_volume::Volume;
+
+use crate::support::{self, App};
+
+type Harness = egui_kittest::Harness<'static, App>;
+
+/// A window whose volume has an empty segment.
+fn window(image: Volume) -> Option<Harness> {
+    let mut harness = support::harness([1100.0, 800.0], vec![("scan.nii.gz", image.clone())])?;
+    let mut document = Document::new(*image.geometry(), Some(image)).expect("a document");
+    let layer = document.layers().next().expect("a layer").id;
+    document.add_segment(layer, "liver", None).expect("added");
+    let table = DisplayIds::of(&document).table(&document);
+    let render = harness.state().render.clone().expect("a device");
+    let texture = LabelTexture::empty(&render, document.geometry(), &table).expect("room");
+    let (worker, first) = LabelWorker::start(document, None, Arc::new(|| {})).expect("a thread");
+    let work = LabelWork::new("Labels".into(), "your work".into(), worker, first, Arc::new(texture));
+    let app = harness.state_mut();
+    app.session.volumes[0].labels = Some(work);
+    app.settings.layout = Layout::One;
+    app.settings.tool = Tool::Label(LabelTool::Paint);
+    app.settings.labels.radius_mm = 8.0;
+    harness.run_steps(3);
+    Some(harness)
+}
+
+/// Voxels of the first segment once all is written.
+fn count(harness: &mut Harness) -> u64 {
+    for _ in 0..500 {
+        let work = harness.state_mut().session.volumes[0].labels.as_mut().expect("labels");
+        let polled = work.poll();
+        assert!(polled.errors.is_empty(), "{:?}", polled.errors);
+        if !work.is_writing() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(4));
+    }
+    let work = harness.state().session.volumes[0].labels.as_ref().expect("labels");
+    let document = work.document();
+    document.mask(document.segments()[0].id).expect("there").count()
+}
+
+#[test]
+fn strokes_outlines_and_keys_do_what_they_say() {
+    let Some(mut harness) = window(crate::ball(glam::DVec3::ZERO)) else { return };
+    let at = support::middle(&harness, "Axial view");
+    support::drag(&mut harness, PointerButton::Primary, at, at + vec2(60.0, 0.0), Modifiers::NONE);
+    let painted = count(&mut harness);
+    assert!(painted > 0);
+    let bounds = {
+        let document = harness.state().session.volumes[0].labels.as_ref().expect("labels").document().clone();
+        document.mask(document.segments()[0].id).expect("there").bounding_box().expect("some")
+    };
+    assert_eq!(bounds.size()[2], 1, "a disc paints on one slice");
+    // The right button erases while a brush is in hand.
+    support::drag(&mut harness, PointerButton::Secondary, at, at + vec2(30.0, 0.0), Modifiers::NONE);
+    let erased = count(&mut harness);
+    assert!(erased < painted && erased > 0);
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::Z);
+    harness.run_steps(2);
+    assert_eq!(count(&mut harness), painted);
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::Z);
+    harness.run_steps(2);
+    assert_eq!(count(&mut harness), 0);
+    // A polygon by clicks: closed by Enter, filled by the next.
+    harness.state_mut().settings.tool = Tool::Label(LabelTool::Polygon);
+    for corner in [vec2(-60.0, -60.0), vec2(60.0, -60.0), vec2(60.0, 60.0), vec2(-60.0, 60.0)] {
+        support::click(&mut harness, at + corner);
+    }
+    harness.key_press(Key::Enter);
+    harness.run_steps(2);
+    assert!(harness.state().settings.outline.as_ref().is_some_and(|outline| outline.is_closed));
+    assert_eq!(count(&mut harness), 0, "its points can still be moved");
+    harness.key_press(Key::Enter);
+    harness.run_steps(2);
+    let square = count(&mut harness);
+    assert!(square > painted);
+    // Escape puts the tool down.
+    harness.key_press(Key::Escape);
+    harness.run_steps(2);
+    assert_eq!(harness.state().settings.tool, Tool::Crosshair);
+}
