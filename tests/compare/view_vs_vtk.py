@@ -131,9 +131,10 @@ def main():
     folder = tempfile.TemporaryDirectory()
     paths = list(args.paths)
     if args.synthetic:
-        for name in ["synthetic_512x512x1000.nii", "synthetic_512x512x1000.nii.gz"]:
-            paths.append(pathlib.Path(folder.name) / name)
-            synthetic(paths[-1])
+        path = pathlib.Path(folder.name) / "synthetic_512x512x1000.nii"
+        synthetic(path)
+        subprocess.run(["gzip", "-1", "-k", path], check=True)
+        paths += [path, path.with_name(path.name + ".gz")]
     run = lambda command: json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     for path in paths:
         ours, theirs = [], []

@@ -59,6 +59,7 @@ impl App {
     ) -> anyhow::Result<Self> {
         let wants_picture = sample || !files.is_empty();
         voco_ui::theme::apply(&creation.egui_ctx);
+        creation.egui_ctx.add_font_provider(Arc::new(super::fonts::SystemFonts::default()));
         let Some(state) = &creation.wgpu_render_state else { anyhow::bail!("eframe made no graphics device") };
         let render = RenderContext::from_wgpu(&state.adapter, state.device.clone(), state.queue.clone());
         voco_ui::install_gpu(state, render.clone());

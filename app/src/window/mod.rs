@@ -3,6 +3,7 @@
 mod app;
 mod compare;
 mod dialogs;
+mod fonts;
 mod jobs;
 mod kept;
 mod label_work;

@@ -36,7 +36,7 @@ pub(crate) fn times_ui(
                 _ if is_on => "times-stop",
                 _ => "times-play",
             });
-            if ui.add(egui::Button::selectable(is_on, text)).on_hover_text(keys.tip(command)).clicked() {
+            if ui.add(egui::Button::new(text).selected(is_on)).on_hover_text(keys.tip(command)).clicked() {
                 commands::run(command, session, settings, outbox);
             }
         }

@@ -1,5 +1,6 @@
 //! The window under keys and mouse: what they do is read from the model, not from pictures.
 
+mod access;
 mod label;
 mod support;
 mod times;
