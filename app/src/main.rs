@@ -2,6 +2,7 @@
 
 mod cli;
 mod folders;
+mod label_files;
 mod label_presets;
 mod report;
 mod sample;

@@ -58,7 +58,7 @@ def frame():
     began = time.perf_counter()
     window.Render()
     # Reading one pixel waits until the picture is there.
-    window.GetPixelData(0, 0, 0, 0, 1, pixels)
+    window.GetPixelData(0, 0, 0, 0, 1, pixels, 0)
     return (time.perf_counter() - began) * 1e3
 frame()
 first = time.perf_counter() - began

@@ -9,6 +9,7 @@ mod finetune;
 mod follow;
 mod info;
 mod input;
+mod labels;
 mod model;
 mod omni;
 mod position;
@@ -60,6 +61,8 @@ pub(crate) enum Command {
     Info(info::InfoArgs),
     /// Another format, orientation, spacing or grid of a volume.
     Convert(convert::ConvertArgs),
+    /// Label maps from one format to another, with their names: voxels, DICOM, surfaces, tables.
+    Labels(labels::LabelsArgs),
     /// The deterministic steps before a network sees a volume, each as a file.
     Preprocess(preprocess::PreprocessArgs),
     /// An off-screen picture of a volume.
@@ -95,6 +98,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Info(args) => info::run(&args),
         Command::Convert(args) => convert::run(&args),
+        Command::Labels(args) => labels::run(&args),
         Command::Preprocess(args) => preprocess::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Position(command) => position::run(command),

@@ -16,10 +16,10 @@ use voco_volume::{Geometry, LabelTable, Volume};
 use super::tasks::{ImageSource, TaskOutcome};
 
 /// A file with more is no label map.
-pub(super) const MAX_LAYERS: usize = 64;
+pub(crate) const MAX_LAYERS: usize = 64;
 
 /// Labels as a file has them.
-pub(super) struct ReadLabels {
+pub(crate) struct ReadLabels {
     pub name: String,
     pub path: Option<PathBuf>,
     /// They are in a file, or come with the program.
@@ -116,7 +116,7 @@ fn saved_mark(journal: &Path) -> PathBuf {
 }
 
 /// Notes which change was saved; runs on a task.
-pub(super) fn mark_saved(image: &Volume, change: u64) {
+pub(crate) fn mark_saved(image: &Volume, change: u64) {
     let Some(folder) = journal_folder() else { return };
     let journal = folder.join(ImageKey::of(image).file_name());
     // Without a journal there is nothing to mark; without the mark the user is only told once more than needed.

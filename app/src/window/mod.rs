@@ -23,6 +23,9 @@ mod tasks;
 mod times;
 mod training;
 
+pub(crate) use labels::{MAX_LAYERS, ReadLabels, mark_saved};
+pub(crate) use tasks::ImageSource;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 

@@ -31,7 +31,7 @@ pub(super) struct Tasks {
 
 /// Where an image comes from.
 #[derive(Debug, Clone)]
-pub(super) enum ImageSource {
+pub(crate) enum ImageSource {
     File(PathBuf),
     /// A DICOM series, and what was opened to find it.
     Series(Box<voco_io::Series>, PathBuf),
@@ -151,7 +151,7 @@ pub(super) enum TaskWork {
         text: String,
         what: String,
     },
-    SaveLabels(Box<super::save::SaveLabels>),
+    SaveLabels(VolumeId, Box<crate::label_files::SaveLabels>),
 }
 
 /// What came of a task.
@@ -404,7 +404,7 @@ fn run(task: u64, work: TaskWork, cancel: &CancelFlag, report: &(dyn Fn(f32) + S
         | TaskWork::ReadTable { .. }
         | TaskWork::ResampleLabels { .. }
         | TaskWork::KeepPrediction { .. }
-        | TaskWork::SaveLabels(_)) => run_labels(work, cancel, report),
+        | TaskWork::SaveLabels(..)) => run_labels(work, cancel, report),
     }
 }
 
@@ -436,7 +436,7 @@ fn run_labels(work: TaskWork, cancel: &CancelFlag, report: &(dyn Fn(f32) + Sync)
             Ok(labels) => TaskOutcome::Reference { volume_id, labels: Box::new(labels), note: None },
             Err(text) => TaskOutcome::Failed(text),
         },
-        TaskWork::ReadTable { volume_id, path } => match super::save::read_table(&path) {
+        TaskWork::ReadTable { volume_id, path } => match crate::label_files::read_table(&path) {
             Ok(entries) => TaskOutcome::LabelTable { volume_id, entries },
             Err(text) => TaskOutcome::Failed(text),
         },
@@ -453,10 +453,8 @@ fn run_labels(work: TaskWork, cancel: &CancelFlag, report: &(dyn Fn(f32) + Sync)
                 Err(text) => TaskOutcome::Failed(text),
             }
         }
-        TaskWork::SaveLabels(save) => match super::save::save(&save, control) {
-            Ok(told) => {
-                TaskOutcome::LabelsSaved { volume_id: save.volume_id, path: save.path, change: save.change, told }
-            }
+        TaskWork::SaveLabels(volume_id, save) => match crate::label_files::save(&save, control) {
+            Ok(told) => TaskOutcome::LabelsSaved { volume_id, path: save.path, change: save.change, told },
             Err(_) if is_cancelled() => TaskOutcome::Cancelled,
             Err(text) => TaskOutcome::Failed(text),
         },
