@@ -55,10 +55,12 @@ pub(super) fn read(work: &ReadTimes, task: u64, control: Control<'_>) -> TaskOut
     };
     let silent = Control { progress: &|_| {}, is_cancelled: control.is_cancelled };
     let mut result = read_from(&work.source, work.first, work.count, silent, &mut take);
-    if result.is_ok_and(|goes_on| goes_on) {
+    if matches!(result, Ok(true)) {
         result = read_from(&work.source, 0, work.first, silent, &mut take);
-    } else {
-        result = Ok(false);
+    }
+    if number_read == 0 && result.is_ok() && !(control.is_cancelled)() {
+        // Without a word it would be asked for again and again.
+        problem.get_or_insert_with(|| "The other volumes of this file cannot be read; open it again.".to_owned());
     }
     match (result, problem) {
         (_, Some(text)) => TaskOutcome::Times { volume_id: work.volume_id, failed: Some(text) },
