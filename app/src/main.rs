@@ -4,6 +4,7 @@ mod cli;
 mod folders;
 mod label_files;
 mod label_presets;
+mod report;
 mod sample;
 mod surfaces;
 mod turntable;
@@ -22,7 +23,7 @@ fn main() -> ExitCode {
     let level = if args.verbose { tracing::Level::DEBUG } else { tracing::Level::WARN };
     tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false).init();
     let result = match args.command {
-        None => window::run(args.files, args.sample),
+        None => window::run(args.files, args.sample, args.time_start),
         Some(command) => cli::run(command),
     };
     match result {

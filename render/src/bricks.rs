@@ -1,4 +1,6 @@
 use glam::{DAffine3, DVec3};
+use half::slice::HalfFloatSliceExt;
+use rayon::prelude::*;
 use voco_volume::Box3;
 
 /// Side of a brick, in texels. The shaders have the same number.
@@ -14,26 +16,27 @@ pub(crate) struct Bricks {
 impl Bricks {
     /// From texels, x fastest.
     pub fn of(texels: &[half::f16], dims: [usize; 3]) -> Self {
+        let mut bricks = Self::empty(dims);
+        bricks.add(texels, dims, 0);
+        bricks
+    }
+
+    /// Of a volume whose texels are still to come; a brick without any is nowhere visible.
+    pub fn empty(dims: [usize; 3]) -> Self {
         let brick_dims = dims.map(|d| (d - 1) / BRICK + 1);
-        let mut ranges = vec![[f32::INFINITY, f32::NEG_INFINITY]; brick_dims.iter().product()];
-        let mut row_ranges = vec![[f32::INFINITY, f32::NEG_INFINITY]; brick_dims[0]];
-        for (row, values) in texels.chunks_exact(dims[0]).enumerate() {
-            let (y, z) = (row % dims[1], row / dims[1]);
-            for (bx, range) in row_ranges.iter_mut().enumerate() {
-                let last = ((bx + 1) * BRICK).min(dims[0] - 1);
-                let values = values[bx * BRICK..=last].iter().map(|v| v.to_f32());
-                *range = values.fold([f32::INFINITY, f32::NEG_INFINITY], |r, v| [r[0].min(v), r[1].max(v)]);
-            }
-            for bz in owners(z, brick_dims[2]) {
-                for by in owners(y, brick_dims[1]) {
-                    let start = brick_dims[0] * (by + brick_dims[1] * bz);
-                    for (range, new) in ranges[start..].iter_mut().zip(&row_ranges) {
-                        *range = [range[0].min(new[0]), range[1].max(new[1])];
-                    }
-                }
+        Self { dims: brick_dims, ranges: vec![NOTHING; brick_dims.iter().product()] }
+    }
+
+    /// Takes up whole layers of texels (x fastest) of a volume with sides `dims`, from layer `first` on.
+    pub fn add(&mut self, texels: &[half::f16], dims: [usize; 3], first: usize) {
+        let layers = texels.par_chunks_exact(dims[0] * dims[1]);
+        let found: Vec<Vec<[f32; 2]>> = layers.map(|layer| layer_ranges(layer, dims[0], dims[1])).collect();
+        let per_layer = self.dims[0] * self.dims[1];
+        for (n, layer) in found.iter().enumerate() {
+            for bz in owners(first + n, self.dims[2]) {
+                merge(&mut self.ranges[per_layer * bz..][..per_layer], layer);
             }
         }
-        Self { dims: brick_dims, ranges }
     }
 
     /// For each brick: 0 if some entry of `table` that its values can reach is not clear, or `extra` says so; else the
@@ -99,6 +102,33 @@ impl Bricks {
                 marked[row + xs.start()..=row + xs.end()].fill(true);
             }
         }
+    }
+}
+
+/// The range of no texel.
+const NOTHING: [f32; 2] = [f32::INFINITY, f32::NEG_INFINITY];
+
+/// Ranges of the bricks that one layer of texels crosses.
+fn layer_ranges(layer: &[half::f16], width: usize, height: usize) -> Vec<[f32; 2]> {
+    let [columns, rows] = [width, height].map(|d| (d - 1) / BRICK + 1);
+    let mut ranges = vec![NOTHING; columns * rows];
+    let (mut values, mut row_ranges) = (vec![0.0_f32; width], vec![NOTHING; columns]);
+    for (y, row) in layer.chunks_exact(width).enumerate() {
+        row.convert_to_f32_slice(&mut values);
+        for (bx, range) in row_ranges.iter_mut().enumerate() {
+            let last = ((bx + 1) * BRICK).min(width - 1);
+            *range = values[bx * BRICK..=last].iter().fold(NOTHING, |r, v| [r[0].min(*v), r[1].max(*v)]);
+        }
+        for by in owners(y, rows) {
+            merge(&mut ranges[columns * by..][..columns], &row_ranges);
+        }
+    }
+    ranges
+}
+
+fn merge(ranges: &mut [[f32; 2]], more: &[[f32; 2]]) {
+    for (range, new) in ranges.iter_mut().zip(more) {
+        *range = [range[0].min(new[0]), range[1].max(new[1])];
     }
 }
 

@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::RenderError;
@@ -11,6 +12,7 @@ pub struct RenderContext {
     pub queue: wgpu::Queue,
     info: Arc<Info>,
     first_error: Arc<OnceLock<String>>,
+    is_lost: Arc<AtomicBool>,
     deterministic: bool,
 }
 
@@ -35,8 +37,14 @@ impl RenderContext {
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
             seen.get_or_init(|| error.to_string());
         }));
+        let is_lost = Arc::new(AtomicBool::new(false));
+        let lost = Arc::clone(&is_lost);
+        device.set_device_lost_callback(move |reason, _message| {
+            // Otherwise the program has put it away itself.
+            lost.fetch_or(reason == wgpu::DeviceLostReason::Unknown, Ordering::Relaxed);
+        });
         let info = Arc::new(Info { adapter_name: info.name, is_software });
-        Self { device, queue, info, first_error, deterministic: false }
+        Self { device, queue, info, first_error, is_lost, deterministic: false }
     }
 
     /// A device of its own on the best adapter there is, software included.
@@ -94,6 +102,11 @@ impl RenderContext {
     /// True if the adapter is a program on the CPU.
     pub fn is_software(&self) -> bool {
         self.info.is_software
+    }
+
+    /// True once the driver has taken the device away (a reset, a card that was pulled out): nothing is drawn from then on.
+    pub fn is_lost(&self) -> bool {
+        self.is_lost.load(Ordering::Relaxed)
     }
 
     /// The first error of the device that no caller was there to take, if there was one.

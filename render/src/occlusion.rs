@@ -28,31 +28,48 @@ pub(crate) struct Coarse {
 impl Coarse {
     /// Two texels along each axis of a cell, where it is that large.
     pub fn of(texels: &[f16], grid: &TexelGrid) -> Self {
+        let mut made = Self::empty(grid);
+        made.add(texels, grid, 0);
+        made
+    }
+
+    /// To be filled by [`Self::add`].
+    pub fn empty(grid: &TexelGrid) -> Self {
         let spacing: [f64; 3] = std::array::from_fn(|a| grid.geometry.spacing_mm()[a] * grid.factor[a] as f64);
         let longest = (0..3).map(|a| spacing[a] * grid.dims[a] as f64).fold(0.0, f64::max);
         let cell_mm = longest / MAX_CELLS;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most the dims")]
         let factor = spacing.map(|s| ((cell_mm / s).round() as usize).max(1));
         let dims: [usize; 3] = std::array::from_fn(|a| grid.dims[a].div_ceil(factor[a]));
+        let per_cell = factor.map(|f| f.min(2)).iter().product();
+        let samples = vec![f16::ZERO; per_cell * dims.iter().product::<usize>()];
+        let cell_mm = std::array::from_fn(|a| spacing[a] * factor[a] as f64);
+        Self { dims, factor, per_cell, samples, cell_mm }
+    }
+
+    /// Takes up some whole slices of texels; `first` is the number of the first one.
+    pub fn add(&mut self, texels: &[f16], grid: &TexelGrid, first: usize) {
+        let (dims, factor) = (self.dims, self.factor);
         let along = factor.map(|f| f.min(2));
         let at = |axis: usize, cell: usize, n: usize| {
             (cell * factor[axis] + factor[axis] * (2 * n + 1) / (2 * along[axis])).min(grid.dims[axis] - 1)
         };
-        let per_cell = along.iter().product();
-        let mut samples = Vec::with_capacity(per_cell * dims.iter().product::<usize>());
+        let given = first..first + texels.len() / (grid.dims[0] * grid.dims[1]);
         for z in 0..dims[2] {
-            for y in 0..dims[1] {
-                for x in 0..dims[0] {
-                    for n in 0..per_cell {
-                        let [i, j, k] = [n % along[0], n / along[0] % along[1], n / along[0] / along[1]];
-                        let row = at(1, y, j) + grid.dims[1] * at(2, z, k);
-                        samples.push(texels[at(0, x, i) + grid.dims[0] * row]);
+            for k in (0..along[2]).filter(|&k| given.contains(&at(2, z, k))) {
+                let slice = grid.dims[1] * (at(2, z, k) - first);
+                for y in 0..dims[1] {
+                    for x in 0..dims[0] {
+                        let cell = self.per_cell * (x + dims[0] * (y + dims[1] * z));
+                        for n in 0..along[0] * along[1] {
+                            let (i, j) = (n % along[0], n / along[0]);
+                            let to = cell + n + along[0] * along[1] * k;
+                            self.samples[to] = texels[at(0, x, i) + grid.dims[0] * (at(1, y, j) + slice)];
+                        }
                     }
                 }
             }
         }
-        let cell_mm = std::array::from_fn(|a| spacing[a] * factor[a] as f64);
-        Self { dims, factor, per_cell, samples, cell_mm }
     }
 
     /// Mean share of light that each cell blocks under a transfer function; `gain` and `bias` lead from texels to its table.

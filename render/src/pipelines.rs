@@ -23,6 +23,10 @@ pub(crate) struct Pipelines {
     pub lines_layout: BindGroupLayout,
     pub solid_layout: BindGroupLayout,
     pub slice: RenderPipeline,
+    /// A thin slice alone.
+    pub slice_plain: RenderPipeline,
+    /// A thin slice with a label map over it.
+    pub slice_labels: RenderPipeline,
     /// Labels alone, over what is there.
     pub slice_over: RenderPipeline,
     pub overlay: RenderPipeline,
@@ -99,6 +103,8 @@ impl Pipelines {
         };
         let (raycast_source, mip_source) = (voco_shaders::raycast::SOURCE, voco_shaders::mip::SOURCE);
         Self {
+            slice_plain: slice_pipeline(ctx, &slice_layout, target_format, "fs_plain"),
+            slice_labels: slice_pipeline(ctx, &slice_layout, target_format, "fs_labels"),
             slice: make("slice", voco_shaders::slice::SOURCE, &slice_layout, target_format, None, &[], true),
             slice_over: make("slice over", voco_shaders::slice::SOURCE, &slice_layout, target_format, over, &[], true),
             overlay: make("overlay", voco_shaders::overlay::SOURCE, &overlay_layout, target_format, over, &[], true),
@@ -138,6 +144,16 @@ struct Spec<'a> {
 }
 
 fn pipeline(ctx: &RenderContext, spec: &Spec<'_>) -> RenderPipeline {
+    pipeline_at(ctx, spec, "fs_main")
+}
+
+/// One of the simpler entry points of the slice's shader.
+fn slice_pipeline(ctx: &RenderContext, layout: &BindGroupLayout, format: TextureFormat, entry: &str) -> RenderPipeline {
+    let source = voco_shaders::slice::SOURCE;
+    pipeline_at(ctx, &Spec { name: entry, source, layout, format, blend: None, buffers: &[], encodes: true }, entry)
+}
+
+fn pipeline_at(ctx: &RenderContext, spec: &Spec<'_>, entry: &str) -> RenderPipeline {
     let module = ctx.device.create_shader_module(wgpu::ShaderModuleDescriptor {
         label: Some(spec.name),
         source: wgpu::ShaderSource::Wgsl(spec.source.into()),
@@ -171,7 +187,7 @@ fn pipeline(ctx: &RenderContext, spec: &Spec<'_>) -> RenderPipeline {
         multisample: wgpu::MultisampleState::default(),
         fragment: Some(wgpu::FragmentState {
             module: &module,
-            entry_point: Some("fs_main"),
+            entry_point: Some(entry),
             compilation_options: options,
             targets: &[Some(wgpu::ColorTargetState {
                 format: spec.format,

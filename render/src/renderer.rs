@@ -12,7 +12,7 @@ use crate::{
     lines,
     pipelines::{DISTANCE_FORMAT, PICTURE_FORMAT, Pipelines},
     resources::{texture_2d, texture_3d},
-    view_state::Content,
+    view_state::{Content, SliceKind},
 };
 
 /// Draws views. Made once per device and target format; views bring their [`ViewState`].
@@ -138,7 +138,12 @@ impl Renderer {
             Content::Nothing => return,
             Content::Slice => {
                 if let Some((_, group)) = &state.slice.group {
-                    pass.set_pipeline(&self.pipelines.slice);
+                    // With overlays the image is a layer of its own.
+                    pass.set_pipeline(match state.slice.kind {
+                        SliceKind::Plain => &self.pipelines.slice_plain,
+                        SliceKind::Labels => &self.pipelines.slice_labels,
+                        SliceKind::Any => &self.pipelines.slice,
+                    });
                     pass.set_bind_group(0, group, &[]);
                     pass.draw(0..3, 0..1);
                 }

@@ -40,6 +40,20 @@ pub(crate) struct SlicePart {
     pub uniforms: Buffer,
     /// With the ids of volume, labels and reference.
     pub group: Option<([Option<u64>; 3], BindGroup)>,
+    /// Which of the shader's entry points is enough.
+    pub kind: SliceKind,
+}
+
+/// What there is to compute in a slice, the least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum SliceKind {
+    /// The voxels of a thin slice.
+    Plain,
+    /// And a label map over them.
+    Labels,
+    /// All else.
+    #[default]
+    Any,
 }
 
 #[derive(Debug)]
@@ -187,7 +201,11 @@ impl ViewState {
 
 impl ViewState {
     pub(crate) fn slice_layer(ctx: &RenderContext) -> SlicePart {
-        SlicePart { uniforms: uniform_buffer::<SliceUniforms>(ctx, "slice uniforms"), group: None }
+        SlicePart {
+            uniforms: uniform_buffer::<SliceUniforms>(ctx, "slice uniforms"),
+            group: None,
+            kind: SliceKind::default(),
+        }
     }
 }
 

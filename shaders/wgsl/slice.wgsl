@@ -112,6 +112,27 @@ fn compare(image: vec3f, uv: vec2f) -> vec3f {
     return mix(image, PREDICTION_ONLY, select(0.0, strength, prediction_edge));
 }
 
+// A thin slice alone, which most views show: programs on the CPU run every branch of a shader, taken or not.
+@fragment
+fn fs_plain(in: Fullscreen) -> @location(0) vec4f {
+    return vec4f(to_target(thin_slice(in.uv)), 1.0);
+}
+
+// A thin slice with a label map over it.
+@fragment
+fn fs_labels(in: Fullscreen) -> @location(0) vec4f {
+    let image = thin_slice(in.uv);
+    let label = label_color(label_at_uv(in.uv));
+    return vec4f(to_target(mix(image, label.rgb, label.a * u.label_opacity)), 1.0);
+}
+
+fn thin_slice(uv: vec2f) -> vec3f {
+    let pos_texel = u.origin_texel + u.right_texel * uv.x + u.down_texel * uv.y;
+    let is_inside = all(pos_texel >= vec3f(-0.5)) && all(pos_texel < u.box_max_texel);
+    let value = clamp(sample_volume(pos_texel) * u.window_gain + u.window_bias, 0.0, 1.0);
+    return vec3f(select(0.0, value, is_inside));
+}
+
 @fragment
 fn fs_main(in: Fullscreen) -> @location(0) vec4f {
     let pos_texel = u.origin_texel + u.right_texel * in.uv.x + u.down_texel * in.uv.y;

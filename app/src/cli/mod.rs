@@ -1,5 +1,6 @@
 //! The head-less commands. Machine output goes to standard output, everything else to standard error.
 
+mod bench;
 mod compute;
 mod convert;
 mod devices;
@@ -18,6 +19,7 @@ mod recipe;
 mod recipes;
 mod render;
 mod render3d;
+mod report;
 mod segment;
 mod tasks;
 
@@ -35,6 +37,9 @@ pub(crate) struct Args {
     /// Open the sample CT that comes with the program.
     #[arg(long)]
     pub sample: bool,
+    /// Say when the window and its first picture are there, then end.
+    #[arg(long, hide = true)]
+    pub time_start: bool,
     /// Say more on standard error.
     #[arg(long, short, global = true)]
     pub verbose: bool,
@@ -81,8 +86,13 @@ pub(crate) enum Command {
     Model(model::ModelCommand),
     /// How well label maps agree with reference ones: overlap, surface distances, volumes.
     Evaluate(evaluate::EvaluateArgs),
+    /// Measurements as a DICOM structured report.
+    Report(report::ReportArgs),
     /// Devices, what they can do, and which one `auto` takes.
     Devices(devices::DevicesArgs),
+    /// Speed, measured on this machine.
+    #[command(subcommand, hide = true)]
+    Bench(bench::BenchCommand),
 }
 
 pub(crate) fn run(command: Command) -> anyhow::Result<()> {
@@ -100,7 +110,9 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
         Command::Recipes(args) => recipes::run(&args),
         Command::Model(command) => model::run(command),
         Command::Evaluate(args) => evaluate::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Devices(args) => devices::run(&args),
+        Command::Bench(command) => bench::run(&command),
     }
 }
 

@@ -87,7 +87,7 @@ fn parse_window(text: &str) -> Result<Window, String> {
     }
 }
 
-fn parse_size(text: &str) -> Result<[u32; 2], String> {
+pub(super) fn parse_size(text: &str) -> Result<[u32; 2], String> {
     let numbers = text.split_once('x').and_then(|(w, h)| Some([w.parse().ok()?, h.parse().ok()?]));
     numbers
         .filter(|s: &[u32; 2]| s.iter().all(|&n| (16..=8192).contains(&n)))

@@ -9,6 +9,7 @@ use voco_ui::{Outbox, Preferences, Request, Session, Shell, ViewSettings};
 use super::jobs::JobLinks;
 use super::models::ModelTasks;
 use super::recent::RecentFiles;
+use super::stopwatch::Stopwatch;
 use super::tasks::Tasks;
 
 /// The window's state: what is shown, what runs beside it, and the way to the engine.
@@ -43,11 +44,24 @@ pub(super) struct App {
     pub screenshot: Arc<parking_lot::Mutex<Option<Arc<egui::ColorImage>>>>,
     /// The series that the user chooses from, and their folder.
     pub found_series: (PathBuf, Vec<voco_io::Series>),
+    /// Where open volumes come from, by their number.
+    pub sources: std::collections::BTreeMap<u64, super::tasks::ImageSource>,
+    /// Volumes of time series as tasks read them.
+    pub times: super::times::TimeSlot,
+    /// With whether it waits for a picture.
+    pub stopwatch: (Stopwatch, bool),
 }
 
 impl App {
-    pub fn new(creation: &eframe::CreationContext<'_>, files: Vec<PathBuf>, sample: bool) -> anyhow::Result<Self> {
+    pub fn new(
+        creation: &eframe::CreationContext<'_>,
+        files: Vec<PathBuf>,
+        sample: bool,
+        times_start: bool,
+    ) -> anyhow::Result<Self> {
+        let wants_picture = sample || !files.is_empty();
         voco_ui::theme::apply(&creation.egui_ctx);
+        creation.egui_ctx.add_font_provider(Arc::new(super::fonts::SystemFonts::default()));
         let Some(state) = &creation.wgpu_render_state else { anyhow::bail!("eframe made no graphics device") };
         let render = RenderContext::from_wgpu(&state.adapter, state.device.clone(), state.queue.clone());
         voco_ui::install_gpu(state, render.clone());
@@ -107,6 +121,9 @@ impl App {
             writing_3d: None,
             screenshot: Arc::default(),
             found_series: (PathBuf::new(), Vec::new()),
+            sources: std::collections::BTreeMap::new(),
+            times: super::times::TimeSlot::default(),
+            stopwatch: (Stopwatch::new(times_start), wants_picture),
         })
     }
 
@@ -127,9 +144,18 @@ impl App {
 impl eframe::App for App {
     /// Runs also while the window is hidden, so that the engine's queue is always drained.
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
+        let (stopwatch, wants_picture) = &mut self.stopwatch;
+        stopwatch.tick(ctx, self.session.active.is_some(), *wants_picture);
         self.drain_engine();
         if self.take_patches() {
             ctx.request_repaint();
+        }
+        if self.render.is_lost() && !std::mem::replace(&mut self.told_of_render_error, true) {
+            tracing::error!("graphics: the device was lost");
+            self.session.notice(
+                "The graphics driver was reset, and pictures stand still. What is computed goes on and can be saved; start the program again to see.",
+                true,
+            );
         }
         if let Some(error) = self.render.first_error()
             && !std::mem::replace(&mut self.told_of_render_error, true)
@@ -138,6 +164,7 @@ impl eframe::App for App {
             self.session
                 .notice("The graphics driver reported an error: pictures may be wrong; start the program again.", true);
         }
+        self.take_times();
         self.poll_labels();
         self.take_task_results();
         self.take_model_results();

@@ -37,6 +37,8 @@ pub(super) enum Asked {
     Turn3d,
     /// Where to write the measurements of a volume.
     MeasurementsCsv(voco_ui::VolumeId),
+    /// Where to write them as a DICOM structured report.
+    Report(VolumeId),
 }
 
 /// File dialogs. The system draws them; the answer comes later, so the window goes on meanwhile.
@@ -125,6 +127,11 @@ impl Dialogs {
             Asked::MeasurementsCsv(_) => {
                 let dialog = dialog.set_title("Measurements as CSV").add_filter("CSV", &["csv"]);
                 let picked = dialog.set_file_name("measurements.csv").save_file();
+                wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
+            }
+            Asked::Report(_) => {
+                let dialog = dialog.set_title("Measurements as DICOM report").add_filter("DICOM", &["dcm"]);
+                let picked = dialog.set_file_name("measurements.dcm").save_file();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }
             Asked::ImageFolder

@@ -3,6 +3,7 @@
 mod app;
 mod compare;
 mod dialogs;
+mod fonts;
 mod jobs;
 mod kept;
 mod label_work;
@@ -12,11 +13,14 @@ mod preflight;
 mod prior;
 mod recent;
 mod reference;
+mod report;
 mod requests;
 mod runs;
 mod save;
 mod series;
+mod stopwatch;
 mod tasks;
+mod times;
 mod training;
 mod view3d;
 
@@ -29,7 +33,7 @@ use std::sync::Arc;
 use voco_render::RenderContext;
 
 /// Opens the window with the files named, or the sample.
-pub(crate) fn run(files: Vec<PathBuf>, sample: bool) -> anyhow::Result<()> {
+pub(crate) fn run(files: Vec<PathBuf>, sample: bool, times_start: bool) -> anyhow::Result<()> {
     voco_engine::yield_to_window();
     let mut options = eframe::NativeOptions {
         viewport: egui::ViewportBuilder::default()
@@ -52,7 +56,7 @@ pub(crate) fn run(files: Vec<PathBuf>, sample: bool) -> anyhow::Result<()> {
     eframe::run_native(
         "voco-workbench",
         options,
-        Box::new(move |creation| Ok(Box::new(app::App::new(creation, files, sample)?))),
+        Box::new(move |creation| Ok(Box::new(app::App::new(creation, files, sample, times_start)?))),
     )
     .map_err(|e| {
         // Its text names source files of the windowing library, which help nobody outside.

@@ -135,6 +135,8 @@ impl App {
             Request::CancelModel(name) => self.cancel_model(&name),
             Request::LoadMeasurements(id) => self.find_measurements(id),
             Request::SaveMeasurements(id) => self.save_measurements(id),
+            Request::ExportReport(id) => self.ask_for_report(id),
+            Request::ReadTimes(id) => self.read_times(id),
             Request::TakePicture => self.ask_for_picture(ctx),
             Request::ExportMeasurements(id) => self.ask_for_csv(id),
             Request::View3d(request) => self.carry_out_3d(request),
@@ -172,6 +174,7 @@ impl App {
                 Asked::Picture3d => self.write_3d(paths.swap_remove(0), false),
                 Asked::Turn3d => self.write_3d(paths.swap_remove(0), true),
                 Asked::MeasurementsCsv(id) => self.export_measurements(id, paths.swap_remove(0)),
+                Asked::Report(id) => self.write_report(id, paths.swap_remove(0)),
                 Asked::RunsRoot => {
                     self.session.runs.root = Some(paths.swap_remove(0));
                     self.list_runs();
@@ -253,6 +256,8 @@ impl App {
                 TaskOutcome::Card(card) => self.take_card(*card),
                 TaskOutcome::Runs(list) => self.session.runs.set_list(list),
                 TaskOutcome::RunCurves { folder, curves } => drop(self.session.runs.curves.insert(folder, curves)),
+                TaskOutcome::Told(text) => self.session.notice(text, false),
+                TaskOutcome::Times { volume_id, failed } => self.times_ended(result.task, volume_id, failed),
                 TaskOutcome::Failed(text) => {
                     self.opening_labels.clear();
                     self.session.is_counting_labels = false;
@@ -381,6 +386,7 @@ impl App {
     /// Volumes stand in the order in which they were asked for, whichever was read first, and the last one is shown.
     fn add_volume(&mut self, task: u64, source: &ImageSource, mut loaded: LoadedImage) {
         let id = VolumeId(task);
+        self.keep_source(id, source, &loaded);
         let (name, path) = match source {
             ImageSource::Sample => (sample::NAME.to_owned(), None),
             ImageSource::File(path) => {
@@ -394,6 +400,9 @@ impl App {
                 (series_name(series, folder), Some(folder.clone()))
             }
         };
+        for warning in loaded.opened.warnings.iter().filter(|w| voco_io::is_about_sides(w)) {
+            self.session.notice(warning.clone(), true);
+        }
         for note in std::mem::take(&mut loaded.notes) {
             self.session.notice(note, true);
         }
@@ -439,6 +448,7 @@ impl App {
     fn close(&mut self, id: VolumeId) {
         self.session.volumes.retain(|v| v.id != id);
         self.session.measurements.remove(&id.0);
+        self.forget_source(id);
         self.series.remove(&id);
         if self.session.proposing.as_ref().is_some_and(|p| p.volume == id) {
             self.stop_proposing();

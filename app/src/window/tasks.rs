@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use voco_engine_api::CancelFlag;
 use voco_io::{Control, OpenError, Opened};
 use voco_labelstore::{Document, PresetEntry, SegmentId};
-use voco_render::{PreparedVolume, RenderContext, UploadLimits, VolumeTexture};
+use voco_render::{RenderContext, VolumeTexture};
 use voco_ui::labelling::{Ask, FlatLabels, NetworkPrior, Proposal};
 use voco_ui::{
     CardOf, ComparisonReport, LabelStats, OpenLabels, PreflightReport, RunCurves, RunSummary, TrainingSetup,
@@ -140,6 +140,8 @@ pub(super) enum TaskWork {
         volume_id: VolumeId,
         volume: Volume,
     },
+    Times(Box<super::times::ReadTimes>),
+    WriteReport(Box<super::report::WriteReport>),
     WritePicture {
         path: PathBuf,
         picture: Box<image::RgbaImage>,
@@ -236,6 +238,13 @@ pub(super) enum TaskOutcome {
         stored: Result<Vec<voco_ui::measure::Measurement>, String>,
     },
     View3d(Box<super::view3d::Done>),
+    /// Volumes of a time series were read, or why not.
+    Times {
+        volume_id: VolumeId,
+        failed: Option<String>,
+    },
+    /// Done, with a word on it.
+    Told(String),
     Failed(String),
     /// Nothing to show for it: stopped, or done without a word.
     Cancelled,
@@ -270,7 +279,8 @@ impl Tasks {
                         progress.lock().push((task, share));
                         wake();
                     };
-                    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(work, &cancel, &report)));
+                    let done =
+                        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(task, work, &cancel, &report)));
                     let outcome = done.unwrap_or_else(|_| {
                         TaskOutcome::Failed("An error in the program stopped this task; please report it.".into())
                     });
@@ -313,7 +323,7 @@ impl Tasks {
     }
 }
 
-fn run(work: TaskWork, cancel: &CancelFlag, report: &(dyn Fn(f32) + Sync)) -> TaskOutcome {
+fn run(task: u64, work: TaskWork, cancel: &CancelFlag, report: &(dyn Fn(f32) + Sync)) -> TaskOutcome {
     let is_cancelled = || cancel.is_cancelled();
     let control = Control { progress: report, is_cancelled: &is_cancelled };
     match work {
@@ -341,6 +351,8 @@ fn run(work: TaskWork, cancel: &CancelFlag, report: &(dyn Fn(f32) + Sync)) -> Ta
                 Err(e) => said(&e).map_or(TaskOutcome::Cancelled, TaskOutcome::Failed),
             }
         }
+        TaskWork::Times(work) => super::times::read(&work, task, control),
+        TaskWork::WriteReport(report) => super::report::write(&report),
         TaskWork::FindSeries(path) => super::series::find(&path, control),
         TaskWork::Compare { volume_id, prediction, reference } => {
             let flat = prediction.volume().map_err(|e| format!("The labels: {e}."));
@@ -501,8 +513,7 @@ fn image(
 
 fn prepared(opened: Opened, render: &RenderContext) -> Result<LoadedImage, String> {
     let stats = Stats::of(&opened.volume);
-    let prepared = PreparedVolume::new(&opened.volume, &UploadLimits::of(render));
-    let texture = Arc::new(VolumeTexture::upload(render, &prepared).map_err(|e| e.to_string())?);
+    let texture = Arc::new(VolumeTexture::of(render, &opened.volume, &stats).map_err(|e| e.to_string())?);
     Ok(LoadedImage { opened, stats, texture, labels: None, notes: Vec::new() })
 }
 

@@ -8,10 +8,12 @@ use fluent_bundle::{FluentArgs, FluentResource};
 
 pub use fluent_bundle::FluentValue;
 
-const ENGLISH: [&str; 5] = [
+const ENGLISH: [&str; 7] = [
     include_str!("../../../assets/locale/en/commands.ftl"),
     include_str!("../../../assets/locale/en/views.ftl"),
     include_str!("../../../assets/locale/en/panels.ftl"),
+    include_str!("../../../assets/locale/en/reading.ftl"),
+    include_str!("../../../assets/locale/en/work.ftl"),
     include_str!("../../../assets/locale/en/volume3d.ftl"),
     include_str!("../../../assets/locale/en/labels.ftl"),
 ];

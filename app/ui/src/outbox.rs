@@ -160,6 +160,10 @@ pub enum Request {
     SaveMeasurements(VolumeId),
     /// Ask for a file, and write the measurements of a volume there as CSV.
     ExportMeasurements(VolumeId),
+    /// Ask for a file, and write the measurements of a volume there as a DICOM structured report.
+    ExportReport(VolumeId),
+    /// Read the volume of a time series that was asked for, and those after it.
+    ReadTimes(VolumeId),
     /// Take a picture of the views, then ask where to write it.
     TakePicture,
     /// Something for the 3D view.

@@ -3,20 +3,21 @@ mod layout;
 mod menu;
 mod palette;
 mod preferences;
+mod projects;
 mod sheet;
 mod status;
 mod tools;
 
 pub(crate) use tools::icon_of;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use egui::{Ui, Widget};
 
 use crate::commands::{self, Command, KeyMap, MouseMap};
 use crate::document::{HangingProtocol, Pane, Side, Tool};
 use crate::panels::{self, section};
-use crate::{Outbox, Preferences, Request, Session, ViewSettings, VolumeId, Work, i18n, theme};
+use crate::{Outbox, Preferences, Request, Session, ViewSettings, VolumeId, Window, Work, i18n, theme};
 
 /// The whole window: menu, tools, side panels, views, status bar.
 pub struct Shell {
@@ -28,6 +29,8 @@ pub struct Shell {
     protocols: Vec<HangingProtocol>,
     /// Volumes that were hung already, by number.
     hung: BTreeSet<u64>,
+    /// The windows that they were first shown in.
+    opened_with: BTreeMap<u64, Window>,
 }
 
 /// What keys and buttons do, made again when the user changes it.
@@ -49,6 +52,7 @@ impl Default for Shell {
             maps: Maps { made_for: preferences, keys, mouse },
             protocols: HangingProtocol::built_in(),
             hung: BTreeSet::new(),
+            opened_with: BTreeMap::new(),
         }
     }
 }
@@ -115,7 +119,10 @@ impl Shell {
         egui::Panel::left("left").default_size(280.0).min_size(230.0).show(ui, |ui| {
             egui::ScrollArea::vertical().id_salt("left panel").auto_shrink([false, false]).show(ui, |ui| {
                 section(ui, i18n::text("section-volumes"), |ui| panels::volumes_ui(ui, session, settings, outbox));
-                section(ui, i18n::text("section-image"), |ui| panels::image_ui(ui, session, settings));
+                section(ui, i18n::text("section-image"), |ui| {
+                    panels::times_ui(ui, session, settings, outbox, &self.maps.keys);
+                    panels::image_ui(ui, session, settings);
+                });
                 section(ui, i18n::text("section-3d"), |ui| panels::volume3d_ui(ui, session, settings, &self.maps.keys));
                 section(ui, i18n::text("section-measurements"), |ui| {
                     panels::measure_ui(ui, session, settings, outbox, &self.maps.keys);
@@ -143,6 +150,7 @@ impl Shell {
             commands::set_layout(session, settings, settings.layout);
             commands::align_centers(session, settings);
         }
+        commands::advance_times(session, outbox);
         let Some(id) = session.active else { return };
         for volume in session.volumes.iter().map(|v| v.id).collect::<Vec<_>>() {
             if self.hung.insert(volume.0) {
@@ -150,26 +158,36 @@ impl Shell {
                 if settings.preferences.hang {
                     hang(&self.protocols, session, settings, volume);
                 }
+                projects::hang(session, settings, volume);
+                let window = session.volume(volume).map(|v| v.window);
+                self.opened_with.extend(window.map(|w| (volume.0, w)));
             }
         }
         crate::views::ask_for_scene(ui, session, settings, outbox);
         let seconds = ui.input(|i| i.stable_dt);
         let steps = settings.cine.advance(seconds, settings.preferences.cine_per_second);
-        if steps > 0 {
+        if steps > 0 && settings.cine.is_over_time {
+            commands::step_time_cine(session, settings);
+        } else if steps > 0 {
             commands::step_cine(session, settings, steps);
         }
         if settings.cine.is_playing {
             ui.ctx().request_repaint();
         }
         let is_idle = settings.drag.is_none();
-        let Some(volume) = session.volumes.iter().find(|v| v.id == id) else { return };
-        let Some(doc) = session.measurements.get_mut(&id.0) else { return };
-        if doc.advance(&volume.volume) {
-            ui.ctx().request_repaint();
+        if is_idle && !ui.input(|i| i.pointer.any_down()) {
+            projects::remember(session, settings, id, self.opened_with.get(&id.0).copied());
         }
-        if is_idle && doc.key.is_some() && doc.revision != doc.saved_revision {
-            doc.saved_revision = doc.revision;
-            outbox.ask(Request::SaveMeasurements(id));
+        for id in [Some(id), settings.compare.other].into_iter().flatten() {
+            let Some(volume) = session.volumes.iter().find(|v| v.id == id) else { continue };
+            let Some(doc) = session.measurements.get_mut(&id.0) else { continue };
+            if doc.advance(&volume.volume) {
+                ui.ctx().request_repaint();
+            }
+            if is_idle && doc.key.is_some() && doc.revision != doc.saved_revision {
+                doc.saved_revision = doc.revision;
+                outbox.ask(Request::SaveMeasurements(id));
+            }
         }
     }
 }
@@ -178,7 +196,7 @@ impl Shell {
 /// begins with are changed.
 fn hang(protocols: &[HangingProtocol], session: &mut Session, settings: &mut ViewSettings, id: VolumeId) {
     let Some(volume) = session.volume(id) else { return };
-    let Some(protocol) = HangingProtocol::find(protocols, volume) else { return };
+    let Some(protocol) = HangingProtocol::find(protocols, volume, session.exams.get(&id.0)) else { return };
     let window = settings.preferences.windows.iter().find(|w| w.name == protocol.window).map(|w| w.window);
     let is_shown = session.active == Some(id);
     let preset = settings.transfer_functions.iter().position(|t| t.name == protocol.preset_3d);

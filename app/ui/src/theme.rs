@@ -84,6 +84,8 @@ struct Tokens {
     text_strong: Color32,
     text_weak: Color32,
     line: Color32,
+    /// Around check boxes and fields: they must stand out from the panel, 3 to 1.
+    edge: Color32,
     widget: Color32,
     widget_hovered: Color32,
     widget_active: Color32,
@@ -100,6 +102,7 @@ const DARK: Tokens = Tokens {
     text_strong: Color32::from_rgb(244, 246, 248),
     text_weak: Color32::from_rgb(146, 152, 160),
     line: Color32::from_rgb(52, 56, 62),
+    edge: Color32::from_rgb(108, 114, 122),
     widget: Color32::from_rgb(46, 50, 56),
     widget_hovered: Color32::from_rgb(60, 65, 72),
     widget_active: Color32::from_rgb(72, 78, 87),
@@ -116,6 +119,7 @@ const LIGHT: Tokens = Tokens {
     text_strong: Color32::from_rgb(10, 12, 15),
     text_weak: Color32::from_rgb(92, 98, 106),
     line: Color32::from_rgb(203, 207, 212),
+    edge: Color32::from_rgb(132, 138, 146),
     widget: Color32::from_rgb(224, 227, 231),
     widget_hovered: Color32::from_rgb(211, 215, 221),
     widget_active: Color32::from_rgb(196, 202, 210),
@@ -252,6 +256,7 @@ fn visuals(tokens: &Tokens, mut visuals: Visuals) -> Visuals {
         widget.fg_stroke = Stroke::new(1.0, text);
         widget.corner_radius = CornerRadius::same(sizes::ROUNDING);
     }
+    widgets.inactive.bg_stroke = Stroke::new(1.0, tokens.edge);
     visuals
 }
 
@@ -262,12 +267,14 @@ mod tests {
     #[test]
     fn text_can_be_read_in_both_looks() {
         for tokens in [&DARK, &LIGHT] {
-            let Tokens { text, text_strong, text_weak, panel, window, field, accent, on_accent, widget, .. } = *tokens;
+            let Tokens { text, text_strong, text_weak, panel, window, field, accent, on_accent, widget, edge, .. } =
+                *tokens;
             for background in [panel, window, field, widget] {
                 assert!(contrast(text, background) >= 7.0, "text: {}", contrast(text, background));
                 assert!(contrast(text_strong, background) >= 7.0);
                 assert!(contrast(text_weak, background) >= 4.0, "weak: {}", contrast(text_weak, background));
             }
+            assert!(contrast(edge, panel) >= 3.0 && contrast(edge, window) >= 3.0, "edges: {}", contrast(edge, panel));
             assert!(contrast(on_accent, accent) >= 4.5, "accent: {}", contrast(on_accent, accent));
         }
         for color in [ERROR, WARNING, TRUTH, PREDICTION] {

@@ -11,7 +11,7 @@ volumes-open = Open…
 volumes-sample = Sample
 volumes-labels = Labels…
 volumes-stop = Stop opening this file
-volumes-empty = Nothing is open. Drop a .nii, .nii.gz or .hdr file on the window.
+volumes-empty = Nothing is open. Drop files of images or a folder of DICOM images on the window.
 volume-number = Volume { $number }
 
 image-empty = Open a volume to set its window.

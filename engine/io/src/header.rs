@@ -177,17 +177,41 @@ impl Header {
                     .map(|v| sform.transform_point3(v).distance(qform.transform_point3(v)))
                     .into_iter()
                     .fold(0.0, f64::max);
-                if far > 0.1 {
+                if let Some(which) = mirrored(&sform, &qform) {
+                    warnings.push(format!(
+                        "sform and qform contradict each other: by one of them {which} are swapped. The sform is used; look at the anatomy before you tell sides."
+                    ));
+                } else if far > 0.1 {
                     warnings.push(format!("sform and qform disagree by up to {far:.1} mm; the sform is used."));
                 }
+                self.compare_spacing(&sform, warnings);
                 Ok(sform)
             }
-            (Some(sform), _) => Ok(sform),
+            (Some(sform), _) => {
+                self.compare_spacing(&sform, warnings);
+                Ok(sform)
+            }
             (None, Some(qform)) => qform,
             (None, None) => {
                 warnings.push("The header has no orientation (sform and qform codes are 0): left and right cannot be told, LAS is assumed.".into());
                 Ok(self.base_affine(dims))
             }
+        }
+    }
+
+    /// Lengths by the sform are what is measured with; programs that read pixdim measure others.
+    fn compare_spacing(&self, sform: &DAffine3, warnings: &mut Vec<String>) {
+        let m = sform.matrix3;
+        let by_sform = DVec3::new(m.x_axis.length(), m.y_axis.length(), m.z_axis.length());
+        let by_pixdim = self.zooms();
+        let is_told = by_pixdim.is_finite() && by_pixdim.min_element() > 0.0;
+        if is_told && (by_sform / by_pixdim - DVec3::ONE).abs().max_element() > 0.01 {
+            let text = |v: DVec3| format!("{:.3} × {:.3} × {:.3}", v.x, v.y, v.z);
+            warnings.push(format!(
+                "The sform says that voxels are {} mm apart, pixdim says {} mm; the sform is used.",
+                text(by_sform),
+                text(by_pixdim)
+            ));
         }
     }
 
@@ -227,6 +251,24 @@ impl Header {
     fn zooms(&self) -> DVec3 {
         DVec3::new(self.pixdim[1], self.pixdim[2], self.pixdim[3]).abs()
     }
+}
+
+/// Which sides two affines swap, if the same axis of the file runs along the same axis of the patient in the other direction.
+fn mirrored(a: &DAffine3, b: &DAffine3) -> Option<&'static str> {
+    const SIDES: [&str; 3] = ["left and right", "front and back", "head and feet"];
+    let along = |affine: &DAffine3, world: usize| {
+        let row = affine.matrix3.transpose().col(world);
+        let axis = (0..3).max_by(|&p, &q| row[p].abs().total_cmp(&row[q].abs())).unwrap_or(0);
+        (axis, row[axis] > 0.0)
+    };
+    // If an even number of axes is turned round, that is a rotation, which no mirror shows.
+    let turned: Vec<usize> =
+        (0..3).filter(|&w| along(a, w).0 == along(b, w).0 && along(a, w).1 != along(b, w).1).collect();
+    let is_mirror = a.matrix3.determinant().signum() != b.matrix3.determinant().signum();
+    if !is_mirror && !turned.contains(&0) {
+        return None;
+    }
+    turned.first().map(|&w| SIDES[w])
 }
 
 /// The bytes of a number at `offset`, in this machine's order.

@@ -19,15 +19,15 @@ mod write_nrrd;
 mod zarr;
 
 pub use dicom::{
-    Scan, Series, SeriesLabels, middle_slice, open_component, open_series, save_dicom_segmentation, save_structure_set,
-    scan_around, scan_folder,
+    Finding, Graphic, Report, Scan, Series, SeriesLabels, Value, middle_slice, open_component, open_series,
+    save_dicom_segmentation, save_report, save_structure_set, scan_around, scan_folder,
 };
 pub use error::{OpenError, Problem};
 pub use label_names::{label_names, label_names_beside};
 pub use nifti::NiftiKind;
 pub use opened::{
-    Control, Format, Opened, Segment, files_of, is_dicom_folder, is_dicom_label_file, open, open_bytes,
-    open_label_layers, open_labels, open_volume, read_components, read_geometry,
+    Control, Format, Opened, Segment, files_of, is_about_sides, is_dicom_folder, is_dicom_label_file, open, open_bytes,
+    open_label_layers, open_labels, open_volume, read_components, read_geometry, read_volumes,
 };
 pub use part_writer::{PartWriter, Stored, WriteError};
 pub use scan::{LabelNames, image_stem, is_image_name, is_label_name, label_table, labelled_stem, list_images};

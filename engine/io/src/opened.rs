@@ -159,6 +159,19 @@ pub fn read_components(
     read_from(path, 0, None, control, each)
 }
 
+/// Reads the volumes of a file from number `first` on, one after the other, until `each` returns false.
+///
+/// # Errors
+/// One sentence about the file.
+pub fn read_volumes(
+    path: &Path,
+    first: usize,
+    control: Control<'_>,
+    each: &mut dyn FnMut(Opened) -> bool,
+) -> Result<(), OpenError> {
+    read_from(path, first, None, control, each)
+}
+
 /// Opens the first layer of a label map, which the grid of its image helps to read: the contours of a DICOM structure set have none of
 /// their own. Label maps of other formats keep theirs.
 ///
@@ -231,6 +244,11 @@ fn each_of_series(
         }
     }
     Ok(())
+}
+
+/// True for a warning that left and right may be swapped: one that nobody should overlook.
+pub fn is_about_sides(warning: &str) -> bool {
+    warning.contains("left and right")
 }
 
 /// True for a DICOM file of labels (a segmentation or a structure set), by content.

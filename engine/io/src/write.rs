@@ -49,6 +49,9 @@ pub enum SaveError {
     /// No label to write.
     #[error("{0}: there is no label to write; name at least one that occurs")]
     Empty(String),
+    /// No measurement to write.
+    #[error("{0}: there is no measurement to write; measure something first")]
+    NoMeasurement(String),
     /// Stopped by the user; the file is as it was before.
     #[error("saving was cancelled")]
     Cancelled,

@@ -172,6 +172,13 @@ macro_rules! voxel_types {
                 match self { $(Self::$variant(v) => v.iter().for_each(|&x| f(x as f64)),)* }
             }
 
+            /// Calls `f` with the stored values of a range of flat indices, in order; beyond the end there are none.
+            pub fn for_each_in(&self, range: std::ops::Range<usize>, mut f: impl FnMut(f64)) {
+                match self {
+                    $(Self::$variant(v) => v.get(range).unwrap_or_default().iter().for_each(|&x| f(x as f64)),)*
+                }
+            }
+
             /// The real values as f32.
             pub fn to_f32(&self, rescale: Rescale) -> Vec<f32> {
                 match self { $(Self::$variant(v) => v.iter().map(|&x| rescale.apply(x as f64) as f32).collect(),)* }

@@ -5,7 +5,7 @@ use super::Renderer;
 use crate::{
     ComparisonStyle, LabelTexture, RenderContext, Slab, SlabMode, SliceLabels, SliceLook, SliceView, VolumeTexture,
     gpu_data::SliceUniforms,
-    view_state::{SlicePart, bind_group},
+    view_state::{SliceKind, SlicePart, bind_group},
 };
 
 impl Renderer {
@@ -23,6 +23,14 @@ impl Renderer {
         let uniforms = SliceUniforms { layer, ..uniforms(volume, maps, view, look) };
         ctx.queue.write_buffer(&part.uniforms, 0, bytemuck::bytes_of(&uniforms));
         let SliceLabels { labels, reference } = maps;
+        part.kind = match &uniforms {
+            SliceUniforms { layer: 0, slab_mode: 0, comparison: 0, .. } if volume.is_some() => match labels {
+                None => SliceKind::Plain,
+                Some(_) if !look.label_outline => SliceKind::Labels,
+                Some(_) => SliceKind::Any,
+            },
+            _ => SliceKind::Any,
+        };
         let ids = [volume.map(|v| v.id), labels.map(|l| l.id), reference.map(|r| r.id)];
         if part.group.as_ref().is_none_or(|(held, _)| *held != ids) {
             let resources = [

@@ -8,7 +8,7 @@ mod volume_texture;
 pub use label_texture::LabelTexture;
 pub use prepared::{PreparedVolume, Reduction, UploadLimits};
 pub(crate) use texels::TexelGrid;
-pub(crate) use upload::{texture_2d, texture_3d, write_3d};
+pub(crate) use upload::{slices_at_once, texture_2d, texture_3d, write_3d, write_slices};
 pub use volume_texture::VolumeTexture;
 
 use std::sync::atomic::{AtomicU64, Ordering};

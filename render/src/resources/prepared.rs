@@ -1,4 +1,5 @@
 use half::{f16, slice::HalfFloatSliceExt};
+use rayon::prelude::*;
 use voco_volume::{Geometry, Stats, Volume, VoxelType};
 
 use super::TexelGrid;
@@ -56,8 +57,8 @@ impl PreparedVolume {
         let max_side = usize::try_from(limits.max_side).unwrap_or(usize::MAX);
         let grid = TexelGrid::within(volume.geometry(), max_side, limits.max_bytes, 2);
         let stats = Stats::of(volume);
-        let coding = Coding::for_range(&stats, has_whole_steps(volume));
-        let texels = texels(volume, &grid, coding, stats.min);
+        let coding = Coding::of(volume, &stats);
+        let texels = layers(volume, &grid, coding, stats.min, 0..grid.dims[2]);
         let bricks = Bricks::of(&texels, grid.dims);
         let coarse = Coarse::of(&texels, &grid);
         Self { grid, texels, coding, bricks, coarse }
@@ -96,6 +97,11 @@ pub(super) fn reduction(grid: &TexelGrid) -> Option<Reduction> {
 }
 
 impl Coding {
+    /// What suits a volume.
+    pub(super) fn of(volume: &Volume, stats: &Stats) -> Self {
+        Self::for_range(stats, has_whole_steps(volume))
+    }
+
     /// f16 tells 2048 whole numbers apart to each side of 0: the offset puts 0 where precision matters.
     fn for_range(stats: &Stats, has_whole_steps: bool) -> Self {
         const EXACT: f64 = 2048.0;
@@ -125,7 +131,22 @@ fn has_whole_steps(volume: &Volume) -> bool {
     is_integer && rescale.slope.fract() == 0.0 && rescale.inter.fract() == 0.0
 }
 
-fn texels(volume: &Volume, grid: &TexelGrid, coding: Coding, least: f64) -> Vec<f16> {
+/// All texels of some layers, x fastest, on all cores.
+pub(super) fn layers(
+    volume: &Volume,
+    grid: &TexelGrid,
+    coding: Coding,
+    least: f64,
+    range: std::ops::Range<usize>,
+) -> Vec<f16> {
+    let layer_len = grid.dims[0] * grid.dims[1];
+    let mut texels = vec![f16::ZERO; layer_len * range.len()];
+    let out = texels.par_chunks_mut(layer_len).zip(range);
+    out.for_each(|(texels, layer)| fill_layer(volume, grid, coding, least, layer, texels));
+    texels
+}
+
+fn fill_layer(volume: &Volume, grid: &TexelGrid, coding: Coding, least: f64, layer: usize, texels: &mut [f16]) {
     let rescale = volume.rescale();
     let gain = 1.0 / coding.scale;
     #[expect(clippy::cast_possible_truncation, reason = "f16 follows")]
@@ -134,12 +155,12 @@ fn texels(volume: &Volume, grid: &TexelGrid, coding: Coding, least: f64) -> Vec<
         ((if value.is_finite() { value } else { least } - coding.offset) * gain) as f32
     };
     let full = volume.dims();
-    let slab_len = grid.dims[0] * grid.dims[1];
-    let mut texels = vec![f16::ZERO; slab_len * grid.dims[2]];
-    let (mut sums, mut row) = (vec![0.0_f32; slab_len], vec![0.0_f32; full[0]]);
     let [fx, fy, fz] = grid.factor;
-    let (mut i, mut j, mut k) = (0, 0, 0);
-    volume.voxels().for_each(|stored| {
+    let (first, last) = (layer * fz, ((layer + 1) * fz).min(full[2]));
+    let plane = full[0] * full[1];
+    let (mut sums, mut row) = (vec![0.0_f32; texels.len()], vec![0.0_f32; full[0]]);
+    let (mut i, mut j) = (0, 0);
+    volume.voxels().for_each_in(first * plane..last * plane, |stored| {
         row[i] = coded(stored);
         i += 1;
         if i < full[0] {
@@ -152,20 +173,10 @@ fn texels(volume: &Volume, grid: &TexelGrid, coding: Coding, least: f64) -> Vec<
         } else {
             into.iter_mut().zip(row.chunks(fx)).for_each(|(sum, values)| *sum += values.iter().sum::<f32>());
         }
-        j += 1;
-        if j < full[1] {
-            return;
-        }
-        j = 0;
-        k += 1;
-        if k % fz == 0 || k == full[2] {
-            let slab = (k - 1) / fz;
-            finish_slab(&mut sums, grid, (k - 1) % fz + 1);
-            texels[slab * slab_len..][..slab_len].convert_from_f32_slice(&sums);
-            sums.fill(0.0);
-        }
+        j = (j + 1) % full[1];
     });
-    texels
+    finish_slab(&mut sums, grid, last - first);
+    texels.convert_from_f32_slice(&sums);
 }
 
 /// Turns sums into means; the last texel of a side may have fewer voxels.

@@ -32,30 +32,48 @@ pub(crate) fn texture_3d(
 /// Fills a whole 3D texture, some slices at a time.
 pub(crate) fn write_3d(ctx: &RenderContext, texture: &wgpu::Texture, bytes: &[u8]) {
     let size = texture.size();
-    let bytes_per_row = size.width * texture.format().block_copy_size(None).unwrap_or(1);
-    let slice_bytes = (bytes_per_row * size.height) as usize;
-    let slices_at_once = (CHUNK_BYTES / slice_bytes.max(1)).max(1);
+    let slice_bytes = (size.width * bytes_per_texel(texture) * size.height) as usize;
+    let slices_at_once = slices_at_once(texture);
     for (n, chunk) in bytes.chunks(slices_at_once * slice_bytes).enumerate() {
-        #[expect(clippy::cast_possible_truncation, reason = "slices of one texture")]
-        let (z, depth) = ((n * slices_at_once) as u32, (chunk.len() / slice_bytes) as u32);
-        ctx.queue.write_texture(
-            wgpu::TexelCopyTextureInfo {
-                texture,
-                mip_level: 0,
-                origin: wgpu::Origin3d { x: 0, y: 0, z },
-                aspect: wgpu::TextureAspect::All,
-            },
-            chunk,
-            wgpu::TexelCopyBufferLayout {
-                offset: 0,
-                bytes_per_row: Some(bytes_per_row),
-                rows_per_image: Some(size.height),
-            },
-            wgpu::Extent3d { depth_or_array_layers: depth, ..size },
-        );
-        // Starts the copy now, so that the staging memory of one chunk is free before the next few.
-        ctx.queue.submit([]);
+        write_slices(ctx, texture, n * slices_at_once, chunk);
     }
+}
+
+/// How many slices of a texture are best handed over at once.
+pub(crate) fn slices_at_once(texture: &wgpu::Texture) -> usize {
+    let size = texture.size();
+    let slice_bytes = size.width as usize * size.height as usize * bytes_per_texel(texture) as usize;
+    (CHUNK_BYTES / slice_bytes.max(1)).max(1)
+}
+
+/// Fills slices of a 3D texture from number `first` on.
+pub(crate) fn write_slices(ctx: &RenderContext, texture: &wgpu::Texture, first: usize, bytes: &[u8]) {
+    let size = texture.size();
+    let bytes_per_row = size.width * bytes_per_texel(texture);
+    let slice_bytes = (bytes_per_row * size.height) as usize;
+    #[expect(clippy::cast_possible_truncation, reason = "slices of one texture")]
+    let (z, depth) = (first as u32, (bytes.len() / slice_bytes.max(1)) as u32);
+    ctx.queue.write_texture(
+        wgpu::TexelCopyTextureInfo {
+            texture,
+            mip_level: 0,
+            origin: wgpu::Origin3d { x: 0, y: 0, z },
+            aspect: wgpu::TextureAspect::All,
+        },
+        bytes,
+        wgpu::TexelCopyBufferLayout {
+            offset: 0,
+            bytes_per_row: Some(bytes_per_row),
+            rows_per_image: Some(size.height),
+        },
+        wgpu::Extent3d { depth_or_array_layers: depth, ..size },
+    );
+    // Starts the copy now, so that the staging memory of one chunk is free before the next few.
+    ctx.queue.submit([]);
+}
+
+fn bytes_per_texel(texture: &wgpu::Texture) -> u32 {
+    texture.format().block_copy_size(None).unwrap_or(1)
 }
 
 /// An empty 2D texture.

@@ -1,6 +1,9 @@
-use voco_volume::Geometry;
+use voco_volume::{Geometry, Stats, Volume};
 
-use super::{PreparedVolume, Reduction, TexelGrid, next_id, prepared, prepared::Coding, texture_3d};
+use super::{
+    PreparedVolume, Reduction, TexelGrid, UploadLimits, next_id, prepared, prepared::Coding, slices_at_once,
+    texture_3d, write_slices,
+};
 use crate::{RenderContext, RenderError, TransferFunction, bricks::Bricks, occlusion::Coarse};
 
 /// A volume on the GPU.
@@ -30,6 +33,32 @@ impl VolumeTexture {
             coarse: prepared.coarse.clone(),
             view: texture.create_view(&wgpu::TextureViewDescriptor::default()),
         })
+    }
+
+    /// Converts a volume and copies it to the device, some slices at a time, so that no second copy of all of it lies in memory.
+    /// `stats` are the volume's; from any thread.
+    ///
+    /// # Errors
+    /// If the device has no memory for it.
+    pub fn of(ctx: &RenderContext, volume: &Volume, stats: &Stats) -> Result<Self, RenderError> {
+        let limits = UploadLimits::of(ctx);
+        let max_side = usize::try_from(limits.max_side).unwrap_or(usize::MAX);
+        let grid = TexelGrid::within(volume.geometry(), max_side, limits.max_bytes, 2);
+        let coding = Coding::of(volume, stats);
+        let texture = texture_3d(ctx, "the volume", wgpu::TextureFormat::R16Float, grid.dims, &[])?;
+        let (mut bricks, mut coarse) = (Bricks::empty(grid.dims), Coarse::empty(&grid));
+        let at_once = slices_at_once(&texture);
+        for first in (0..grid.dims[2]).step_by(at_once) {
+            let range = first..(first + at_once).min(grid.dims[2]);
+            let texels = prepared::layers(volume, &grid, coding, stats.min, range);
+            write_slices(ctx, &texture, first, bytemuck::cast_slice(&texels));
+            bricks.add(&texels, grid.dims, first);
+            coarse.add(&texels, &grid, first);
+            // What the driver has taken over is freed here rather than at the end.
+            ctx.device.poll(wgpu::PollType::Poll).ok();
+        }
+        let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
+        Ok(Self { id: next_id(), grid, coding, bricks, coarse, view })
     }
 
     /// By how much it is shown coarser than it is, if it is.

@@ -4,6 +4,7 @@ mod keymap;
 mod label;
 mod mouse;
 mod run;
+mod times;
 
 pub use keymap::{KeyMap, Shortcut};
 pub(crate) use label::{effect_ask, tool_in_hand};
@@ -11,6 +12,8 @@ pub use mouse::{MouseAction, MouseInput, MouseMap, WheelAction};
 pub(crate) use run::{
     align_centers, is_enabled, is_on, run, select, set_layout, show_volume, step_cine, step_slab, step_slices,
 };
+
+pub(crate) use times::{advance as advance_times, step_cine as step_time_cine};
 
 use crate::i18n;
 
@@ -186,6 +189,9 @@ commands! {
     Cine "slice.cine" Slices "Space" "C";
     CineFaster "slice.cine-faster" Slices "Shift+Period" "Shift+Period";
     CineSlower "slice.cine-slower" Slices "Shift+Comma" "Shift+Comma";
+    NextTime "slice.next-time" Slices "Ctrl+ArrowRight" "Ctrl+ArrowRight";
+    PreviousTime "slice.previous-time" Slices "Ctrl+ArrowLeft" "Ctrl+ArrowLeft";
+    TimeCine "slice.time-cine" Slices "Shift+Space" "Shift+Space";
     SlabMode "slice.slab-mode" Slices "M" "M";
     SlabThicker "slice.slab-thicker" Slices "Shift+M" "Shift+M";
     SlabThinner "slice.slab-thinner" Slices "Alt+M" "Alt+M";
@@ -219,6 +225,7 @@ commands! {
     DeleteMeasurement "tool.delete" Tool "Delete Backspace" "Delete Backspace";
     NextMeasurement "tool.next" Tool "J" "J";
     ExportMeasurements "tool.export" Tool "Ctrl+E" "Ctrl+E";
+    ExportReport "tool.export-report" Tool "" "";
     Cancel "tool.cancel" Tool "Escape" "Escape";
     LabelFainter "label.fainter" Labels "A" "A";
     LabelToggle "label.toggle" Labels "S" "S";

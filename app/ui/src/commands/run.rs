@@ -2,7 +2,7 @@ use glam::DQuat;
 use voco_render::{RenderMode, SlabMode, VolumeCamera};
 use voco_volume::SlicePlane;
 
-use super::{Command, Group, label};
+use super::{Command, Group, label, times};
 use crate::document::{Layout, Look, Mix, OverlayVolume, Pane, Side, Tool, Window};
 use crate::{Outbox, Request, Session, ViewKind, ViewSettings, VolumeId, Work};
 
@@ -49,6 +49,9 @@ pub(crate) fn run(command: Command, session: &mut Session, settings: &mut ViewSe
         Command::ExportMeasurements => {
             session.active.into_iter().for_each(|id| outbox.ask(Request::ExportMeasurements(id)));
         }
+        Command::ExportReport => session.active.into_iter().for_each(|id| outbox.ask(Request::ExportReport(id))),
+        Command::NextTime => times::step(session, settings, 1),
+        Command::PreviousTime => times::step(session, settings, -1),
         Command::DeleteMeasurement => {
             if let Some(number) = settings.selected.take()
                 && let Some(doc) = session.active.and_then(|id| session.measurements.get_mut(&id.0))
@@ -163,6 +166,7 @@ fn slices(command: Command, session: &Session, settings: &mut ViewSettings) {
         Command::FirstSlice => step(i64::MIN / 2),
         Command::LastSlice => step(i64::MAX / 2),
         Command::Cine => settings.cine.toggle(),
+        Command::TimeCine => settings.cine.toggle_time(),
         Command::CineFaster | Command::CineSlower => {
             let by = if command == Command::CineFaster { 1.25 } else { 0.8 };
             settings.preferences.cine_per_second = (settings.preferences.cine_per_second * by).clamp(1.0, 120.0);
@@ -223,7 +227,8 @@ pub(crate) fn is_enabled(command: Command, session: &Session, settings: &ViewSet
         Command::Undo => edit_stamps(session, true).iter().any(Option::is_some),
         Command::Redo => edit_stamps(session, false).iter().any(Option::is_some),
         Command::DeleteMeasurement => settings.selected.is_some(),
-        Command::NextMeasurement | Command::ExportMeasurements => {
+        Command::NextTime | Command::PreviousTime | Command::TimeCine => times::has_times(session, settings),
+        Command::NextMeasurement | Command::ExportMeasurements | Command::ExportReport => {
             let doc = volume.and_then(|v| session.measurements.get(&v.id.0));
             doc.is_some_and(|d| !d.items().is_empty())
         }
@@ -282,7 +287,8 @@ pub(crate) fn is_on(command: Command, settings: &ViewSettings) -> Option<bool> {
         Command::CurveEditor => settings.view3d.editor.is_open,
         Command::ToggleLeftPanel => settings.show_panels[0],
         Command::ToggleRightPanel => settings.show_panels[1],
-        Command::Cine => settings.cine.is_playing,
+        Command::Cine => settings.cine.is_playing && !settings.cine.is_over_time,
+        Command::TimeCine => settings.cine.is_playing && settings.cine.is_over_time,
         Command::Invert => settings.inverted,
         Command::LabelOutline => settings.label_outline,
         Command::LinkScroll => settings.compare.link_scroll,
@@ -527,15 +533,16 @@ fn next_measurement(session: &Session, settings: &mut ViewSettings) {
     let at = settings.selected.and_then(|n| items.iter().position(|m| m.number == n));
     let next = at.map_or(0, |n| (n + 1) % items.len());
     if let Some(item) = items.get(next) {
-        select(settings, item);
+        select(settings, item, Side::A);
     }
 }
 
 /// Chooses a measurement and shows the slice it lies on.
-pub(crate) fn select(settings: &mut ViewSettings, item: &crate::measure::Measurement) {
-    settings.selected = Some(item.number);
-    let to = item.center_mm();
-    settings.move_cursor(Side::A, to);
+pub(crate) fn select(settings: &mut ViewSettings, item: &crate::measure::Measurement, side: Side) {
+    if side == Side::A {
+        settings.selected = Some(item.number);
+    }
+    settings.move_cursor(side, item.center_mm());
 }
 
 /// Esc undoes one thing at a time, the nearest first.

@@ -3,13 +3,21 @@
 pub struct Cine {
     /// Going.
     pub is_playing: bool,
+    /// Through the volumes of a time series rather than through slices.
+    pub is_over_time: bool,
     rest: f32,
 }
 
 impl Cine {
     /// Starts or stops.
     pub fn toggle(&mut self) {
-        *self = Self { is_playing: !self.is_playing, rest: 0.0 };
+        *self = Self { is_playing: !self.is_playing, ..Self::default() };
+    }
+
+    /// Starts or stops going through time.
+    pub fn toggle_time(&mut self) {
+        let starts = !(self.is_playing && self.is_over_time);
+        *self = Self { is_playing: starts, is_over_time: starts, rest: 0.0 };
     }
 
     /// Whole slices to go on after this time; what is left counts for the next frame.

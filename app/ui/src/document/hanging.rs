@@ -27,6 +27,26 @@ pub struct HangingProtocol {
     pub preset_3d: String,
 }
 
+/// What DICOM says of an examination; nothing that tells whose it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Examination {
+    /// `CT`, `MR` or another one; may be empty.
+    pub modality: String,
+    /// E.g. `CHEST`; may be empty.
+    pub body_part: String,
+    /// What the operator called the series; may be empty.
+    pub description: String,
+}
+
+/// How a volume was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Modality<'a> {
+    /// The file says so.
+    Told(&'a str),
+    /// By its values, which reach from air to bone or do not.
+    LooksLikeCt(bool),
+}
+
 #[derive(Deserialize)]
 struct File {
     protocol: Vec<HangingProtocol>,
@@ -46,11 +66,12 @@ impl HangingProtocol {
     }
 
     /// True if it is meant for this examination.
-    pub fn fits(&self, is_ct: bool, name: &str, label_names: &[&str]) -> bool {
-        let modality_fits = match self.modality.as_str() {
-            "" => true,
-            "CT" => is_ct,
-            _ => !is_ct,
+    pub fn fits(&self, modality: Modality<'_>, name: &str, label_names: &[&str]) -> bool {
+        let modality_fits = match (self.modality.as_str(), modality) {
+            ("", _) => true,
+            (wanted, Modality::Told(told)) => wanted.eq_ignore_ascii_case(told),
+            ("CT", Modality::LooksLikeCt(is_ct)) => is_ct,
+            (_, Modality::LooksLikeCt(is_ct)) => !is_ct,
         };
         if !modality_fits || (self.words.is_empty() && self.labels.is_empty()) {
             return modality_fits;
@@ -60,12 +81,15 @@ impl HangingProtocol {
             || label_names.iter().any(|label| self.labels.iter().any(|word| has_word(&label.to_lowercase(), word)))
     }
 
-    /// The first that is meant for a volume.
-    pub fn find<'a>(protocols: &'a [Self], volume: &OpenVolume) -> Option<&'a Self> {
-        let is_ct = volume.stats.min <= -500.0 && volume.stats.max >= 100.0;
+    /// The first that is meant for a volume; what DICOM says of the examination counts for more than the voxels and the name.
+    pub fn find<'a>(protocols: &'a [Self], volume: &OpenVolume, exam: Option<&Examination>) -> Option<&'a Self> {
+        let looks = Modality::LooksLikeCt(volume.stats.min <= -500.0 && volume.stats.max >= 100.0);
+        let told = exam.map(|e| e.modality.as_str()).filter(|m| !m.is_empty());
+        let modality = told.map_or(looks, Modality::Told);
+        let name = exam.map_or_else(|| volume.name.clone(), |e| format!("{} {}", e.body_part, e.description));
         let entries = volume.label_table().map_or(&[][..], voco_volume::LabelTable::entries);
         let labels: Vec<&str> = entries.iter().map(|e| e.name.as_str()).collect();
-        protocols.iter().find(|p| p.fits(is_ct, &volume.name, &labels))
+        protocols.iter().find(|p| p.fits(modality, &name, &labels))
     }
 }
 
@@ -76,7 +100,7 @@ fn has_word(text: &str, word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{HangingProtocol, has_word};
+    use super::{HangingProtocol, Modality, has_word};
     use crate::{Layout, WindowPreset};
     use voco_render::TransferFunction;
 
@@ -99,11 +123,18 @@ mod tests {
     fn the_series_name_or_its_labels_tell_the_body_part() {
         let protocols = HangingProtocol::built_in();
         let find = |is_ct, name: &str, labels: &[&str]| {
-            protocols.iter().find(|p| p.fits(is_ct, name, labels)).map(|p| p.window.as_str())
+            protocols.iter().find(|p| p.fits(Modality::LooksLikeCt(is_ct), name, labels)).map(|p| p.window.as_str())
         };
         assert_eq!(find(true, "ts_thorax.nii.gz", &[]), Some("Lung"));
         assert_eq!(find(true, "scan1.nii.gz", &["liver", "spleen"]), Some("Abdomen"));
         assert_eq!(find(false, "T1 brain", &[]), Some(""));
+        // DICOM's word for the modality and the body part decide, whatever the values look like.
+        let told = |modality, name: &str| {
+            protocols.iter().find(|p| p.fits(Modality::Told(modality), name, &[])).map(|p| p.name.as_str())
+        };
+        assert_eq!(told("MR", "BRAIN t1 sag"), Some("MR of the brain"));
+        assert_eq!(told("CT", "CHEST "), Some("CT of the chest"));
+        assert_ne!(told("US", "BRAIN"), Some("MR of the brain"));
         assert!(has_word("ct_chest", "chest") && !has_word("orchestra", "chest"));
     }
 }

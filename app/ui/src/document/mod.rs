@@ -15,6 +15,7 @@ mod segment;
 mod series;
 mod session;
 mod stamp;
+mod times;
 mod tool;
 mod training;
 mod view3d;
@@ -24,7 +25,7 @@ pub use cine::Cine;
 pub use compare_view::{CompareView, Mix, OverlayVolume};
 pub use comparison::{ClassAgreement, ComparisonReport, ReferenceLabels};
 pub use finetune::{FinetuneJob, FinetuneSetup, FinetuneState};
-pub use hanging::HangingProtocol;
+pub use hanging::{Examination, HangingProtocol, Modality};
 pub use labelled::{LabelledData, recipe_names};
 pub use layout::{Layout, Pane, Side, Split};
 pub use models::{ModelRow, ModelState, ModelsState};
@@ -40,6 +41,7 @@ pub use session::{
     PositionOverlay, Proposing, Session, VolumeId, Window, WindowPreset,
 };
 pub(crate) use stamp::next_stamp;
+pub use times::{Reading, TimePoint, TimeSeries};
 pub use tool::Tool;
 pub use training::{Previews, TrainedVolume, TrainingJob, TrainingSetup, TrainingSource, TrainingState};
 pub use view_settings::{Drag, Drawing, ViewKind, ViewSettings, Work};

@@ -49,6 +49,10 @@ pub struct Preferences {
     pub cine_per_second: f32,
     /// The layout and window of a new volume follow the hanging protocols.
     pub hang: bool,
+    /// A CT opens in the window that was last used in its folder.
+    pub keep_windows: bool,
+    /// Those windows, by a number that stands for the folder; the one used last comes last.
+    pub project_windows: Vec<(u64, Window)>,
 }
 
 impl Default for Preferences {
@@ -66,6 +70,8 @@ impl Default for Preferences {
             windows: WindowPreset::ALL.iter().map(window).collect(),
             cine_per_second: 12.0,
             hang: true,
+            keep_windows: true,
+            project_windows: Vec::new(),
         }
     }
 }
@@ -74,6 +80,8 @@ impl Preferences {
     /// Least and greatest scale, percent.
     pub const SCALES: std::ops::RangeInclusive<u16> = 75..=300;
     const MAX_WINDOWS: usize = 64;
+    /// Folders whose window is remembered.
+    pub const MAX_PROJECTS: usize = 200;
 
     /// Keys of this scheme with these changes.
     pub fn key_map(&self) -> KeyMap {
@@ -106,6 +114,12 @@ impl Preferences {
         put("hide_identifiers", self.hide_identifiers.into());
         put("down_raises_level", self.down_raises_level.into());
         put("hanging_protocols", self.hang.into());
+        put("keep_windows", self.keep_windows.into());
+        let projects = self.project_windows.iter().map(|(key, window)| {
+            let numbers = [window.width, window.level].map(Value::Float);
+            Value::Array(std::iter::once(format!("{key:016x}").into()).chain(numbers).collect())
+        });
+        put("projects", Value::Array(projects.collect()));
         put("cine_per_second", f64::from(self.cine_per_second).into());
         let windows = self.windows.iter().map(|w| {
             let mut row = Table::new();
@@ -160,6 +174,12 @@ impl Preferences {
             "hide_identifiers" => self.hide_identifiers = value.as_bool()?,
             "down_raises_level" => self.down_raises_level = value.as_bool()?,
             "hanging_protocols" => self.hang = value.as_bool()?,
+            "keep_windows" => self.keep_windows = value.as_bool()?,
+            "projects" => {
+                let rows = value.as_array()?.iter().rev().take(Self::MAX_PROJECTS);
+                self.project_windows = rows.map(project_window).collect::<Option<Vec<_>>>()?;
+                self.project_windows.reverse();
+            }
             "cine_per_second" => {
                 let rate = number(value)?;
                 self.cine_per_second = (1.0..=120.0).contains(&rate).then_some(rate)? as f32;
@@ -192,6 +212,13 @@ impl Preferences {
     }
 }
 
+fn project_window(value: &Value) -> Option<(u64, Window)> {
+    let [key, width, level] = value.as_array()?.as_slice() else { return None };
+    let (width, level) = (number(width)?, number(level)?);
+    let is_window = width > 0.0 && width.is_finite() && level.is_finite();
+    is_window.then_some((u64::from_str_radix(key.as_str()?, 16).ok()?, Window { width, level }))
+}
+
 fn named_window(value: &Value) -> Option<NamedWindow> {
     let row = value.as_table()?;
     let (width, level) = (number(row.get("width")?)?, number(row.get("level")?)?);
@@ -222,6 +249,8 @@ mod tests {
         let window = Window { width: 1.5, level: 0.25 };
         preferences.windows.push(NamedWindow { name: "ADC \"map\"".into(), window });
         preferences.scale_percent = 175;
+        preferences.project_windows.push((u64::MAX - 3, window));
+        preferences.keep_windows = false;
         assert_eq!(Preferences::from_toml(&preferences.to_toml()), (preferences, Vec::new()));
         let plain = Preferences::default();
         assert_eq!(Preferences::from_toml(&plain.to_toml()), (plain, Vec::new()));

@@ -12,8 +12,8 @@ use crate::labelling::LabelWork;
 use crate::measure::MeasureDoc;
 
 use super::{
-    FinetuneState, ModelsState, Preflight, ReferenceLabels, RunsState, SegmentState, SeriesChoice, Side, TrainingState,
-    ViewSettings,
+    Examination, FinetuneState, ModelsState, Preflight, ReferenceLabels, RunsState, SegmentState, SeriesChoice, Side,
+    TimeSeries, TrainingState, ViewSettings,
 };
 
 /// What is open and what is going on.
@@ -47,6 +47,10 @@ pub struct Session {
     pub runs: RunsState,
     /// Measurements of each case, by the number of its volume.
     pub measurements: BTreeMap<u64, MeasureDoc>,
+    /// What DICOM says of the examinations that are open, by the number of the volume.
+    pub exams: BTreeMap<u64, Examination>,
+    /// Files and series that hold several volumes, by the number of the one on show.
+    pub times: BTreeMap<u64, TimeSeries>,
     /// The series of a folder that the user chooses from.
     pub series: Option<SeriesChoice>,
     /// The window that asks where labels are saved.

@@ -113,6 +113,12 @@ impl MeasureDoc {
         true
     }
 
+    /// Forgets what was counted: the voxels are others.
+    pub fn count_again(&mut self) {
+        self.items.iter_mut().for_each(|item| item.stats = None);
+        self.work.clear();
+    }
+
     /// Counts voxels of regions for a part of a frame; true while there is more to count.
     pub fn advance(&mut self, volume: &Volume) -> bool {
         for item in &self.items {

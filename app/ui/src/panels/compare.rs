@@ -2,7 +2,7 @@ use egui::{RichText, Ui};
 use voco_render::{ComparisonColors, ComparisonStyle};
 
 use crate::{
-    ClassAgreement, ComparisonReport, LabelPreset, Outbox, ReferenceLabels, Request, Session, ViewSettings, theme,
+    ClassAgreement, ComparisonReport, LabelPreset, Outbox, ReferenceLabels, Request, Session, ViewSettings, i18n, theme,
 };
 
 /// The label map on show against a reference: two outlines or colours of difference, the agreement of each class, and the
@@ -21,56 +21,76 @@ fn reference_ui(
     outbox: &mut Outbox,
 ) {
     let Some(volume) = session.active_mut() else {
-        ui.weak("Open a volume first.");
+        ui.weak(i18n::text("agree-open-a-volume-first"));
         return;
     };
     let Some(labels) = &volume.labels else {
-        ui.weak("Open or predict a label map first; then compare it with a reference.");
+        ui.weak(i18n::text("agree-open-or-predict-a-label"));
         return;
     };
     let Some(reference) = volume.reference.as_mut() else {
         ui.horizontal(|ui| {
-            if ui.button("Reference…").on_hover_text("Open the label map to compare with").clicked() {
+            if ui
+                .button(i18n::text("agree-reference"))
+                .on_hover_text(i18n::text("agree-open-the-label-map-to"))
+                .clicked()
+            {
                 outbox.ask(Request::OpenReferenceDialog);
             }
             match labels.now().history.iter().rev().find(|line| line.is_done).filter(|_| labels.flat_before().is_some())
             {
                 Some(last) => {
-                    let button = egui::Button::new(format!("Before: {}", last.name)).truncate();
-                    if ui.add(button).on_hover_text("Compare with the label map before the last edit").clicked() {
+                    let button =
+                        egui::Button::new(i18n::text_with("agree-before", [("name", last.name.to_string().into())]))
+                            .truncate();
+                    if ui.add(button).on_hover_text(i18n::text("agree-compare-with-the-label-map")).clicked() {
                         outbox.ask(Request::CompareWithBefore(volume.id));
                     }
                 }
-                None => drop(ui.weak("none is open")),
+                None => drop(ui.weak(i18n::text("agree-none-is-open"))),
             }
         });
         return;
     };
     ui.horizontal(|ui| {
-        if ui.small_button("×").on_hover_text("Close the reference").clicked() {
+        if ui.small_button("×").on_hover_text(i18n::text("agree-close-the-reference")).clicked() {
             outbox.ask(Request::CloseReference(volume.id));
         }
         // Under one another: two names of files do not fit beside each other.
         ui.vertical(|ui| {
             ui.horizontal(|ui| key(ui, ComparisonColors::PREDICTION, &labels.name));
-            ui.horizontal(|ui| key(ui, ComparisonColors::REFERENCE, &format!("reference: {}", reference.labels.name)));
+            ui.horizontal(|ui| {
+                key(
+                    ui,
+                    ComparisonColors::REFERENCE,
+                    &i18n::text_with("agree-reference-2", [("name", reference.labels.name.to_string().into())]),
+                )
+            });
         });
     });
     ui.horizontal(|ui| {
         for (style, text, hint) in [
-            (ComparisonStyle::Off, "Labels", "The label map alone"),
-            (ComparisonStyle::Outlines, "Outlines", "Both outlines; white where they coincide"),
-            (ComparisonStyle::Differences, "Differences", "Areas of agreement and of difference"),
+            (ComparisonStyle::Off, i18n::text("agree-labels"), i18n::text("agree-the-label-map-alone")),
+            (
+                ComparisonStyle::Outlines,
+                i18n::text("agree-outlines"),
+                i18n::text("agree-both-outlines-white-where-they"),
+            ),
+            (
+                ComparisonStyle::Differences,
+                i18n::text("agree-differences"),
+                i18n::text("agree-areas-of-agreement-and-of"),
+            ),
         ] {
             ui.selectable_value(&mut reference.look.style, style, text).on_hover_text(hint);
         }
     });
     if reference.look.style == ComparisonStyle::Differences {
         ui.horizontal_wrapped(|ui| {
-            key(ui, ComparisonColors::AGREEMENT, "agree");
-            key(ui, ComparisonColors::PREDICTION, "only this map");
-            key(ui, ComparisonColors::REFERENCE, "only the reference");
-            key(ui, ComparisonColors::OTHER_CLASS, "another class");
+            key(ui, ComparisonColors::AGREEMENT, i18n::text("agree-agree"));
+            key(ui, ComparisonColors::PREDICTION, i18n::text("agree-only-this-map"));
+            key(ui, ComparisonColors::REFERENCE, i18n::text("agree-only-the-reference"));
+            key(ui, ComparisonColors::OTHER_CLASS, i18n::text("agree-another-class"));
         });
     }
     if labels.has_names()
@@ -79,8 +99,12 @@ fn reference_ui(
         names_ui(ui, reference, presets);
     }
     if reference.left_out > 0 {
-        let (count, what) = (reference.left_out, if reference.left_out == 1 { "class" } else { "classes" });
-        let text = format!("{count} {what} of the reference that this map has no name for: left out.");
+        let (count, what) =
+            (reference.left_out, if reference.left_out == 1 { i18n::text("agree-class") } else { "classes" });
+        let text = i18n::text_with(
+            "agree-of-the-reference-that-this",
+            [("count", count.to_string().into()), ("what", what.to_string().into())],
+        );
         ui.label(RichText::new(text).small().weak());
     }
     if reference.report.is_some() && reference.matched_with.as_ref() != Some(&labels.names_key()) {
@@ -92,11 +116,11 @@ fn reference_ui(
         (None, Some(_)) => {
             ui.horizontal(|ui| {
                 ui.spinner();
-                ui.weak("Measuring the agreement…");
+                ui.weak(i18n::text("agree-measuring-the-agreement"));
             });
         }
         (None, None) => {
-            if ui.button("Measure again").clicked() {
+            if ui.button(i18n::text("agree-measure-again")).clicked() {
                 outbox.ask(Request::Compare(volume.id));
             }
         }
@@ -106,7 +130,7 @@ fn reference_ui(
 /// What the ids of a reference mean whose file does not say: without names its numbers are compared with the map's.
 fn names_ui(ui: &mut Ui, reference: &mut ReferenceLabels, presets: &[LabelPreset]) {
     ui.horizontal(|ui| {
-        let label = ui.label("Its names").id;
+        let label = ui.label(i18n::text("agree-its-names")).id;
         let shown = &reference.original.names_from;
         let mut chosen = None;
         let list = egui::ComboBox::from_id_salt("reference names").selected_text(shown).show_ui(ui, |ui| {
@@ -116,7 +140,7 @@ fn names_ui(ui: &mut Ui, reference: &mut ReferenceLabels, presets: &[LabelPreset
                 }
             }
         });
-        list.response.labelled_by(label).on_hover_text("Classes are compared by name where both maps have names");
+        list.response.labelled_by(label).on_hover_text(i18n::text("agree-classes-are-compared-by-name"));
         if let Some(preset) = chosen {
             reference.original.table.rename(|id| preset.names.get(&id).cloned());
             reference.original.names_from.clone_from(&preset.title);
@@ -127,19 +151,22 @@ fn names_ui(ui: &mut Ui, reference: &mut ReferenceLabels, presets: &[LabelPreset
 
 fn table_ui(ui: &mut Ui, reference: &mut ReferenceLabels, report: &ComparisonReport, settings: &mut ViewSettings) {
     ui.horizontal(|ui| {
-        let all = ui.selectable_label(reference.look.class.is_none(), "All classes");
-        if all.on_hover_text("Draw every class").clicked() {
+        let all = ui.selectable_label(reference.look.class.is_none(), i18n::text("agree-all-classes"));
+        if all.on_hover_text(i18n::text("agree-draw-every-class")).clicked() {
             reference.look.class = None;
         }
         if let Some(mean) = report.mean_dice() {
-            ui.label(format!("mean Dice {mean:.3}"));
+            ui.label(i18n::text_with("agree-mean-dice", [("mean", format!("{mean:.3}").into())]));
         }
         let worst = report.classes.iter().filter(|c| c.worst_mm.is_some()).min_by(|a, b| {
             let dice = |c: &ClassAgreement| c.dice.unwrap_or(1.0);
             dice(a).total_cmp(&dice(b))
         });
         if let Some(class) = worst
-            && ui.small_button("Worst").on_hover_text("To where the worst class differs most").clicked()
+            && ui
+                .small_button(i18n::text("agree-worst"))
+                .on_hover_text(i18n::text("agree-to-where-the-worst-class"))
+                .clicked()
         {
             reference.look.class = Some(class.id);
             settings.cursor_mm = class.worst_mm.unwrap_or(settings.cursor_mm);
@@ -155,7 +182,8 @@ fn table_ui(ui: &mut Ui, reference: &mut ReferenceLabels, report: &ComparisonRep
         });
     };
     ui.horizontal(|ui| {
-        for (width, text) in widths.into_iter().zip(["Class", "Dice", "HD95 mm"]) {
+        for (width, text) in widths.into_iter().zip([i18n::text("agree-class-2"), "Dice", i18n::text("agree-hd95-mm")])
+        {
             cell(ui, width, RichText::new(text).small().weak());
         }
     });
@@ -174,11 +202,15 @@ fn table_ui(ui: &mut Ui, reference: &mut ReferenceLabels, report: &ComparisonRep
                 let number =
                     |value: Option<f64>, digits: usize| value.map_or("–".into(), |v| format!("{v:.digits$}"));
                 let dice = RichText::new(number(class.dice, 3)).monospace();
-                let dice = if class.dice.is_some_and(|d| d < 0.7) { dice.color(theme::WARNING) } else { dice };
+                let dice = if class.dice.is_some_and(|d| d < 0.7) {
+                    dice.color(theme::legible(ui, theme::WARNING))
+                } else {
+                    dice
+                };
                 cell(ui, widths[1], dice);
                 cell(ui, widths[2], RichText::new(number(class.hd95_mm, 1)).monospace());
-                let worst = ui.add_enabled(class.worst_mm.is_some(), egui::Button::new("Go").small());
-                if worst.on_hover_text("To the slice where this class differs most").clicked() {
+                let worst = ui.add_enabled(class.worst_mm.is_some(), egui::Button::new(i18n::text("agree-go")).small());
+                if worst.on_hover_text(i18n::text("agree-to-the-slice-where-this")).clicked() {
                     reference.look.class = Some(class.id);
                     settings.cursor_mm = class.worst_mm.unwrap_or(settings.cursor_mm);
                 }
@@ -188,8 +220,18 @@ fn table_ui(ui: &mut Ui, reference: &mut ReferenceLabels, report: &ComparisonRep
 }
 
 fn details(class: &ClassAgreement) -> String {
-    let assd = class.assd_mm.map_or(String::new(), |d| format!(", mean surface distance {d:.2} mm"));
-    format!("{}: {:.1} mL against {:.1} mL{assd}", class.name, class.volume_ml, class.reference_ml)
+    let assd = class.assd_mm.map_or(String::new(), |d| {
+        i18n::text_with("agree-mean-surface-distance-mm", [("d", format!("{d:.2}").into())])
+    });
+    i18n::text_with(
+        "agree-ml-against-ml",
+        [
+            ("name", class.name.to_string().into()),
+            ("volume-ml", format!("{:.1}", class.volume_ml).into()),
+            ("reference-ml", format!("{:.1}", class.reference_ml).into()),
+            ("assd", assd.to_string().into()),
+        ],
+    )
 }
 
 /// A name behind its colour.

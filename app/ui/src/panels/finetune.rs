@@ -8,7 +8,7 @@ use voco_engine_api::{
 
 use super::start::{Known, Start, start_choice};
 use super::{choice, human_seconds, key};
-use crate::{FinetuneJob, FinetuneSetup, LabelPreset, Outbox, PreflightAsked, Request, RunKind, Session, theme};
+use crate::{FinetuneJob, FinetuneSetup, LabelPreset, Outbox, PreflightAsked, Request, RunKind, Session, i18n, theme};
 
 /// Fine-tuning: set up, look at the data, follow, stop.
 pub(crate) fn finetune_ui(ui: &mut Ui, session: &mut Session, outbox: &mut Outbox) {
@@ -28,18 +28,21 @@ pub(crate) fn finetune_ui(ui: &mut Ui, session: &mut Session, outbox: &mut Outbo
         }
         start_ui(ui, setup, outbox);
         if let Some((text, is_error)) = session.finetune.job.as_ref().and_then(|j| j.ended.as_ref()) {
-            ui.label(RichText::new(text).color(if *is_error { theme::ERROR } else { theme::TRUTH }));
+            ui.label(
+                RichText::new(text).color(theme::legible(ui, if *is_error { theme::ERROR } else { theme::TRUTH })),
+            );
         }
     } else {
-        ui.weak("There are no tasks.");
+        ui.weak(i18n::text("tune-there-are-no-tasks"));
     }
     let Some(job) = &session.finetune.job else { return };
     for warning in &job.warnings {
-        ui.label(RichText::new(warning).small().color(theme::WARNING));
+        ui.label(RichText::new(warning).small().color(theme::legible(ui, theme::WARNING)));
     }
     if !job.is_running() && job.saved_at.is_some() {
         ui.horizontal(|ui| {
-            let go_on = ui.button("Go on").on_hover_text("Continue this run from its last checkpoint");
+            let go_on =
+                ui.button(i18n::text("tune-go-on")).on_hover_text(i18n::text("tune-continue-this-run-from-its"));
             if go_on.clicked()
                 && let Some(setup) = &session.finetune.setup
             {
@@ -48,7 +51,11 @@ pub(crate) fn finetune_ui(ui: &mut Ui, session: &mut Session, outbox: &mut Outbo
                     FinetuneSetup { config, out: Some(job.out.clone()), resume: true, init: None, ..setup.clone() };
                 outbox.ask(Request::StartFinetune(Box::new(setup)));
             }
-            if ui.button("Segment with it").on_hover_text("Choose its best checkpoint for segmentation").clicked() {
+            if ui
+                .button(i18n::text("tune-segment-with-it"))
+                .on_hover_text(i18n::text("tune-choose-its-best-checkpoint-for"))
+                .clicked()
+            {
                 outbox.ask(Request::UseCheckpoint(job.out.clone()));
             }
         });
@@ -74,31 +81,31 @@ pub(super) fn labelled_rows(
     ui.label(title);
     let name = data.and_then(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned());
     ui.horizontal(|ui| {
-        if ui.button("List…").on_hover_text("A JSON list, as the Medical Segmentation Decathlon has them").clicked() {
+        if ui.button(i18n::text("tune-list")).on_hover_text(i18n::text("tune-a-json-list-as-the")).clicked() {
             outbox.ask(list);
         }
-        let button = Button::new(name.unwrap_or_else(|| "Folder…".into())).truncate();
-        if ui.add(button).on_hover_text("A folder of volumes with label maps (NAME_label.nii.gz)").clicked() {
+        let button = Button::new(name.unwrap_or_else(|| i18n::text("tune-folder").into())).truncate();
+        if ui.add(button).on_hover_text(i18n::text("tune-a-folder-of-volumes-with")).clicked() {
             outbox.ask(folder);
         }
     });
     ui.end_row();
-    let label = ui.label("Label names").id;
-    let shown = names.clone().unwrap_or_else(|| "as in the data".into());
+    let label = ui.label(i18n::text("tune-label-names")).id;
+    let shown = names.clone().unwrap_or_else(|| i18n::text("tune-as-in-the-data").into());
     let list =
         ComboBox::from_id_salt(label.with("names")).selected_text(shown).width(super::CHOICE_WIDTH).show_ui(ui, |ui| {
-            ui.selectable_value(names, None, "as in the data");
+            ui.selectable_value(names, None, i18n::text("tune-as-in-the-data"));
             for preset in presets {
                 ui.selectable_value(names, Some(preset.title.clone()), &preset.title);
             }
         });
-    list.response.labelled_by(label).on_hover_text("What the ids mean where the data does not say");
+    list.response.labelled_by(label).on_hover_text(i18n::text("tune-what-the-ids-mean-where"));
     ui.end_row();
 }
 
 /// The row of the task; another one, if it was chosen.
 pub(super) fn task_row(ui: &mut Ui, present: &Task, tasks: &[Task]) -> Option<Task> {
-    let label = ui.label("Task").id;
+    let label = ui.label(i18n::text("tune-task")).id;
     let mut chosen = None;
     let list = ComboBox::from_id_salt(label.with("task"))
         .selected_text(&present.title)
@@ -128,7 +135,7 @@ fn setup_ui(
 ) {
     egui::Grid::new("finetune setup").num_columns(2).spacing([8.0, 5.0]).show(ui, |ui| {
         let dialogs = (Request::FinetuneFolderDialog, Request::FinetuneListDialog);
-        labelled_rows(ui, "Data", setup.data.as_deref(), &mut setup.names, presets, dialogs, outbox);
+        labelled_rows(ui, i18n::text("tune-data"), setup.data.as_deref(), &mut setup.names, presets, dialogs, outbox);
         if let Some(task) = task_row(ui, &setup.config.task, tasks) {
             let kept = setup.config.clone();
             let preset = FinetuneConfig::preset(task, kept.model);
@@ -141,7 +148,7 @@ fn setup_ui(
             };
         }
         let config = &mut setup.config;
-        let label = ui.label("Network").id;
+        let label = ui.label(i18n::text("tune-network")).id;
         let mut model = config.model;
         choice(ui, label, &mut model, &SegmentationModel::ALL, |&m| model_text(m).to_owned());
         if model != config.model {
@@ -157,8 +164,8 @@ fn setup_ui(
             };
         }
         ui.end_row();
-        let label = ui.label("Start from").id;
-        match start_choice(ui, label, setup.init.as_deref(), Some("random weights"), known, outbox) {
+        let label = ui.label(i18n::text("tune-start-from")).id;
+        match start_choice(ui, label, setup.init.as_deref(), Some(i18n::text("tune-random-weights")), known, outbox) {
             Some(Start::Random) => setup.init = None,
             Some(Start::Path(path)) => setup.init = Some(path),
             Some(Start::Dialog) => outbox.ask(Request::FinetuneInitDialog),
@@ -166,47 +173,47 @@ fn setup_ui(
         }
         ui.end_row();
         numbers_ui(ui, config);
-        ui.label("Run folder");
+        ui.label(i18n::text("tune-run-folder"));
         let name = setup.out.as_ref().and_then(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned());
-        let button = Button::new(name.unwrap_or_else(|| "New, in the data folder".into())).truncate();
-        if ui.add(button).on_hover_text("Where log and checkpoints are kept").clicked() {
+        let button = Button::new(name.unwrap_or_else(|| i18n::text("tune-new-in-the-data-folder").into())).truncate();
+        if ui.add(button).on_hover_text(i18n::text("tune-where-log-and-checkpoints-are")).clicked() {
             outbox.ask(Request::FinetuneRunDialog);
         }
         ui.end_row();
     });
     if setup.init.is_some() {
-        ui.checkbox(&mut setup.config.freeze_encoder, "Keep the encoder as it is")
-            .on_hover_text("Only the decoder learns: faster, and safer with few cases");
+        ui.checkbox(&mut setup.config.freeze_encoder, i18n::text("tune-keep-the-encoder-as-it"))
+            .on_hover_text(i18n::text("tune-only-the-decoder-learns-faster"));
     }
-    ui.add_enabled(setup.out.is_some(), Checkbox::new(&mut setup.resume, "Go on from its last checkpoint"))
-        .on_disabled_hover_text("Choose the run's folder first");
+    ui.add_enabled(setup.out.is_some(), Checkbox::new(&mut setup.resume, i18n::text("tune-go-on-from-its-last")))
+        .on_disabled_hover_text(i18n::text("tune-choose-the-run-s-folder"));
 }
 
 fn numbers_ui(ui: &mut Ui, config: &mut FinetuneConfig) {
-    let label = ui.label("Steps").id;
+    let label = ui.label(i18n::text("tune-steps")).id;
     let mut steps = config.steps.unwrap_or(300);
     if ui.add(DragValue::new(&mut steps).range(1..=10_000_000).speed(10)).labelled_by(label).changed() {
         config.steps = Some(steps);
     }
     ui.end_row();
-    let label = ui.label("Learning rate").id;
+    let label = ui.label(i18n::text("tune-learning-rate")).id;
     let rate = DragValue::new(&mut config.learning_rate).speed(1e-5).range(1e-7..=1.0).max_decimals(7);
     ui.add(rate).labelled_by(label);
     ui.end_row();
-    ui.label("Held out");
+    ui.label(i18n::text("tune-held-out"));
     ui.horizontal(|ui| {
         let mut pick = |ui: &mut Ui, value: HoldoutChoice, text: &str, hint: &str| {
             ui.selectable_value(&mut config.holdout, value, text).on_hover_text(hint);
         };
-        pick(ui, HoldoutChoice::Listed, "as listed", "The validation part of the list");
-        pick(ui, HoldoutChoice::Share(0.2), "20 %", "A fifth of the persons");
-        pick(ui, HoldoutChoice::Nobody, "nobody", "No validation");
+        pick(ui, HoldoutChoice::Listed, i18n::text("tune-as-listed"), i18n::text("tune-the-validation-part-of-the"));
+        pick(ui, HoldoutChoice::Share(0.2), "20 %", i18n::text("tune-a-fifth-of-the-persons"));
+        pick(ui, HoldoutChoice::Nobody, i18n::text("tune-nobody"), i18n::text("tune-no-validation"));
     });
     ui.end_row();
-    let label = ui.label("Seed").id;
+    let label = ui.label(i18n::text("tune-seed")).id;
     ui.add(DragValue::new(&mut config.seed)).labelled_by(label);
     ui.end_row();
-    let label = ui.label("Device").id;
+    let label = ui.label(i18n::text("tune-device")).id;
     choice(ui, label, &mut config.device, &[DeviceChoice::Auto, DeviceChoice::Cpu, DeviceChoice::Gpu(0)], |d| {
         d.to_string()
     });
@@ -215,11 +222,12 @@ fn numbers_ui(ui: &mut Ui, config: &mut FinetuneConfig) {
 
 fn start_ui(ui: &mut Ui, setup: &FinetuneSetup, outbox: &mut Outbox) {
     let problem = if setup.data.is_none() {
-        Some("Choose a folder of volumes with label maps, or a list.".into())
+        Some(i18n::text("tune-choose-a-folder-of-volumes").into())
     } else {
         setup.config.problem()
     };
-    let start = ui.add_enabled(problem.is_none(), Button::new(RichText::new("Start fine-tuning").strong()));
+    let start =
+        ui.add_enabled(problem.is_none(), Button::new(RichText::new(i18n::text("tune-start-fine-tuning")).strong()));
     if start.on_disabled_hover_text(problem.unwrap_or_default()).clicked() {
         outbox.ask(Request::StartFinetune(Box::new(setup.clone())));
     }
@@ -227,22 +235,22 @@ fn start_ui(ui: &mut Ui, setup: &FinetuneSetup, outbox: &mut Outbox) {
 
 fn model_text(model: SegmentationModel) -> &'static str {
     match model {
-        SegmentationModel::UnetTiny => "unet-tiny (for a CPU)",
-        SegmentationModel::Unet => "unet (nnU-Net's)",
-        SegmentationModel::Tiny => "tiny (SwinUNETR 12)",
-        SegmentationModel::B => "B (SwinUNETR 48)",
-        SegmentationModel::L => "L (SwinUNETR 96)",
-        SegmentationModel::H => "H (SwinUNETR 192)",
+        SegmentationModel::UnetTiny => i18n::text("tune-unet-tiny-for-a-cpu"),
+        SegmentationModel::Unet => i18n::text("tune-unet-nnu-net-s"),
+        SegmentationModel::Tiny => i18n::text("tune-tiny-swinunetr-12"),
+        SegmentationModel::B => i18n::text("tune-b-swinunetr-48"),
+        SegmentationModel::L => i18n::text("tune-l-swinunetr-96"),
+        SegmentationModel::H => i18n::text("tune-h-swinunetr-192"),
     }
 }
 
 fn running_ui(ui: &mut Ui, job: &FinetuneJob, outbox: &mut Outbox) {
     let phase = match job.phase {
-        Some(Phase::Preparing) => "preparing volumes",
-        Some(Phase::Validating) => "validating",
-        Some(Phase::Paused) => "paused",
-        Some(Phase::Saving) => "saving",
-        _ => "training",
+        Some(Phase::Preparing) => i18n::text("tune-preparing-volumes"),
+        Some(Phase::Validating) => i18n::text("tune-validating"),
+        Some(Phase::Paused) => i18n::text("tune-paused"),
+        Some(Phase::Saving) => i18n::text("tune-saving"),
+        _ => i18n::text("tune-training"),
     };
     ui.label(format!(
         "{}, {phase} on {}",
@@ -257,24 +265,30 @@ fn running_ui(ui: &mut Ui, job: &FinetuneJob, outbox: &mut Outbox) {
     let recent = &job.steps[job.steps.len().saturating_sub(20)..];
     let pace = recent.iter().map(|r| r.seconds).sum::<f64>() / recent.len().max(1) as f64;
     let left = if job.phase == Some(Phase::Training) && !recent.is_empty() {
-        format!(", {} left", human_seconds(pace * total.saturating_sub(done) as f64))
+        i18n::text_with(
+            "tune-left",
+            [("done", (human_seconds(pace * total.saturating_sub(done) as f64)).to_string().into())],
+        )
     } else {
         String::new()
     };
     ui.add(ProgressBar::new(done as f32 / total.max(1) as f32).text(format!("{done} of {total}{left}")));
     ui.horizontal(|ui| {
         if job.phase == Some(Phase::Paused) {
-            if ui.button("Resume").clicked() {
+            if ui.button(i18n::text("tune-resume")).clicked() {
                 outbox.ask(Request::ResumeFinetune);
             }
-        } else if ui.button("Pause").on_hover_text("After the present step").clicked() {
+        } else if ui.button(i18n::text("tune-pause")).on_hover_text(i18n::text("tune-after-the-present-step")).clicked()
+        {
             outbox.ask(Request::PauseFinetune);
         }
-        if ui.button("Stop").on_hover_text("Save and end the run").clicked() {
+        if ui.button(i18n::text("tune-stop")).on_hover_text(i18n::text("tune-save-and-end-the-run")).clicked() {
             outbox.ask(Request::StopFinetune);
         }
         if let Some(step) = job.saved_at {
-            ui.label(RichText::new(format!("saved at {step}")).small().weak());
+            ui.label(
+                RichText::new(i18n::text_with("tune-saved-at", [("step", step.to_string().into())])).small().weak(),
+            );
         }
     });
 }
@@ -297,17 +311,27 @@ fn curves_ui(ui: &mut Ui, job: &FinetuneJob) {
         super::training::estimate_row(ui, job.estimate);
     });
     let (seconds, waited) = job.steps.last().map_or((0.0, 0.0), |r| (r.seconds, r.waited_seconds));
-    key(ui, "Losses", &[("total", theme::LOSS), ("Dice", theme::PREDICTION), ("cross-entropy", theme::GRID)]);
+    key(
+        ui,
+        i18n::text("tune-losses"),
+        &[
+            (i18n::text("tune-total"), theme::LOSS),
+            ("Dice", theme::PREDICTION),
+            (i18n::text("tune-cross-entropy"), theme::GRID),
+        ],
+    );
     plot("finetune losses").show(ui, |plot| {
-        plot.line(Line::new("total", curve(|r| r.loss)).color(theme::LOSS));
+        plot.line(Line::new(i18n::text("tune-total"), curve(|r| r.loss)).color(theme::LOSS));
         plot.line(Line::new("Dice", curve(|r| r.dice_loss)).color(theme::PREDICTION));
-        plot.line(Line::new("cross-entropy", curve(|r| r.cross_entropy)).color(theme::GRID));
+        plot.line(Line::new(i18n::text("tune-cross-entropy"), curve(|r| r.cross_entropy)).color(theme::GRID));
     });
     ui.label(
-        RichText::new(format!(
-            "{} a step, {:.1} crops a second",
-            super::step_time(seconds, waited),
-            job.config.crops as f64 / seconds.max(1e-9)
+        RichText::new(i18n::text_with(
+            "tune-a-step-crops-a-second",
+            [
+                ("waited", (super::step_time(seconds, waited)).to_string().into()),
+                ("value", format!("{:.1}", job.config.crops as f64 / seconds.max(1e-9)).into()),
+            ],
         ))
         .small()
         .weak(),
@@ -335,7 +359,8 @@ pub(super) fn dice_ui(ui: &mut Ui, validations: &[ValidationReport]) {
             }
         }
     }
-    ui.label(RichText::new("Dice on held-out persons").small().strong());
+    ui.label(RichText::new(i18n::text("tune-dice-on-held-out-persons")).small().strong());
+    let strong = ui.visuals().strong_text_color();
     plot("validation dice").include_y(1.0).show(ui, |plot| {
         for (name, points) in classes {
             let place = last.dice.keys().position(|n| n == name).unwrap_or(0);
@@ -343,17 +368,17 @@ pub(super) fn dice_ui(ui: &mut Ui, validations: &[ValidationReport]) {
             plot.line(Line::new(name.to_owned(), PlotPoints::from(points)).color(color));
         }
         let mean = validations.iter().filter_map(|v| Some([v.step as f64, v.mean_dice?])).collect::<Vec<_>>();
-        plot.line(Line::new("mean", PlotPoints::from(mean)).color(theme::ON_PICTURE).width(2.0));
+        plot.line(Line::new(i18n::text("tune-mean"), PlotPoints::from(mean)).color(strong).width(2.0));
     });
     egui::Grid::new("dice per class").num_columns(2).spacing([10.0, 2.0]).show(ui, |ui| {
         for (n, (name, dice)) in last.dice.iter().enumerate() {
-            ui.label(RichText::new(name).small().color(theme::SERIES[n % theme::SERIES.len()]));
+            ui.label(RichText::new(name).small().color(theme::legible(ui, theme::SERIES[n % theme::SERIES.len()])));
             ui.label(RichText::new(dice.map_or("–".into(), |d| format!("{d:.3}"))).small().monospace());
             ui.end_row();
         }
-        ui.label(RichText::new("mean").small().strong());
+        ui.label(RichText::new(i18n::text("tune-mean")).small().strong());
         let best = validations.iter().filter_map(|v| v.mean_dice).max_by(f64::total_cmp);
-        let best = best.map_or(String::new(), |d| format!("  best {d:.3}"));
+        let best = best.map_or(String::new(), |d| i18n::text_with("tune-best", [("d", format!("{d:.3}").into())]));
         ui.label(
             RichText::new(format!("{}{best}", last.mean_dice.map_or("–".into(), |d| format!("{d:.3}"))))
                 .small()

@@ -15,8 +15,9 @@ pub(crate) fn image_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSe
         let range = (stats.max - stats.min).abs().max(f64::MIN_POSITIVE);
         let digits = decimals(range);
         let name = ui.label(i18n::text("image-width")).id;
-        ui.add(DragValue::new(width).speed(range / 500.0).range(range * 1e-4..=range * 1e4).max_decimals(digits))
-            .labelled_by(name);
+        // A window that suits the volumes before and after stays, however narrow the range of this one.
+        let value = DragValue::new(width).speed(range / 500.0).range(range * 1e-4..=range * 1e4);
+        ui.add(value.clamp_existing_to_range(false).max_decimals(digits)).labelled_by(name);
         let name = ui.label(i18n::text("image-level")).id;
         ui.add(DragValue::new(level).speed(range / 500.0).max_decimals(digits)).labelled_by(name);
     });

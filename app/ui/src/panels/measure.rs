@@ -1,10 +1,10 @@
 use egui::{RichText, Ui};
 
 use crate::commands::{self, Command, KeyMap};
-use crate::document::Tool;
+use crate::document::{Side, Tool};
 use crate::{Outbox, Request, Session, ViewSettings, i18n, icons, theme};
 
-/// Measurements of the volume on show: values, notes, and a way to each.
+/// Measurements of the volume on show, and of the one it is compared with: values, notes, and a way to each.
 pub(crate) fn measure_ui(
     ui: &mut Ui,
     session: &mut Session,
@@ -12,10 +12,34 @@ pub(crate) fn measure_ui(
     outbox: &mut Outbox,
     keys: &KeyMap,
 ) {
-    let Some(volume) = session.active() else {
+    if session.active().is_none() {
         ui.weak(i18n::text("measure-no-volume"));
         return;
+    }
+    let other = session.of_side(settings, Side::B).filter(|_| settings.layout.compares());
+    let Some(other) = other.map(|v| (v.id, v.name.clone())) else {
+        return side_ui(ui, session, settings, outbox, keys, Side::A);
     };
+    let own = session.active().map(|v| (v.id, v.name.clone()));
+    for (side, letter, of) in [(Side::A, "A", own), (Side::B, "B", Some(other))] {
+        let Some((id, name)) = of else { continue };
+        let name =
+            if settings.hides_names() { i18n::text_with("volume-number", [("number", id.0.into())]) } else { name };
+        let title = i18n::text_with("measure-side", [("side", letter.into()), ("name", name.into())]);
+        ui.label(RichText::new(title).strong());
+        ui.push_id(letter, |ui| side_ui(ui, session, settings, outbox, keys, side));
+    }
+}
+
+fn side_ui(
+    ui: &mut Ui,
+    session: &mut Session,
+    settings: &mut ViewSettings,
+    outbox: &mut Outbox,
+    keys: &KeyMap,
+    side: Side,
+) {
+    let Some(volume) = session.of_side(settings, side) else { return };
     let (id, unit) = (volume.id, volume.unit());
     let Some(doc) = session.measurements.get_mut(&id.0).filter(|d| !d.items().is_empty()) else {
         let arguments =
@@ -23,9 +47,11 @@ pub(crate) fn measure_ui(
         ui.weak(i18n::text_with("measure-empty", arguments));
         return;
     };
+    // Only one list has a chosen one: the numbers of the other mean other measurements.
+    let selected = settings.selected.filter(|_| side == Side::A);
     let (mut chosen, mut removed) = (None, None);
     for item in doc.items() {
-        let is_selected = settings.selected == Some(item.number);
+        let is_selected = selected == Some(item.number);
         ui.horizontal(|ui| {
             let (rect, _) = ui.allocate_exact_size(egui::Vec2::splat(15.0), egui::Sense::hover());
             icons::paint(
@@ -51,7 +77,7 @@ pub(crate) fn measure_ui(
             });
         });
     }
-    if let Some(item) = settings.selected.and_then(|n| doc.get(n)) {
+    if let Some(item) = selected.and_then(|n| doc.get(n)) {
         let (number, mut note) = (item.number, item.note.clone());
         let label = ui.label(RichText::new(i18n::text("measure-note")).small()).id;
         let field = egui::TextEdit::singleline(&mut note).char_limit(200).desired_width(f32::INFINITY);
@@ -65,12 +91,16 @@ pub(crate) fn measure_ui(
     }
     if let Some(number) = removed {
         doc.remove(Some(number));
-        settings.selected = settings.selected.filter(|&n| n != number);
+        settings.selected = settings.selected.filter(|&n| side == Side::B || n != number);
     }
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         let export = ui.button(i18n::text("tool-export")).on_hover_text(keys.tip(Command::ExportMeasurements));
         if export.clicked() {
             outbox.ask(Request::ExportMeasurements(id));
+        }
+        let report = ui.button(i18n::text("measure-report")).on_hover_text(keys.tip(Command::ExportReport));
+        if report.clicked() {
+            outbox.ask(Request::ExportReport(id));
         }
         if ui.button(i18n::text("measure-remove-all")).on_hover_text(i18n::text("measure-remove-all-tip")).clicked() {
             doc.remove(None);
@@ -78,6 +108,6 @@ pub(crate) fn measure_ui(
         }
     });
     if let Some(item) = chosen {
-        commands::select(settings, &item);
+        commands::select(settings, &item, side);
     }
 }

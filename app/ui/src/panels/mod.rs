@@ -19,11 +19,14 @@ mod save_labels;
 mod segment;
 mod series;
 mod start;
+mod times;
 mod training;
 mod volume3d;
 mod volumes;
 
 use egui::Ui;
+
+use crate::i18n;
 
 pub(crate) use card::card_ui;
 pub(crate) use compare::compare_ui;
@@ -43,6 +46,7 @@ pub(crate) use runs::runs_window;
 pub(crate) use save_labels::save_labels_window;
 pub(crate) use segment::segment_ui;
 pub(crate) use series::{resample_ui, series_window};
+pub(crate) use times::times_ui;
 pub(crate) use training::training_ui;
 pub(crate) use volume3d::{mode_title, volume3d_ui};
 pub(crate) use volumes::volumes_ui;
@@ -66,7 +70,8 @@ fn key(ui: &mut Ui, title: &str, names: &[(&str, egui::Color32)]) {
         ui.spacing_mut().item_spacing.x = 6.0;
         ui.label(egui::RichText::new(title).small().strong());
         for (name, color) in names {
-            ui.label(egui::RichText::new(*name).small().color(*color));
+            let color = crate::theme::legible(ui, *color);
+            ui.label(egui::RichText::new(*name).small().color(color));
         }
     });
 }
@@ -74,8 +79,12 @@ fn key(ui: &mut Ui, title: &str, names: &[(&str, egui::Color32)]) {
 /// Seconds of a step, and the share of them without data if it is worth a word.
 fn step_time(seconds: f64, waited_seconds: f64) -> String {
     let share = waited_seconds / seconds.max(1e-9);
-    let waiting = if share >= 0.05 { format!(" ({:.0} % waiting for data)", share * 100.0) } else { String::new() };
-    format!("{seconds:.2} s{waiting}")
+    let seconds = format!("{seconds:.2}");
+    if share < 0.05 {
+        return format!("{seconds} s");
+    }
+    let share = format!("{:.0}", share * 100.0);
+    i18n::text_with("work-step-waiting", [("seconds", seconds.into()), ("share", share.into())])
 }
 
 fn human_seconds(seconds: f64) -> String {

@@ -1,11 +1,11 @@
 use egui::{Button, ProgressBar, RichText, Ui};
 
-use crate::{ModelRow, ModelState, ModelsState, Outbox, Request, Session, theme};
+use crate::{ModelRow, ModelState, ModelsState, Outbox, Request, Session, i18n, theme};
 
 /// The window with the published models: what each is for, whether it is there, and how to get it.
 pub(crate) fn models_window(ui: &Ui, session: &mut Session, outbox: &mut Outbox) {
     let mut open = session.models.is_open;
-    egui::Window::new("Models")
+    egui::Window::new(i18n::text("models-models"))
         .open(&mut open)
         .default_size([620.0, 580.0])
         .default_pos(ui.ctx().content_rect().center() - egui::vec2(310.0, 300.0))
@@ -16,15 +16,14 @@ pub(crate) fn models_window(ui: &Ui, session: &mut Session, outbox: &mut Outbox)
 
 fn models_ui(ui: &mut Ui, models: &ModelsState, outbox: &mut Outbox) {
     if models.rows.is_empty() {
-        ui.weak("Looking which of them are on this machine…");
+        ui.weak(i18n::text("models-looking-which-of-them-are"));
         return;
     }
-    let text = format!(
-        "Fetched from {} only when you press Fetch; nothing of a patient or a volume is sent. Kept in {}",
-        models.origin, models.folder
+    let text = i18n::text_with(
+        "models-fetched-from-only-when-you",
+        [("origin", models.origin.to_string().into()), ("folder", models.folder.to_string().into())],
     );
-    ui.label(RichText::new(text).small().weak())
-        .on_hover_text("VOCO_HUB_ENDPOINT names another hub, VOCO_MODELS_DIR another folder");
+    ui.label(RichText::new(text).small().weak()).on_hover_text(i18n::text("models-voco-hub-endpoint-names-another"));
     for row in &models.rows {
         ui.separator();
         row_ui(ui, row, outbox);
@@ -46,12 +45,16 @@ fn row_ui(ui: &mut Ui, row: &ModelRow, outbox: &mut Outbox) {
             ui.add(ProgressBar::new(*share).text(text));
         }
         ModelState::Partial(kept) => {
-            ui.label(RichText::new(format!("{kept} are here already; a fetch goes on from there")).small().weak());
+            ui.label(
+                RichText::new(i18n::text_with("models-are-here-already-a-fetch", [("kept", kept.to_string().into())]))
+                    .small()
+                    .weak(),
+            );
         }
         ModelState::Absent | ModelState::Present => {}
     }
     if let Some(error) = &row.error {
-        ui.label(RichText::new(error).small().color(theme::ERROR));
+        ui.label(RichText::new(error).small().color(theme::legible(ui, theme::ERROR)));
     }
 }
 
@@ -61,29 +64,37 @@ fn actions_ui(ui: &mut Ui, row: &ModelRow, outbox: &mut Outbox) {
     match &row.state {
         ModelState::Present => {
             if row.network.contains("classes")
-                && ui.small_button("Segment with it").on_hover_text("Choose it for segmentation").clicked()
+                && ui
+                    .small_button(i18n::text("models-segment-with-it"))
+                    .on_hover_text(i18n::text("models-choose-it-for-segmentation"))
+                    .clicked()
             {
                 outbox.ask(Request::UseCheckpoint(row.path.clone()));
             }
-            if ui.small_button("Fine-tune from it").on_hover_text("Begin the next fine-tuning with it").clicked() {
+            if ui
+                .small_button(i18n::text("models-fine-tune-from-it"))
+                .on_hover_text(i18n::text("models-begin-the-next-fine-tuning"))
+                .clicked()
+            {
                 outbox.ask(Request::StartFromRun(row.path.clone()));
             }
-            ui.label(RichText::new("on this machine").color(theme::TRUTH));
+            ui.label(RichText::new(i18n::text("models-on-this-machine")).color(theme::legible(ui, theme::TRUTH)));
         }
         ModelState::Running { is_stopping, .. } => {
-            let text = if *is_stopping { "Stopping…" } else { "Cancel" };
+            let text = if *is_stopping { i18n::text("models-stopping") } else { i18n::text("models-cancel") };
             let cancel = ui.add_enabled(!is_stopping, Button::new(text).small());
-            if cancel.on_hover_text("What has arrived is kept").clicked() {
+            if cancel.on_hover_text(i18n::text("models-what-has-arrived-is-kept")).clicked() {
                 outbox.ask(Request::CancelModel(name()));
             }
         }
         ModelState::Absent | ModelState::Partial(_) => {
-            let folder = ui.small_button("Choose folder…");
-            if folder.on_hover_text("Take it from a folder of this machine that holds it").clicked() {
+            let folder = ui.small_button(i18n::text("models-choose-folder"));
+            if folder.on_hover_text(i18n::text("models-take-it-from-a-folder")).clicked() {
                 outbox.ask(Request::ModelFolderDialog(name()));
             }
-            let text = if row.state == ModelState::Absent { "Fetch" } else { "Go on" };
-            if ui.small_button(text).on_hover_text("Fetch it over the network").clicked() {
+            let text =
+                if row.state == ModelState::Absent { i18n::text("models-fetch") } else { i18n::text("models-go-on") };
+            if ui.small_button(text).on_hover_text(i18n::text("models-fetch-it-over-the-network")).clicked() {
                 outbox.ask(Request::FetchModel(name()));
             }
         }

@@ -4,7 +4,7 @@ use voco_engine_api::OmniReport;
 
 use super::finetune::dice_ui;
 use super::key;
-use crate::{TrainingJob, theme};
+use crate::{TrainingJob, i18n, theme};
 
 /// The numbers of a run that also learns from labels.
 pub(super) fn numbers_ui(ui: &mut Ui, job: &TrainingJob) {
@@ -15,24 +15,36 @@ pub(super) fn numbers_ui(ui: &mut Ui, job: &TrainingJob) {
     };
     egui::Grid::new("omni numbers").num_columns(2).spacing([12.0, 3.0]).show(ui, |ui| {
         for (name, value, hint) in [
-            ("Loss with labels", mean(|r| Some(r.segmentation)), "Dice and cross-entropy of labelled crops"),
-            ("Own past", mean(|r| r.pseudo), "The same with what a frozen snapshot of the network says"),
-            ("Position loss", mean(|r| r.intra), "The contrast of volumes"),
+            (
+                i18n::text("omni-loss-with-labels"),
+                mean(|r| Some(r.segmentation)),
+                i18n::text("omni-dice-and-cross-entropy-of"),
+            ),
+            (i18n::text("omni-own-past"), mean(|r| r.pseudo), i18n::text("omni-the-same-with-what-a")),
+            (i18n::text("omni-position-loss"), mean(|r| r.intra), i18n::text("omni-the-contrast-of-volumes")),
         ] {
             let Some(value) = value else { continue };
             ui.label(name);
-            ui.label(format!("{value:.3}")).on_hover_text(format!("{hint}; mean of the last 20 steps"));
+            ui.label(format!("{value:.3}"))
+                .on_hover_text(i18n::text_with("omni-mean-of-the-last-20", [("hint", hint.to_string().into())]));
             ui.end_row();
         }
         if let Some(last) = job.validations.last() {
-            let color = if last.top1_accuracy > last.chance_top1 { theme::TRUTH } else { theme::WARNING };
-            ui.label("Held-out people");
-            let text = format!("{:.0} %, {:.0} mm off", last.top1_accuracy * 100.0, last.error_mm);
-            ui.label(RichText::new(text).color(color)).on_hover_text("Top-1 accuracy of the position task");
+            let color =
+                theme::legible(ui, if last.top1_accuracy > last.chance_top1 { theme::TRUTH } else { theme::WARNING });
+            ui.label(i18n::text("omni-held-out-people"));
+            let text = i18n::text_with(
+                "omni-mm-off",
+                [
+                    ("accuracy", format!("{:.0}", last.top1_accuracy * 100.0).into()),
+                    ("error-mm", format!("{:.0}", last.error_mm).into()),
+                ],
+            );
+            ui.label(RichText::new(text).color(color)).on_hover_text(i18n::text("omni-top-1-accuracy-of-the"));
             ui.end_row();
         }
         if let Some(pace) = job.pace() {
-            ui.label("Step");
+            ui.label(i18n::text("omni-step"));
             ui.label(format!("{pace:.2} s"));
             ui.end_row();
         }
@@ -56,15 +68,15 @@ pub(super) fn curves_ui(ui: &mut Ui, job: &TrainingJob) {
         job.omni_steps.iter().step_by(stride).filter_map(|r| Some([r.step as f64, f(r)?])).collect()
     };
     let lines = [
-        ("labels", theme::LOSS, curve(|r| Some(r.segmentation))),
-        ("own past", theme::TRUTH, curve(|r| r.pseudo)),
-        ("position", theme::PREDICTION, curve(|r| r.intra)),
-        ("inter", theme::GRID, curve(|r| r.inter)),
-        ("reg.", theme::ERROR, curve(|r| r.reg)),
+        (i18n::text("omni-labels"), theme::LOSS, curve(|r| Some(r.segmentation))),
+        (i18n::text("omni-own-past-2"), theme::TRUTH, curve(|r| r.pseudo)),
+        (i18n::text("omni-position"), theme::PREDICTION, curve(|r| r.intra)),
+        (i18n::text("omni-inter"), theme::GRID, curve(|r| r.inter)),
+        (i18n::text("omni-reg"), theme::ERROR, curve(|r| r.reg)),
     ];
     let names: Vec<_> =
         lines.iter().filter(|line| !line.2.is_empty()).map(|(name, color, _)| (*name, *color)).collect();
-    key(ui, "Losses", &names);
+    key(ui, i18n::text("omni-losses"), &names);
     plot("omni losses").show(ui, |plot| {
         for (name, color, points) in lines {
             plot.line(Line::new(name, PlotPoints::from(points)).color(color));
@@ -72,14 +84,15 @@ pub(super) fn curves_ui(ui: &mut Ui, job: &TrainingJob) {
     });
     if let Some(last) = job.validations.last() {
         let chance = last.chance_top1 * 100.0;
-        let chance_text = format!("chance {chance:.0} %");
-        let names = [("held-out people", theme::PREDICTION), (chance_text.as_str(), theme::REFERENCE)];
-        key(ui, "Position, top-1 accuracy, %", &names);
+        let chance_text = i18n::text_with("omni-chance", [("chance", format!("{chance:.0}").into())]);
+        let names =
+            [(i18n::text("omni-held-out-people-2"), theme::PREDICTION), (chance_text.as_str(), theme::REFERENCE)];
+        key(ui, i18n::text("omni-position-top-1-accuracy"), &names);
         plot("omni accuracy").include_y(100.0).show(ui, |plot| {
-            plot.hline(HLine::new("chance", chance).color(theme::REFERENCE));
+            plot.hline(HLine::new(i18n::text("omni-chance-2"), chance).color(theme::REFERENCE));
             let points = job.validations.iter().map(|v| [v.step as f64, v.top1_accuracy * 100.0]);
             let points: PlotPoints<'_> = points.collect::<Vec<[f64; 2]>>().into();
-            plot.line(Line::new("held out", points).color(theme::PREDICTION).width(2.0));
+            plot.line(Line::new(i18n::text("omni-held-out"), points).color(theme::PREDICTION).width(2.0));
         });
     }
     dice_ui(ui, &job.dice);

@@ -3,38 +3,45 @@ use voco_engine_api::{CropPrediction, PositionPreview};
 use voco_volume::{CropStyle, Recipe};
 
 use crate::views::drawn_preview;
-use crate::{Outbox, PositionOverlay, Request, Session, ViewSettings, theme};
+use crate::{Outbox, PositionOverlay, Request, Session, ViewSettings, i18n, theme};
 
 /// The VoCo grid of the volume on show: recipe, base crops, random crops.
 pub(crate) fn position_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
     let Some(volume) = session.active() else {
-        ui.weak("Open a volume to see where its crops lie.");
+        ui.weak(i18n::text("place-open-a-volume-to-see"));
         return;
     };
     ui.horizontal(|ui| {
-        ui.checkbox(&mut settings.show_grid, "Base crops")
-            .on_hover_text("Draw the grid of base crops on the patient (G)");
-        ui.checkbox(&mut settings.show_crops, "Random crops");
+        ui.checkbox(&mut settings.show_grid, i18n::text("place-base-crops"))
+            .on_hover_text(i18n::text("place-draw-the-grid-of-base"));
+        ui.checkbox(&mut settings.show_crops, i18n::text("place-random-crops"));
     });
     ui.horizontal(|ui| {
-        let name = ui.label("Recipe").id;
+        let name = ui.label(i18n::text("place-recipe")).id;
         let list = ComboBox::from_id_salt("recipe").selected_text(settings.recipe.name()).show_ui(ui, |ui| {
             for recipe in Recipe::ALL {
                 ui.selectable_value(&mut settings.recipe, recipe, recipe.name());
             }
         });
         list.response.labelled_by(name);
-        let draw = ui.add_enabled(settings.show_grid, egui::Button::new("Draw again"));
-        if draw.on_hover_text("Other random crops").clicked() {
+        let draw = ui.add_enabled(settings.show_grid, egui::Button::new(i18n::text("place-draw-again")));
+        if draw.on_hover_text(i18n::text("place-other-random-crops")).clicked() {
             settings.crop_seed += 1;
         }
     });
     let n = settings.recipe.position_grid().n;
     let style = match settings.recipe.crop_style() {
-        CropStyle::WholeBody => "the whole body stretched to the frame",
-        CropStyle::RandomWindow => "a random window of the body",
+        CropStyle::WholeBody => i18n::text("place-the-whole-body-stretched-to"),
+        CropStyle::RandomWindow => i18n::text("place-a-random-window-of-the"),
     };
-    ui.label(RichText::new(format!("{n}×{n} base crops tile {style}.")).small().weak());
+    ui.label(
+        RichText::new(i18n::text_with(
+            "place-base-crops-tile",
+            [("n", n.to_string().into()), ("n-2", n.to_string().into()), ("style", style.to_string().into())],
+        ))
+        .small()
+        .weak(),
+    );
     let wanted = (volume.id, settings.recipe, settings.crop_seed);
     let is_current = volume.position.as_ref().is_some_and(|p| (p.recipe, p.seed) == (wanted.1, wanted.2));
     if settings.show_grid && !is_current && session.position_asked != Some(wanted) {
@@ -44,9 +51,9 @@ pub(crate) fn position_ui(ui: &mut Ui, session: &mut Session, settings: &mut Vie
     let Some(volume) = session.active() else { return };
     if let Some(preview) = drawn_preview(session, settings, volume) {
         ui.label(
-            RichText::new(format!("The run's crops are drawn (step {}).", preview.step))
+            RichText::new(i18n::text_with("place-the-run-s-crops-are", [("step", preview.step.to_string().into())]))
                 .small()
-                .color(theme::PREDICTION),
+                .color(theme::legible(ui, theme::PREDICTION)),
         );
     } else if let Some(overlay) = volume.position.as_ref().filter(|_| settings.show_grid) {
         crops_ui(ui, overlay);
@@ -59,9 +66,9 @@ fn crops_ui(ui: &mut Ui, overlay: &PositionOverlay) {
     ui.horizontal(|ui| {
         for (n, &crop) in overlay.crops.iter().enumerate() {
             let target: Vec<f32> = overlay.grid.target(crop).iter().map(|&t| t as f32).collect();
-            let title = format!("Crop {}, overlap in %", n + 1);
+            let title = i18n::text_with("place-crop-overlap-in", [("value", (n + 1).to_string().into())]);
             ui.vertical(|ui| {
-                ui.label(RichText::new(&title).small().color(theme::TRUTH));
+                ui.label(RichText::new(&title).small().color(theme::legible(ui, theme::TRUTH)));
                 map(ui, &title, overlay.grid.n, &target, theme::TRUTH, width);
             });
         }
@@ -73,9 +80,10 @@ pub(crate) fn prediction_ui(ui: &mut Ui, preview: &PositionPreview, crop: &CropP
     let n = preview.grid.n;
     let width = ((ui.available_width() - 12.0) / 2.0).min(170.0);
     ui.horizontal(|ui| {
-        for (title, values, color) in
-            [("True overlap", &crop.target, theme::TRUTH), ("Predicted", &crop.prediction, theme::PREDICTION)]
-        {
+        for (title, values, color) in [
+            (i18n::text("place-true-overlap"), &crop.target, theme::TRUTH),
+            (i18n::text("place-predicted"), &crop.prediction, theme::PREDICTION),
+        ] {
             ui.vertical(|ui| {
                 ui.label(RichText::new(title).small().color(color));
                 map(ui, title, n, values, color, width);
@@ -83,9 +91,9 @@ pub(crate) fn prediction_ui(ui: &mut Ui, preview: &PositionPreview, crop: &CropP
         }
     });
     let verdict = if crop.is_top1_correct() {
-        RichText::new("The base crop of greatest overlap is right.").color(theme::TRUTH)
+        RichText::new(i18n::text("place-the-base-crop-of-greatest")).color(theme::legible(ui, theme::TRUTH))
     } else {
-        RichText::new("The base crop of greatest overlap is wrong.").color(theme::PREDICTION)
+        RichText::new(i18n::text("place-the-base-crop-of-greatest-2")).color(theme::legible(ui, theme::PREDICTION))
     };
     ui.label(verdict.small());
     if let Some([x, y]) = preview.grid.center_from_overlaps(&crop.prediction) {
@@ -96,7 +104,9 @@ pub(crate) fn prediction_ui(ui: &mut Ui, preview: &PositionPreview, crop: &CropP
         let said_at = glam::DVec3::new(x - 0.5, y - 0.5, center);
         let affine = preview.frame.world_from_voxel();
         let error = affine.transform_point3(true_at).distance(affine.transform_point3(said_at));
-        ui.label(RichText::new(format!("Off by {error:.0} mm in the patient.")).small());
+        ui.label(
+            RichText::new(i18n::text_with("place-off-by-mm-in-the", [("error", format!("{error:.0}").into())])).small(),
+        );
     }
 }
 

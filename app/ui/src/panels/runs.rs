@@ -1,12 +1,12 @@
 use egui::{Color32, ComboBox, RichText, TextEdit, Ui};
 use egui_plot::{Line, Plot, PlotPoints};
 
-use crate::{Outbox, Request, RunKind, RunSummary, RunsState, Session, theme};
+use crate::{Outbox, Request, RunKind, RunSummary, RunsState, Session, i18n, theme};
 
 /// The window with all runs on disk: their curves in one plot, settings, numbers and notes.
 pub(crate) fn runs_window(ui: &Ui, session: &mut Session, outbox: &mut Outbox) {
     let mut open = session.runs.is_open;
-    egui::Window::new("Runs")
+    egui::Window::new(i18n::text("runs-runs"))
         .open(&mut open)
         .default_size([980.0, 700.0])
         .default_pos(ui.ctx().content_rect().center() - egui::vec2(490.0, 370.0))
@@ -22,11 +22,25 @@ fn runs_ui(ui: &mut Ui, session: &mut Session, outbox: &mut Outbox) {
     let runs = &mut session.runs;
     ui.horizontal(|ui| {
         let name = runs.root.as_ref().and_then(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned());
-        ui.weak(format!("{} runs in {}", runs.list.len(), name.unwrap_or_else(|| "the program's folder".into())));
-        if ui.small_button("Other folder…").on_hover_text("A folder that holds run folders").clicked() {
+        ui.weak(i18n::text_with(
+            "runs-runs-in",
+            [
+                ("count", runs.list.len().to_string().into()),
+                ("into", (name.unwrap_or_else(|| "the program's folder".into())).to_string().into()),
+            ],
+        ));
+        if ui
+            .small_button(i18n::text("runs-other-folder"))
+            .on_hover_text(i18n::text("runs-a-folder-that-holds-run"))
+            .clicked()
+        {
             outbox.ask(Request::RunsRootDialog);
         }
-        if ui.small_button("Read again").on_hover_text("Look for new runs and new numbers").clicked() {
+        if ui
+            .small_button(i18n::text("runs-read-again"))
+            .on_hover_text(i18n::text("runs-look-for-new-runs-and"))
+            .clicked()
+        {
             outbox.ask(Request::ListRuns);
         }
         if runs.is_loading {
@@ -35,7 +49,7 @@ fn runs_ui(ui: &mut Ui, session: &mut Session, outbox: &mut Outbox) {
     });
     ui.separator();
     if runs.list.is_empty() {
-        ui.weak("There is no run yet: start one in the training panel, or choose the folder that holds yours.");
+        ui.weak(i18n::text("runs-there-is-no-run-yet"));
         return;
     }
     egui::Panel::left("runs list").default_size(300.0).show(ui, |ui| list_ui(ui, runs, outbox));
@@ -44,7 +58,7 @@ fn runs_ui(ui: &mut Ui, session: &mut Session, outbox: &mut Outbox) {
         let focus = runs.focus.clone().and_then(|folder| runs.find(&folder).cloned());
         match focus {
             Some(run) => details_ui(ui, runs, &run, outbox),
-            None => drop(ui.weak("Choose a run in the list to see its settings and to write a note.")),
+            None => drop(ui.weak(i18n::text("runs-choose-a-run-in-the"))),
         }
     });
 }
@@ -57,7 +71,7 @@ fn list_ui(ui: &mut Ui, runs: &mut RunsState, outbox: &mut Outbox) {
         for run in &runs.list[range] {
             ui.horizontal(|ui| {
                 let mut is_compared = compared.contains(&run.folder);
-                if ui.checkbox(&mut is_compared, "").on_hover_text("Draw its curves").changed() {
+                if ui.checkbox(&mut is_compared, "").on_hover_text(i18n::text("runs-draw-its-curves")).changed() {
                     if is_compared {
                         compared.insert(run.folder.clone());
                     } else {
@@ -99,13 +113,17 @@ pub(super) fn headline(run: &RunSummary) -> String {
     let number = |list: &[(String, f64)], name: &str| list.iter().find(|(key, _)| key == name).map(|(_, v)| *v);
     // In a run with labels the network is a setting of its labelled part.
     let model = setting("model").or_else(|| setting("labelled.model")).unwrap_or("?");
-    let mut parts = vec![run.kind.text().to_owned(), model.to_owned(), format!("{} steps", run.steps)];
+    let mut parts = vec![
+        run.kind.text().to_owned(),
+        model.to_owned(),
+        i18n::text_with("runs-steps", [("steps", run.steps.to_string().into())]),
+    ];
     if let Some(dice) = number(&run.validation, "mean_dice") {
-        parts.push(format!("Dice {dice:.3}"));
+        parts.push(i18n::text_with("runs-dice", [("dice", format!("{dice:.3}").into())]));
     } else if let Some(top1) = number(&run.validation, "top1_accuracy").or(number(&run.last, "top1_accuracy")) {
-        parts.push(format!("top-1 {:.0} %", top1 * 100.0));
+        parts.push(i18n::text_with("runs-top-1", [("top", format!("{:.0}", top1 * 100.0).into())]));
     } else if let Some(loss) = number(&run.last, "loss") {
-        parts.push(format!("loss {loss:.3}"));
+        parts.push(i18n::text_with("runs-loss", [("loss", format!("{loss:.3}").into())]));
     }
     parts.join(", ")
 }
@@ -124,11 +142,11 @@ fn plot_ui(ui: &mut Ui, runs: &mut RunsState) {
         (*first).clone_into(&mut runs.series);
     }
     if runs.compared.is_empty() {
-        ui.weak("Tick runs to draw their curves together.");
+        ui.weak(i18n::text("runs-tick-runs-to-draw-their"));
         return;
     }
     ui.horizontal(|ui| {
-        let label = ui.label("Curve").id;
+        let label = ui.label(i18n::text("runs-curve")).id;
         ComboBox::from_id_salt("series")
             .selected_text(&runs.series)
             .width(220.0)
@@ -140,7 +158,11 @@ fn plot_ui(ui: &mut Ui, runs: &mut RunsState) {
             .response
             .labelled_by(label);
         let count = runs.compared.len();
-        ui.weak(if count == 1 { "of one run".to_owned() } else { format!("of {count} runs") });
+        ui.weak(if count == 1 {
+            i18n::text("runs-of-one-run").to_owned()
+        } else {
+            i18n::text_with("runs-of-runs", [("count", count.to_string().into())])
+        });
     });
     // The colours of the list are the key: inside, one would hide the curves.
     Plot::new("runs plot").height(220.0).allow_scroll(false).include_y(0.0).show(ui, |plot| {
@@ -156,16 +178,16 @@ fn plot_ui(ui: &mut Ui, runs: &mut RunsState) {
 fn details_ui(ui: &mut Ui, runs: &mut RunsState, run: &RunSummary, outbox: &mut Outbox) {
     ui.horizontal(|ui| {
         ui.strong(&run.name);
-        if ui.button("Go on…").on_hover_text("Put it into the training panel, to continue it").clicked() {
+        if ui.button(i18n::text("runs-go-on")).on_hover_text(i18n::text("runs-put-it-into-the-training")).clicked() {
             outbox.ask(Request::ContinueRun(run.folder.clone()));
         }
-        let fine_tune = ui.add_enabled(run.has_checkpoint, egui::Button::new("Fine-tune from it"));
-        if fine_tune.on_hover_text("Begin the next fine-tuning with its weights").clicked() {
+        let fine_tune = ui.add_enabled(run.has_checkpoint, egui::Button::new(i18n::text("runs-fine-tune-from-it")));
+        if fine_tune.on_hover_text(i18n::text("runs-begin-the-next-fine-tuning")).clicked() {
             outbox.ask(Request::StartFromRun(run.folder.clone()));
         }
         let can_segment = run.has_checkpoint && run.kind != RunKind::Pretrain;
-        let segment = ui.add_enabled(can_segment, egui::Button::new("Segment with it"));
-        let segment = segment.on_disabled_hover_text("It trained no decoder, or has no checkpoint yet");
+        let segment = ui.add_enabled(can_segment, egui::Button::new(i18n::text("runs-segment-with-it")));
+        let segment = segment.on_disabled_hover_text(i18n::text("runs-it-trained-no-decoder-or"));
         if segment.clicked() {
             outbox.ask(Request::UseCheckpoint(run.folder.clone()));
         }
@@ -176,8 +198,10 @@ fn details_ui(ui: &mut Ui, runs: &mut RunsState, run: &RunSummary, outbox: &mut 
         runs.draft = Some((run.folder.clone(), run.note.clone()));
     }
     if let Some((_, text)) = &mut runs.draft {
-        let edit =
-            TextEdit::multiline(text).hint_text("Notes on this run…").desired_rows(2).desired_width(f32::INFINITY);
+        let edit = TextEdit::multiline(text)
+            .hint_text(i18n::text("runs-notes-on-this-run"))
+            .desired_rows(2)
+            .desired_width(f32::INFINITY);
         if ui.add(edit).lost_focus() {
             save_note(runs, outbox);
         }
@@ -185,13 +209,21 @@ fn details_ui(ui: &mut Ui, runs: &mut RunsState, run: &RunSummary, outbox: &mut 
     egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         ui.columns(2, |columns| {
             let [left, right] = columns else { return };
-            grid(left, "Settings", run.settings.iter().map(|(name, value)| (name.as_str(), value.clone())));
+            grid(
+                left,
+                i18n::text("runs-settings"),
+                run.settings.iter().map(|(name, value)| (name.as_str(), value.clone())),
+            );
             let number = |(name, value): &(String, f64)| (name.clone(), short(*value));
             let last: Vec<_> = run.last.iter().map(number).collect();
-            grid(right, "Last step", last.iter().map(|(name, value)| (name.as_str(), value.clone())));
+            grid(right, i18n::text("runs-last-step"), last.iter().map(|(name, value)| (name.as_str(), value.clone())));
             let validation: Vec<_> = run.validation.iter().map(number).collect();
             if !validation.is_empty() {
-                grid(right, "Validation", validation.iter().map(|(name, value)| (name.as_str(), value.clone())));
+                grid(
+                    right,
+                    i18n::text("runs-validation"),
+                    validation.iter().map(|(name, value)| (name.as_str(), value.clone())),
+                );
             }
         });
     });

@@ -1,7 +1,7 @@
 use egui::{Button, RichText, Ui};
 
 use crate::document::Thumbnail;
-use crate::{Outbox, Request, SeriesChoice, SeriesRow, Session, theme};
+use crate::{Outbox, Request, SeriesChoice, SeriesRow, Session, i18n, theme};
 
 /// The side of a thumbnail's place.
 const SIDE: f32 = 72.0;
@@ -10,7 +10,7 @@ const SIDE: f32 = 72.0;
 pub(crate) fn series_window(ui: &Ui, session: &mut Session, outbox: &mut Outbox) {
     let Some(choice) = &mut session.series else { return };
     let mut is_open = true;
-    egui::Window::new(format!("Series in {}", choice.folder))
+    egui::Window::new(i18n::text_with("series-series-in", [("folder", choice.folder.to_string().into())]))
         .id(egui::Id::unique("series"))
         .open(&mut is_open)
         .collapsible(false)
@@ -23,9 +23,9 @@ pub(crate) fn series_window(ui: &Ui, session: &mut Session, outbox: &mut Outbox)
 }
 
 fn choice_ui(ui: &mut Ui, choice: &mut SeriesChoice, outbox: &mut Outbox) {
-    ui.weak("Tick what to open, or double-click one.");
+    ui.weak(i18n::text("series-tick-what-to-open-or"));
     for note in &choice.notes {
-        ui.label(RichText::new(note).small().color(theme::WARNING));
+        ui.label(RichText::new(note).small().color(theme::legible(ui, theme::WARNING)));
     }
     let height = (ui.available_height() - 36.0).max(SIDE);
     egui::ScrollArea::vertical().max_height(height).auto_shrink([false, true]).show(ui, |ui| {
@@ -40,13 +40,13 @@ fn choice_ui(ui: &mut Ui, choice: &mut SeriesChoice, outbox: &mut Outbox) {
     ui.horizontal(|ui| {
         let chosen: Vec<usize> = (0..choice.rows.len()).filter(|&n| choice.rows[n].is_chosen).collect();
         let text = match chosen.len() {
-            0 | 1 => "Open series".to_owned(),
-            n => format!("Open {n} series"),
+            0 | 1 => i18n::text("series-open-series").to_owned(),
+            n => i18n::text_with("series-open-series-2", [("n", n.to_string().into())]),
         };
         if ui.add_enabled(!chosen.is_empty(), Button::new(text)).clicked() {
             outbox.ask(Request::OpenSeries(chosen));
         }
-        if ui.button("Cancel").clicked() {
+        if ui.button(i18n::text("series-cancel")).clicked() {
             outbox.ask(Request::CloseSeriesChoice);
         }
     });
@@ -61,16 +61,33 @@ fn row_ui(ui: &mut Ui, number: usize, row: &mut SeriesRow) -> bool {
             thumbnail_ui(ui, number, picture, rect);
         }
         ui.vertical(|ui| {
-            let name = if row.description.is_empty() { "Without a description" } else { &row.description };
+            let name =
+                if row.description.is_empty() { i18n::text("series-without-a-description") } else { &row.description };
             ui.checkbox(&mut row.is_chosen, RichText::new(format!("{}  {name}", row.modality)).strong());
             let [nx, ny, nz] = row.dims;
             let [x, y, z] = row.spacing_mm;
-            let volumes = if row.num_volumes > 1 { format!(", {} volumes", row.num_volumes) } else { String::new() };
-            let slices = if nz == 1 { "1 slice".to_owned() } else { format!("{nz} slices") };
-            ui.label(format!("{slices} of {nx} × {ny} pixels{volumes}"));
+            let volumes = if row.num_volumes > 1 {
+                i18n::text_with("series-volumes", [("num-volumes", row.num_volumes.to_string().into())])
+            } else {
+                String::new()
+            };
+            let slices = if nz == 1 {
+                i18n::text("series-1-slice").to_owned()
+            } else {
+                i18n::text_with("series-slices", [("nz", nz.to_string().into())])
+            };
+            ui.label(i18n::text_with(
+                "series-of-pixels",
+                [
+                    ("slices", slices.to_string().into()),
+                    ("nx", nx.to_string().into()),
+                    ("ny", ny.to_string().into()),
+                    ("volumes", volumes.to_string().into()),
+                ],
+            ));
             ui.label(RichText::new(format!("{x:.2} × {y:.2} × {z:.2} mm")).weak());
             for warning in &row.warnings {
-                ui.label(RichText::new(warning).small().color(theme::WARNING));
+                ui.label(RichText::new(warning).small().color(theme::legible(ui, theme::WARNING)));
             }
         });
     });
@@ -101,9 +118,13 @@ pub(crate) fn resample_ui(ui: &mut Ui, session: &Session, outbox: &mut Outbox) {
     let Some(volume) = session.active() else { return };
     let Some(labels) = &volume.labels else { return };
     let Some(what) = labels.geometry().mismatch(volume.volume.geometry(), 0.5) else { return };
-    ui.label(RichText::new(format!("The labels lie on another grid: {what}.")).small().color(theme::WARNING));
-    let button = ui.small_button("Resample onto the image");
-    if button.on_hover_text("Each voxel of the image takes the nearest label; Ctrl+Z takes it back").clicked() {
+    ui.label(
+        RichText::new(i18n::text_with("series-the-labels-lie-on-another", [("what", what.to_string().into())]))
+            .small()
+            .color(theme::legible(ui, theme::WARNING)),
+    );
+    let button = ui.small_button(i18n::text("series-resample-onto-the-image"));
+    if button.on_hover_text(i18n::text("series-each-voxel-of-the-image")).clicked() {
         outbox.ask(Request::ResampleLabels(volume.id));
     }
 }

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use egui::{ComboBox, RichText, Ui};
 
-use crate::{ModelState, ModelsState, Outbox, Request, RunKind, RunsState};
+use crate::{ModelState, ModelsState, Outbox, Request, RunKind, RunsState, i18n};
 
 /// What was chosen as the weights to begin with.
 pub(super) enum Start {
@@ -36,7 +36,7 @@ pub(super) fn start_choice(
 ) -> Option<Start> {
     let shown = match chosen {
         Some(path) => name_of(path, known),
-        None => random.unwrap_or("Choose…").to_owned(),
+        None => random.unwrap_or(i18n::text("begin-choose")).to_owned(),
     };
     let mut picked = None;
     let list =
@@ -50,7 +50,7 @@ pub(super) fn start_choice(
             let there = known.models.rows.iter().filter(|row| row.state == ModelState::Present);
             for (n, row) in there.enumerate() {
                 if n == 0 {
-                    title(ui, "Published models");
+                    title(ui, i18n::text("begin-published-models"));
                 }
                 let path = &row.path;
                 let item = ui.selectable_label(chosen == Some(path), &row.name);
@@ -61,7 +61,7 @@ pub(super) fn start_choice(
             let runs = known.runs.list.iter().filter(|run| run.has_checkpoint && known.kinds.contains(&run.kind));
             for (n, run) in runs.enumerate() {
                 if n == 0 {
-                    title(ui, "Runs");
+                    title(ui, i18n::text("begin-runs"));
                 }
                 let hover = format!("{}, {}", run.kind.text(), super::runs::headline(run));
                 for which in [run.has_best.then_some("best"), Some("last")].into_iter().flatten() {
@@ -73,10 +73,10 @@ pub(super) fn start_choice(
                 }
             }
             ui.separator();
-            if ui.selectable_label(false, "A file…").clicked() {
+            if ui.selectable_label(false, i18n::text("begin-a-file")).clicked() {
                 picked = Some(Start::Dialog);
             }
-            if ui.selectable_label(false, "Fetch a published model…").clicked() {
+            if ui.selectable_label(false, i18n::text("begin-fetch-a-published-model")).clicked() {
                 outbox.ask(Request::OpenModels);
             }
         });

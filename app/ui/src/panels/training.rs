@@ -8,7 +8,7 @@ use super::start::{Known, Start, start_choice};
 use super::{choice, human_seconds, key};
 use crate::{
     LabelPreset, LabelledData, Outbox, PreflightAsked, Request, RunKind, Session, TrainingJob, TrainingSetup,
-    TrainingSource, ViewSettings, recipe_names, theme,
+    TrainingSource, ViewSettings, i18n, recipe_names, theme,
 };
 
 /// Pre-training: set up, follow, pause, stop.
@@ -34,7 +34,7 @@ pub(crate) fn training_ui(ui: &mut Ui, session: &mut Session, settings: &mut Vie
     }
     let Some(job) = &session.training.job else { return };
     for warning in &job.warnings {
-        ui.label(RichText::new(warning).small().color(theme::WARNING));
+        ui.label(RichText::new(warning).small().color(theme::legible(ui, theme::WARNING)));
     }
     if !job.omni_steps.is_empty() {
         super::omni::numbers_ui(ui, job);
@@ -49,13 +49,16 @@ pub(crate) fn training_ui(ui: &mut Ui, session: &mut Session, settings: &mut Vie
         && let Some(crop) = preview.crops.first()
     {
         ui.horizontal(|ui| {
-            let text = format!("Step {}: {}", preview.step, preview.volume_name);
+            let text = i18n::text_with(
+                "train-step",
+                [("step", preview.step.to_string().into()), ("volume-name", preview.volume_name.to_string().into())],
+            );
             if shown.is_some() {
-                ui.checkbox(&mut settings.show_predictions, "Draw on the patient")
-                    .on_hover_text("The crop's true place (green), and where the network thinks it lies (orange)");
+                ui.checkbox(&mut settings.show_predictions, i18n::text("train-draw-on-the-patient"))
+                    .on_hover_text(i18n::text("train-the-crop-s-true-place"));
             } else if ui
-                .small_button("Show")
-                .on_hover_text("Show this volume, to see the crop on the patient")
+                .small_button(i18n::text("train-show"))
+                .on_hover_text(i18n::text("train-show-this-volume-to-see"))
                 .clicked()
             {
                 outbox.ask(Request::ShowTrainingVolume(preview.volume_index));
@@ -74,21 +77,21 @@ pub(crate) fn training_ui(ui: &mut Ui, session: &mut Session, settings: &mut Vie
 
 /// The row of volumes without labels.
 fn source_row(ui: &mut Ui, setup: &mut TrainingSetup, num_open: usize, outbox: &mut Outbox) {
-    ui.label("Data");
+    ui.label(i18n::text("train-data"));
     ui.horizontal(|ui| {
         let open = setup.source == TrainingSource::OpenVolumes;
         if ui
-            .selectable_label(open, format!("{num_open} open"))
-            .on_hover_text("The volumes open in the window")
+            .selectable_label(open, i18n::text_with("train-open", [("num-open", num_open.to_string().into())]))
+            .on_hover_text(i18n::text("train-the-volumes-open-in-the"))
             .clicked()
         {
             setup.source = TrainingSource::OpenVolumes;
         }
         let name = match &setup.source {
             TrainingSource::Folder(path) => path.file_name().map_or("/".into(), |n| n.to_string_lossy().into_owned()),
-            TrainingSource::OpenVolumes => "Folder…".into(),
+            TrainingSource::OpenVolumes => i18n::text("train-folder").into(),
         };
-        if ui.selectable_label(!open, name).on_hover_text("All volumes of a folder").clicked() {
+        if ui.selectable_label(!open, name).on_hover_text(i18n::text("train-all-volumes-of-a-folder")).clicked() {
             outbox.ask(Request::TrainingFolderDialog);
         }
     });
@@ -107,7 +110,15 @@ fn setup_ui(
         if let Some(labelled) = &mut setup.labelled {
             let dialogs = (Request::LabelledFolderDialog, Request::LabelledListDialog);
             let data = labelled.data.clone();
-            labelled_rows(ui, "With labels", data.as_deref(), &mut labelled.names, presets, dialogs, outbox);
+            labelled_rows(
+                ui,
+                i18n::text("train-with-labels"),
+                data.as_deref(),
+                &mut labelled.names,
+                presets,
+                dialogs,
+                outbox,
+            );
             if let Some(task) = task_row(ui, &labelled.config.labelled.task, tasks) {
                 labelled.set_task(task);
             }
@@ -116,38 +127,45 @@ fn setup_ui(
             source_row(ui, setup, num_open, outbox);
         }
         let config = &mut setup.config;
-        let name = ui.label("Learning rate").id;
+        let name = ui.label(i18n::text("train-learning-rate")).id;
         let rate = setup.labelled.as_mut().map_or(&mut config.learning_rate, |l| &mut l.config.labelled.learning_rate);
         let rate = DragValue::new(rate).speed(1e-5).range(1e-7..=1.0).max_decimals(7);
         ui.add(rate).labelled_by(name);
         ui.end_row();
-        let name = ui.label("Seed").id;
+        let name = ui.label(i18n::text("train-seed")).id;
         ui.add(DragValue::new(&mut config.seed)).labelled_by(name);
         ui.end_row();
-        let name = ui.label("Device").id;
+        let name = ui.label(i18n::text("train-device")).id;
         let devices = [DeviceChoice::Auto, DeviceChoice::Cpu, DeviceChoice::Gpu(0)];
         choice(ui, name, &mut config.device, &devices, ToString::to_string);
         ui.end_row();
-        let name = ui.label("Start from").id;
-        match start_choice(ui, name, setup.init.as_deref(), Some("random weights"), known, outbox) {
+        let name = ui.label(i18n::text("train-start-from")).id;
+        match start_choice(ui, name, setup.init.as_deref(), Some(i18n::text("train-random-weights")), known, outbox) {
             Some(Start::Random) => setup.init = None,
             Some(Start::Path(path)) => setup.init = Some(path),
             Some(Start::Dialog) => outbox.ask(Request::TrainingInitDialog),
             None => {}
         }
         ui.end_row();
-        ui.label("Run folder");
-        let name = setup.out.as_ref().map_or("New, in the data folder".into(), |p| {
+        ui.label(i18n::text("train-run-folder"));
+        let name = setup.out.as_ref().map_or(i18n::text("train-new-in-the-data-folder").into(), |p| {
             p.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
         });
-        if ui.add(Button::new(name).truncate()).on_hover_text("Where log and checkpoints are kept").clicked() {
+        if ui
+            .add(Button::new(name).truncate())
+            .on_hover_text(i18n::text("train-where-log-and-checkpoints-are"))
+            .clicked()
+        {
             outbox.ask(Request::RunFolderDialog);
         }
         ui.end_row();
     });
-    ui.add_enabled(setup.out.is_some(), egui::Checkbox::new(&mut setup.resume, "Go on from its last checkpoint"))
-        .on_hover_text("Load the run in the folder and continue it")
-        .on_disabled_hover_text("Choose the run's folder first");
+    ui.add_enabled(
+        setup.out.is_some(),
+        egui::Checkbox::new(&mut setup.resume, i18n::text("train-go-on-from-its-last")),
+    )
+    .on_hover_text(i18n::text("train-load-the-run-in-the"))
+    .on_disabled_hover_text(i18n::text("train-choose-the-run-s-folder"));
 }
 
 /// The rows that decide all other numbers: recipe, network, length.
@@ -155,7 +173,7 @@ fn recipe_rows(ui: &mut Ui, setup: &mut TrainingSetup) {
     let config = &mut setup.config;
     let present = setup.labelled.as_ref().map_or(&config.recipe.name, |l| &l.config.recipe.name).clone();
     let about = setup.labelled.as_ref().map_or(&config.recipe.about, |l| &l.config.recipe.about);
-    let name = ui.label("Recipe").id;
+    let name = ui.label(i18n::text("train-recipe")).id;
     let mut recipe = present.clone();
     let list = ComboBox::from_id_salt(name).selected_text(&recipe).width(super::CHOICE_WIDTH).show_ui(ui, |ui| {
         for known in recipe_names() {
@@ -165,10 +183,10 @@ fn recipe_rows(ui: &mut Ui, setup: &mut TrainingSetup) {
     list.response.labelled_by(name).on_hover_text(about);
     ui.end_row();
     let mut model = config.model;
-    let name = ui.label("Network").id;
+    let name = ui.label(i18n::text("train-network")).id;
     choice(ui, name, &mut model, &Model::ALL, |&m| model_text(m).to_owned());
     ui.end_row();
-    let name = ui.label("Steps").id;
+    let name = ui.label(i18n::text("train-steps")).id;
     let mut steps = setup.labelled.as_ref().map_or(config.steps, |l| l.config.steps);
     ui.add(DragValue::new(&mut steps).range(1..=2_000_000).speed(10)).labelled_by(name);
     ui.end_row();
@@ -189,15 +207,16 @@ fn recipe_rows(ui: &mut Ui, setup: &mut TrainingSetup) {
 fn start_ui(ui: &mut Ui, setup: &TrainingSetup, num_open: usize, outbox: &mut Outbox) {
     let needs_volumes = setup.labelled.as_ref().is_none_or(LabelledData::needs_unlabelled);
     let problem = match &setup.labelled {
-        Some(labelled) if labelled.data.is_none() => Some("Choose the volumes with label maps first.".into()),
+        Some(labelled) if labelled.data.is_none() => Some(i18n::text("train-choose-the-volumes-with-label").into()),
         Some(labelled) => labelled.run_config(&setup.config).problem(),
         None => setup.config.problem(),
     };
     let problem = problem.or_else(|| {
         (needs_volumes && setup.source == TrainingSource::OpenVolumes && num_open == 0)
-            .then(|| "Open volumes or choose a folder first.".into())
+            .then(|| i18n::text("train-open-volumes-or-choose-a").into())
     });
-    let start = ui.add_enabled(problem.is_none(), Button::new(RichText::new("Start pre-training").strong()));
+    let start =
+        ui.add_enabled(problem.is_none(), Button::new(RichText::new(i18n::text("train-start-pre-training")).strong()));
     if start.on_disabled_hover_text(problem.unwrap_or_default()).clicked() {
         outbox.ask(Request::StartTraining(Box::new(setup.clone())));
     }
@@ -205,22 +224,22 @@ fn start_ui(ui: &mut Ui, setup: &TrainingSetup, num_open: usize, outbox: &mut Ou
 
 fn model_text(model: Model) -> &'static str {
     match model {
-        Model::UnetTiny => "unet-tiny (for a CPU)",
-        Model::Tiny => "tiny (SwinUNETR 12)",
-        Model::B => "B (SwinUNETR 48)",
-        Model::L => "L (SwinUNETR 96)",
-        Model::H => "H (SwinUNETR 192)",
+        Model::UnetTiny => i18n::text("train-unet-tiny-for-a-cpu"),
+        Model::Tiny => i18n::text("train-tiny-swinunetr-12"),
+        Model::B => i18n::text("train-b-swinunetr-48"),
+        Model::L => i18n::text("train-l-swinunetr-96"),
+        Model::H => i18n::text("train-h-swinunetr-192"),
     }
 }
 
 fn running_ui(ui: &mut Ui, job: &TrainingJob, outbox: &mut Outbox) {
     let name = job.config.model.name();
     let phase = match job.phase {
-        Some(Phase::Preparing) => "preparing volumes",
-        Some(Phase::Paused) => "paused",
-        Some(Phase::Saving) => "saving",
-        Some(Phase::Validating) => "validating",
-        _ => "training",
+        Some(Phase::Preparing) => i18n::text("train-preparing-volumes"),
+        Some(Phase::Paused) => i18n::text("train-paused"),
+        Some(Phase::Saving) => i18n::text("train-saving"),
+        Some(Phase::Validating) => i18n::text("train-validating"),
+        _ => i18n::text("train-training"),
     };
     ui.label(format!("{name}, {phase} on {}", if job.device.is_empty() { "…" } else { &job.device }));
     let (done, total) = match (job.phase, job.progress) {
@@ -229,24 +248,32 @@ fn running_ui(ui: &mut Ui, job: &TrainingJob, outbox: &mut Outbox) {
     };
     let share = done as f32 / total.max(1) as f32;
     let left = job.pace().map(|pace| pace * job.total().saturating_sub(job.step()) as f64);
-    let left = left.map(|s| format!(", {} left", human_seconds(s))).unwrap_or_default();
+    let left = left
+        .map(|s| i18n::text_with("train-left", [("human-seconds", human_seconds(s).to_string().into())]))
+        .unwrap_or_default();
     ui.add(ProgressBar::new(share).text(format!("{done} of {total}{left}")));
     ui.horizontal(|ui| {
         if job.phase == Some(Phase::Paused) {
-            if ui.button("Resume").clicked() {
+            if ui.button(i18n::text("train-resume")).clicked() {
                 outbox.ask(Request::ResumeTraining);
             }
-        } else if ui.button("Pause").on_hover_text("After the present step").clicked() {
+        } else if ui
+            .button(i18n::text("train-pause"))
+            .on_hover_text(i18n::text("train-after-the-present-step"))
+            .clicked()
+        {
             outbox.ask(Request::PauseTraining);
         }
-        if ui.button("Stop").on_hover_text("Save and end the run").clicked() {
+        if ui.button(i18n::text("train-stop")).on_hover_text(i18n::text("train-save-and-end-the-run")).clicked() {
             outbox.ask(Request::StopTraining);
         }
-        if ui.button("Save").on_hover_text("Write a checkpoint now").clicked() {
+        if ui.button(i18n::text("train-save")).on_hover_text(i18n::text("train-write-a-checkpoint-now")).clicked() {
             outbox.ask(Request::SaveTraining);
         }
         if let Some(step) = job.saved_at {
-            ui.label(RichText::new(format!("saved at {step}")).small().weak());
+            ui.label(
+                RichText::new(i18n::text_with("train-saved-at", [("step", step.to_string().into())])).small().weak(),
+            );
         }
     });
 }
@@ -254,10 +281,12 @@ fn running_ui(ui: &mut Ui, job: &TrainingJob, outbox: &mut Outbox) {
 /// How the last run ended, and a way to go on with it if it was not at its end.
 fn ended_ui(ui: &mut Ui, job: &TrainingJob, source: &TrainingSource, outbox: &mut Outbox) {
     let Some((text, is_error)) = &job.ended else { return };
-    let color = if *is_error { theme::ERROR } else { theme::TRUTH };
+    let color = theme::legible(ui, if *is_error { theme::ERROR } else { theme::TRUTH });
     ui.label(RichText::new(text).color(color));
     let can_go_on = job.saved_at.is_some_and(|step| step < job.total());
-    if can_go_on && ui.button("Go on").on_hover_text("Continue this run from its last checkpoint").clicked() {
+    if can_go_on
+        && ui.button(i18n::text("train-go-on")).on_hover_text(i18n::text("train-continue-this-run-from-its")).clicked()
+    {
         let (source, config, labelled) = (source.clone(), job.config.clone(), job.labelled.clone());
         let setup = TrainingSetup { source, config, labelled, out: Some(job.out.clone()), resume: true, init: None };
         outbox.ask(Request::StartTraining(Box::new(setup)));
@@ -269,32 +298,47 @@ fn numbers_ui(ui: &mut Ui, job: &TrainingJob) {
     let mean = |f: fn(&StepReport) -> f64| recent.iter().map(f).sum::<f64>() / recent.len() as f64;
     let accuracy = recent.last().map_or(0.0, |r| r.top1_accuracy);
     egui::Grid::new("training numbers").num_columns(2).spacing([12.0, 3.0]).show(ui, |ui| {
-        let verdict = |good: bool| if good { theme::TRUTH } else { theme::WARNING };
+        let [right, doubtful] = [theme::TRUTH, theme::WARNING].map(|color| theme::legible(ui, color));
+        let verdict = |good: bool| if good { right } else { doubtful };
         let intra = mean(|r| r.intra_clean);
         let constant = job.config.recipe.constant_predictor_loss();
-        ui.label("Position loss");
+        ui.label(i18n::text("train-position-loss"));
         let text = RichText::new(format!("{intra:.3}"));
         let text = constant.map_or(text.clone(), |c| text.color(verdict(intra < c)));
-        let reach = constant.map_or(String::new(), |c| format!("; a constant answer reaches {c}"));
-        ui.label(text).on_hover_text(format!("Mean of the last 20 steps, without drop-out{reach}"));
+        let reach = constant.map_or(String::new(), |c| {
+            i18n::text_with("train-a-constant-answer-reaches", [("c", c.to_string().into())])
+        });
+        ui.label(text)
+            .on_hover_text(i18n::text_with("train-mean-of-the-last-20", [("reach", reach.to_string().into())]));
         ui.end_row();
-        ui.label("Top-1 accuracy");
+        ui.label(i18n::text("train-top-1-accuracy"));
         let chance = job.config.recipe.position_grid().chance_top1();
         ui.label(RichText::new(format!("{:.0} %", accuracy * 100.0)).color(verdict(accuracy > chance))).on_hover_text(
-            format!("Share of the last 100 crops; always naming one base crop reaches {:.0} %", chance * 100.0),
+            i18n::text_with("train-share-of-the-last-100", [("chance", format!("{:.0}", chance * 100.0).into())]),
         );
         ui.end_row();
         if let Some(last) = job.validations.last() {
-            ui.label("Held-out people");
-            let text = format!("{:.0} %, {:.0} mm off", last.top1_accuracy * 100.0, last.error_mm);
-            ui.label(RichText::new(text).color(verdict(last.top1_accuracy > last.chance_top1))).on_hover_text(format!(
-                "Top-1 accuracy and mean distance on {} crops of {} volumes that the run does not learn from; \
-                 always naming the middle is {:.0} mm off",
-                last.crops, last.volumes, last.blind_error_mm
-            ));
+            ui.label(i18n::text("train-held-out-people"));
+            let text = i18n::text_with(
+                "train-mm-off",
+                [
+                    ("accuracy", format!("{:.0}", last.top1_accuracy * 100.0).into()),
+                    ("error-mm", format!("{:.0}", last.error_mm).into()),
+                ],
+            );
+            ui.label(RichText::new(text).color(verdict(last.top1_accuracy > last.chance_top1))).on_hover_text(
+                i18n::text_with(
+                    "train-top-1-accuracy-and-mean",
+                    [
+                        ("crops", last.crops.to_string().into()),
+                        ("volumes", last.volumes.to_string().into()),
+                        ("blind-error-mm", format!("{:.0}", last.blind_error_mm).into()),
+                    ],
+                ),
+            );
             ui.end_row();
         }
-        ui.label("Step");
+        ui.label(i18n::text("train-step-2"));
         ui.label(super::step_time(mean(|r| r.seconds), mean(|r| r.waited_seconds)));
         ui.end_row();
         estimate_row(ui, job.estimate);
@@ -312,9 +356,17 @@ fn estimate_ui(ui: &mut Ui, job: &TrainingJob) {
 pub(super) fn estimate_row(ui: &mut Ui, estimate: Option<RunEstimate>) {
     let Some(estimate) = estimate else { return };
     let gigabytes = |bytes: u64| bytes as f64 / 1e9;
-    let free = estimate.free_bytes.map_or(String::new(), |b| format!(" of {:.1} free", gigabytes(b)));
-    ui.label("Memory");
-    ui.label(format!("about {:.1} GB{free}", gigabytes(estimate.memory_bytes)));
+    let free = estimate.free_bytes.map_or(String::new(), |b| {
+        i18n::text_with("train-of-free", [("gigabytes", format!("{:.1}", gigabytes(b)).into())])
+    });
+    ui.label(i18n::text("train-memory"));
+    ui.label(i18n::text_with(
+        "train-about-gb",
+        [
+            ("memory-bytes", format!("{:.1}", gigabytes(estimate.memory_bytes)).into()),
+            ("free", free.to_string().into()),
+        ],
+    ));
     ui.end_row();
 }
 
@@ -334,32 +386,40 @@ fn curves_ui(ui: &mut Ui, job: &TrainingJob) {
             .allow_drag(false)
             .include_y(0.0)
     };
-    let mut names =
-        vec![("total", theme::LOSS), ("position", theme::PREDICTION), ("inter", theme::GRID), ("reg.", theme::ERROR)];
-    let constant_text = constant.map(|c| format!("constant {c}"));
+    let mut names = vec![
+        (i18n::text("train-total"), theme::LOSS),
+        (i18n::text("train-position"), theme::PREDICTION),
+        (i18n::text("train-inter"), theme::GRID),
+        (i18n::text("train-reg"), theme::ERROR),
+    ];
+    let constant_text = constant.map(|c| i18n::text_with("train-constant", [("c", c.to_string().into())]));
     names.extend(constant_text.as_deref().map(|text| (text, theme::REFERENCE)));
-    key(ui, "Losses", &names);
+    key(ui, i18n::text("train-losses"), &names);
     plot("losses").show(ui, |plot| {
         if let Some(constant) = constant {
-            plot.hline(HLine::new("best constant", constant).color(theme::REFERENCE));
+            plot.hline(HLine::new(i18n::text("train-best-constant"), constant).color(theme::REFERENCE));
         }
-        plot.line(Line::new("total", curve(|r| r.loss)).color(theme::LOSS));
-        plot.line(Line::new("position", curve(|r| r.intra_clean)).color(theme::PREDICTION).width(2.0));
-        plot.line(Line::new("inter", curve(|r| r.inter)).color(theme::GRID));
-        plot.line(Line::new("regularisation", curve(|r| r.reg)).color(theme::ERROR));
+        plot.line(Line::new(i18n::text("train-total"), curve(|r| r.loss)).color(theme::LOSS));
+        plot.line(
+            Line::new(i18n::text("train-position"), curve(|r| r.intra_clean)).color(theme::PREDICTION).width(2.0),
+        );
+        plot.line(Line::new(i18n::text("train-inter"), curve(|r| r.inter)).color(theme::GRID));
+        plot.line(Line::new(i18n::text("train-regularisation"), curve(|r| r.reg)).color(theme::ERROR));
     });
-    let chance_text = format!("chance {chance:.0} %");
-    let mut names = vec![("of the run", theme::TRUTH), (chance_text.as_str(), theme::REFERENCE)];
+    let chance_text = i18n::text_with("train-chance", [("chance", format!("{chance:.0}").into())]);
+    let mut names = vec![(i18n::text("train-of-the-run"), theme::TRUTH), (chance_text.as_str(), theme::REFERENCE)];
     if !job.validations.is_empty() {
-        names.insert(1, ("held-out people", theme::PREDICTION));
+        names.insert(1, (i18n::text("train-held-out-people-2"), theme::PREDICTION));
     }
-    key(ui, "Top-1 accuracy, %", &names);
+    key(ui, i18n::text("train-top-1-accuracy-2"), &names);
     plot("accuracy").include_y(100.0).show(ui, |plot| {
-        plot.hline(HLine::new("chance", chance).color(theme::REFERENCE));
-        plot.line(Line::new("accuracy", curve(|r| r.top1_accuracy * 100.0)).color(theme::TRUTH).width(2.0));
+        plot.hline(HLine::new(i18n::text("train-chance-2"), chance).color(theme::REFERENCE));
+        plot.line(
+            Line::new(i18n::text("train-accuracy"), curve(|r| r.top1_accuracy * 100.0)).color(theme::TRUTH).width(2.0),
+        );
         let held_out = job.validations.iter().map(|v| [v.step as f64, v.top1_accuracy * 100.0]);
         let held_out: PlotPoints<'_> = held_out.collect::<Vec<[f64; 2]>>().into();
-        plot.line(Line::new("held out", held_out).color(theme::PREDICTION).width(2.0));
+        plot.line(Line::new(i18n::text("train-held-out"), held_out).color(theme::PREDICTION).width(2.0));
     });
 }
 

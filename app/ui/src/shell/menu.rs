@@ -3,6 +3,9 @@ use egui::{Button, Ui};
 use crate::commands::{self, Command, Group, KeyMap};
 use crate::{Outbox, Request, Session, ViewSettings, i18n};
 
+/// Width of the switches at the right.
+const SWITCHES: f32 = 150.0;
+
 /// All commands in menus, with their keys.
 pub(super) fn show(
     ui: &mut Ui,
@@ -22,6 +25,7 @@ pub(super) fn show(
                 Command::OpenReference,
                 Command::SaveLabels,
                 Command::ExportMeasurements,
+                Command::ExportReport,
                 Command::SavePicture,
             ];
             items(ui, keys, session, settings, &labels, &mut chosen);
@@ -81,16 +85,26 @@ pub(super) fn show(
             commands::run(command, session, settings, outbox);
             ui.close();
         }
+        // What has no room is left out rather than laid over the menus: all of it is in them, too.
+        let room = ui.available_width();
+        if room < SWITCHES {
+            return;
+        }
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             if let Some(command) = super::tools::switches(ui, keys, settings) {
                 commands::run(command, session, settings, outbox);
             }
             ui.add_space(8.0);
-            let button = Button::new(i18n::text("palette-button"))
-                .shortcut_text(keys.shown(Command::Palette))
-                .min_size(egui::vec2(200.0, 0.0))
-                .fill(ui.visuals().extreme_bg_color)
-                .stroke(ui.visuals().widgets.noninteractive.bg_stroke);
+            let key = keys.shown(Command::Palette);
+            let button = if room > SWITCHES + 220.0 {
+                Button::new(i18n::text("palette-button")).shortcut_text(key).min_size(egui::vec2(200.0, 0.0))
+            } else if room > SWITCHES + 80.0 {
+                Button::new(key)
+            } else {
+                return;
+            };
+            let button =
+                button.fill(ui.visuals().extreme_bg_color).stroke(ui.visuals().widgets.noninteractive.bg_stroke);
             if ui.add(button).on_hover_text(keys.tip(Command::Palette)).clicked() {
                 commands::run(Command::Palette, session, settings, outbox);
             }

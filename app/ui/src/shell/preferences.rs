@@ -74,6 +74,8 @@ impl Windows {
         });
         ui.checkbox(&mut preferences.hang, i18n::text("preferences-hang"))
             .on_hover_text(i18n::text("preferences-hang-tip"));
+        ui.checkbox(&mut preferences.keep_windows, i18n::text("preferences-keep-windows"))
+            .on_hover_text(i18n::text("preferences-keep-windows-tip"));
         ui.checkbox(&mut preferences.hide_identifiers, i18n::text("view-hide-identifiers"))
             .on_hover_text(i18n::text("preferences-hide-tip"));
     }
@@ -94,12 +96,13 @@ fn window_presets(ui: &mut Ui, preferences: &mut Preferences) {
     ui.weak(i18n::text("presets-how"));
     let mut removed = None;
     let mut raised = None;
-    ScrollArea::vertical().max_height(280.0).auto_shrink([false, true]).show(ui, |ui| {
+    ScrollArea::vertical().max_height(280.0).min_scrolled_height(240.0).auto_shrink([false, true]).show(ui, |ui| {
         Grid::new("presets").num_columns(5).striped(true).show(ui, |ui| {
             for (n, preset) in preferences.windows.iter_mut().enumerate() {
                 let number = ui.monospace(if n < 9 { (n + 1).to_string() } else { " ".to_owned() }).id;
                 let name = egui::TextEdit::singleline(&mut preset.name).desired_width(150.0).char_limit(60);
-                let name = ui.add(name).labelled_by(number).id;
+                // In a grid it would be as narrow as the column was in the frame before.
+                let name = ui.add_sized([150.0, ui.spacing().interact_size.y], name).labelled_by(number).id;
                 let width = &mut preset.window.width;
                 let least = 1e-3;
                 ui.add(DragValue::new(width).prefix("W ").range(least..=1e6).speed(1.0).max_decimals(3))

@@ -75,9 +75,14 @@ pub(crate) fn slice_corners(
     volume: &OpenVolume,
     window: Window,
     port: &SlicePort,
+    time: Option<[usize; 2]>,
 ) {
     let rect = port.rect;
-    let mut left_top = titles(settings, pane, volume);
+    let mut left_top = titles(settings, pane, volume, rect.width());
+    if let Some([number, count]) = time {
+        let arguments = [("number", number.into()), ("count", count.into())];
+        left_top.push((i18n::text_with("times-corner", arguments), theme::ON_PICTURE));
+    }
     if port.frame.is_turned() {
         let tilt = super::axes::tilt_deg(settings, volume, port);
         if tilt >= 0.5 {
@@ -111,7 +116,7 @@ pub(crate) fn slice_corners(
 
 /// Title and preset in the corners of the 3D view.
 pub(crate) fn volume_corners(painter: &Painter, rect: Rect, settings: &ViewSettings, pane: Pane, volume: &OpenVolume) {
-    column(painter, rect.left_top() + vec2(8.0, 6.0), &titles(settings, pane, volume), false);
+    column(painter, rect.left_top() + vec2(8.0, 6.0), &titles(settings, pane, volume, rect.width()), false);
     if let Some(preset) = settings.transfer_functions.get(settings.transfer_function) {
         let at = rect.left_bottom() + vec2(8.0, -6.0);
         let mode = settings.view3d.mode.map(|m| format!("   {}", crate::panels::mode_title(m)));
@@ -120,7 +125,7 @@ pub(crate) fn volume_corners(painter: &Painter, rect: Rect, settings: &ViewSetti
     }
 }
 
-fn titles(settings: &ViewSettings, pane: Pane, volume: &OpenVolume) -> Vec<(String, Color32)> {
+fn titles(settings: &ViewSettings, pane: Pane, volume: &OpenVolume, width: f32) -> Vec<(String, Color32)> {
     let color = match pane.kind {
         ViewKind::Slice(plane) => theme::plane_color(plane),
         ViewKind::Volume => theme::VOLUME_TITLE,
@@ -129,7 +134,7 @@ fn titles(settings: &ViewSettings, pane: Pane, volume: &OpenVolume) -> Vec<(Stri
     // Which of two is which must be seen; a name says it only if names may be shown.
     if settings.layout.compares() {
         let side = if pane.side == Side::A { "A" } else { "B" };
-        let name = if settings.hides_names() { "" } else { volume.name.as_str() };
+        let name = if settings.hides_names() { String::new() } else { shortened(&volume.name, width) };
         lines.push((format!("{side}  {name}").trim_end().to_owned(), theme::ON_PICTURE));
     }
     if let Some(reduction) = volume.texture.reduction() {
@@ -140,6 +145,19 @@ fn titles(settings: &ViewSettings, pane: Pane, volume: &OpenVolume) -> Vec<(Stri
         lines.push((i18n::text_with("view-reduced", arguments), theme::WARNING));
     }
     lines
+}
+
+/// A name that ends before the letter in the middle of the edge: its beginning and its end.
+fn shortened(name: &str, view_width: f32) -> String {
+    const LETTER_WIDTH: f32 = 7.0;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 6…200")]
+    let most = ((view_width / 2.0 - 50.0) / LETTER_WIDTH).clamp(6.0, 200.0) as usize;
+    let letters: Vec<char> = name.chars().collect();
+    if letters.len() <= most {
+        return name.to_owned();
+    }
+    let half = (most - 1) / 2;
+    letters[..half].iter().chain(&['…']).chain(&letters[letters.len() - half..]).collect()
 }
 
 /// Lines from a corner downwards, or upwards with the last at the corner.

@@ -77,7 +77,8 @@ pub(crate) fn slice_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSe
     overlay::letters(&painter, rect, port.frame.right, port.frame.down);
     if settings.show_texts {
         overlay::scale_bar(&painter, rect, port.mm_per_point);
-        overlay::slice_corners(&painter, settings, pane, volume, window, &port);
+        let time = session.times.get(&volume.id.0).map(|t| [t.shown + 1, t.count]);
+        overlay::slice_corners(&painter, settings, pane, volume, window, &port, time);
     }
     if settings.active_view == pane {
         let stroke = Stroke::new(1.0, theme::ACTIVE_VIEW);

@@ -1,7 +1,9 @@
 //! The window under keys and mouse: what they do is read from the model, not from pictures.
 
+mod access;
 mod label;
 mod support;
+mod times;
 mod view3d;
 
 use egui::accesskit::Role;

@@ -6,7 +6,7 @@ use egui::{Event, Modifiers, PointerButton, Pos2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_setup};
-use voco_render::{PreparedVolume, RenderContext, UploadLimits, VolumeTexture};
+use voco_render::{RenderContext, VolumeTexture};
 use voco_ui::{OpenVolume, Outbox, Session, Shell, ViewSettings, VolumeId, Window};
 use voco_volume::{Stats, Volume};
 
@@ -60,7 +60,6 @@ pub fn harness(size: [f32; 2], volumes: Vec<(&str, Volume)>) -> Option<Harness<'
 
 fn open(context: &RenderContext, id: u64, name: &str, volume: Volume) -> OpenVolume {
     let stats = Stats::of(&volume);
-    let prepared = PreparedVolume::new(&volume, &UploadLimits::of(context));
     OpenVolume {
         id: VolumeId(id),
         name: name.into(),
@@ -68,7 +67,7 @@ fn open(context: &RenderContext, id: u64, name: &str, volume: Volume) -> OpenVol
         stats,
         warnings: Vec::new(),
         window: Window::default_for(&stats),
-        texture: Arc::new(VolumeTexture::upload(context, &prepared).expect("room for the volume")),
+        texture: Arc::new(VolumeTexture::of(context, &volume, &stats).expect("room for the volume")),
         labels: None,
         incoming: None,
         label_stats: None,

@@ -8,6 +8,7 @@ mod file;
 mod geometry;
 mod image;
 mod pixels;
+mod report;
 mod save;
 mod segmentation;
 mod series;
@@ -15,6 +16,7 @@ mod structures;
 mod tags;
 
 pub(crate) use file::is_dicom;
+pub use report::{Finding, Graphic, Report, Value, save_report};
 pub use save::{SeriesLabels, save_dicom_segmentation, save_structure_set};
 pub use series::{Scan, Series, scan_around, scan_folder};
 

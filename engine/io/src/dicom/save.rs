@@ -243,20 +243,7 @@ impl SeriesLabels<'_> {
         if self.segments.is_empty() || self.segments.len() > usize::from(u16::MAX) {
             return Err(SaveError::Empty(name_of(path)));
         }
-        let mut out = Elements::default();
-        self.with_head(|head| {
-            // What is Latin or UTF-8 becomes UTF-8, as our names are; other sets stay as they are, with the source's name of it.
-            let character_set = head.text(CHARACTER_SET).unwrap_or_default();
-            let is_latin = ["", "ISO_IR 6", "ISO_IR 100", "ISO_IR 192"].contains(&&*character_set);
-            out.text(CHARACTER_SET, *b"CS", if is_latin { "ISO_IR 192" } else { &character_set });
-            for (tag, vr) in COPIED {
-                if is_latin {
-                    out.text(tag, *vr, &head.text(tag).unwrap_or_default());
-                } else {
-                    out.put(tag, *vr, head.bytes(tag).unwrap_or_default());
-                }
-            }
-        });
+        let mut out = copied(Some(self.series));
         let frame_of_reference = self.frame_of_reference();
         let images: Vec<Elements> = self.instances().iter().map(referenced).collect();
         let mut series = Elements::default();
@@ -264,47 +251,21 @@ impl SeriesLabels<'_> {
         if class == SEGMENTATION {
             out.sequence(tags::REFERENCED_SERIES, vec![series]);
         }
-        out.text(tags::SOP_CLASS, *b"UI", class)
-            .text(tags::MODALITY, *b"CS", modality)
-            .text(tags::SERIES_DESCRIPTION, *b"LO", "Labels")
-            .text(0x0008_0070, *b"LO", "VoCo Workbench")
-            .text(0x0008_1090, *b"LO", "VoCo Workbench")
-            .text(0x0018_1000, *b"LO", "0")
-            .text(0x0018_1020, *b"LO", env!("CARGO_PKG_VERSION"))
-            .text(0x0008_0023, *b"DA", "")
-            .text(tags::CONTENT_TIME, *b"TM", "")
-            .text(tags::SERIES, *b"UI", &new_uid())
-            .text(tags::SERIES_NUMBER, *b"IS", "900")
-            .text(tags::INSTANCE_NUMBER, *b"IS", "1")
-            .text(tags::FRAME_OF_REFERENCE, *b"UI", &frame_of_reference);
+        describe(&mut out, class, modality, "Labels", "900");
+        out.text(0x0008_0023, *b"DA", "").text(tags::CONTENT_TIME, *b"TM", "").text(
+            tags::FRAME_OF_REFERENCE,
+            *b"UI",
+            &frame_of_reference,
+        );
         Ok(out)
     }
 
-    fn with_head(&self, f: impl FnOnce(&DataSet<'_>)) {
-        if let Some(first) = self.series.files.first()
-            && let Ok(head) = read_head(first)
-            && let Ok(source) = Source::new(&head)
-            && let Ok(data) = source.data_set()
-        {
-            f(&data);
-        }
-    }
-
     fn frame_of_reference(&self) -> String {
-        let mut uid = None;
-        self.with_head(|head| uid = head.text(tags::FRAME_OF_REFERENCE).map(std::borrow::Cow::into_owned));
-        uid.unwrap_or_else(new_uid)
+        frame_of_reference(self.series)
     }
 
-    /// SOP class and instance of each file of the series.
     fn instances(&self) -> Vec<(String, String)> {
-        let of = |path: &std::path::PathBuf| {
-            let head = read_head(path).ok()?;
-            let source = Source::new(&head).ok()?;
-            let data = source.data_set().ok()?;
-            Some((data.text(tags::SOP_CLASS)?.into_owned(), data.text(tags::SOP_INSTANCE)?.into_owned()))
-        };
-        self.series.files.iter().filter_map(of).collect()
+        instances(self.series)
     }
 
     fn referenced_frame(&self, frame_of_reference: &str) -> Elements {
@@ -312,8 +273,7 @@ impl SeriesLabels<'_> {
         series
             .text(tags::SERIES, *b"UI", &self.series.uid)
             .sequence(0x3006_0016, self.instances().iter().map(referenced).collect());
-        let mut study_uid = String::new();
-        self.with_head(|head| study_uid = head.text(tags::STUDY).unwrap_or_default().into_owned());
+        let study_uid = study_of(self.series);
         study
             .text(0x0008_1150, *b"UI", "1.2.840.10008.3.1.2.3.1")
             .text(tags::REFERENCED_SOP_INSTANCE, *b"UI", &study_uid)
@@ -323,13 +283,91 @@ impl SeriesLabels<'_> {
     }
 }
 
-fn referenced((class, instance): &(String, String)) -> Elements {
+/// Patient and study: those of a series, copied from its first file; or nobody's.
+pub(super) fn copied(series: Option<&Series>) -> Elements {
+    let mut out = Elements::default();
+    let mut is_copied = false;
+    let mut copy = |head: &DataSet<'_>| {
+        // What is Latin or UTF-8 becomes UTF-8, as our names are; other sets stay as they are, with the source's name of it.
+        let character_set = head.text(CHARACTER_SET).unwrap_or_default();
+        let is_latin = ["", "ISO_IR 6", "ISO_IR 100", "ISO_IR 192"].contains(&&*character_set);
+        out.text(CHARACTER_SET, *b"CS", if is_latin { "ISO_IR 192" } else { &character_set });
+        for (tag, vr) in COPIED {
+            if is_latin {
+                out.text(tag, *vr, &head.text(tag).unwrap_or_default());
+            } else {
+                out.put(tag, *vr, head.bytes(tag).unwrap_or_default());
+            }
+        }
+        is_copied = true;
+    };
+    if let Some(series) = series {
+        with_head(series, &mut copy);
+    }
+    if !is_copied {
+        out = Elements::default();
+        out.text(CHARACTER_SET, *b"CS", "ISO_IR 192");
+        for (tag, vr) in COPIED {
+            out.text(tag, *vr, if tag == tags::STUDY { new_uid() } else { String::new() }.as_str());
+        }
+    }
+    out
+}
+
+/// What the new object is and which program made it, in a series of its own.
+pub(super) fn describe(out: &mut Elements, class: &str, modality: &str, description: &str, number: &str) {
+    out.text(tags::SOP_CLASS, *b"UI", class)
+        .text(tags::MODALITY, *b"CS", modality)
+        .text(tags::SERIES_DESCRIPTION, *b"LO", description)
+        .text(0x0008_0070, *b"LO", "VoCo Workbench")
+        .text(0x0008_1090, *b"LO", "VoCo Workbench")
+        .text(0x0018_1000, *b"LO", "0")
+        .text(0x0018_1020, *b"LO", env!("CARGO_PKG_VERSION"))
+        .text(tags::SERIES, *b"UI", &new_uid())
+        .text(tags::SERIES_NUMBER, *b"IS", number)
+        .text(tags::INSTANCE_NUMBER, *b"IS", "1");
+}
+
+fn with_head(series: &Series, f: &mut dyn FnMut(&DataSet<'_>)) {
+    if let Some(first) = series.files.first()
+        && let Ok(head) = read_head(first)
+        && let Ok(source) = Source::new(&head)
+        && let Ok(data) = source.data_set()
+    {
+        f(&data);
+    }
+}
+
+pub(super) fn frame_of_reference(series: &Series) -> String {
+    let mut uid = None;
+    with_head(series, &mut |head| uid = head.text(tags::FRAME_OF_REFERENCE).map(std::borrow::Cow::into_owned));
+    uid.unwrap_or_else(new_uid)
+}
+
+pub(super) fn study_of(series: &Series) -> String {
+    let mut uid = String::new();
+    with_head(series, &mut |head| uid = head.text(tags::STUDY).unwrap_or_default().into_owned());
+    uid
+}
+
+/// SOP class and instance of each file of a series.
+pub(super) fn instances(series: &Series) -> Vec<(String, String)> {
+    let of = |path: &std::path::PathBuf| {
+        let head = read_head(path).ok()?;
+        let source = Source::new(&head).ok()?;
+        let data = source.data_set().ok()?;
+        Some((data.text(tags::SOP_CLASS)?.into_owned(), data.text(tags::SOP_INSTANCE)?.into_owned()))
+    };
+    series.files.iter().filter_map(of).collect()
+}
+
+pub(super) fn referenced((class, instance): &(String, String)) -> Elements {
     let mut item = Elements::default();
     item.text(0x0008_1150, *b"UI", class).text(tags::REFERENCED_SOP_INSTANCE, *b"UI", instance);
     item
 }
 
-fn finish(path: &Path, mut out: Elements, class: &str) -> Result<(), SaveError> {
+pub(super) fn finish(path: &Path, mut out: Elements, class: &str) -> Result<(), SaveError> {
     use std::io::Write;
     let instance = new_uid();
     out.text(tags::SOP_INSTANCE, *b"UI", &instance);

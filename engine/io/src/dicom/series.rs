@@ -23,6 +23,8 @@ pub struct Series {
     pub description: String,
     /// E.g. `CT`.
     pub modality: String,
+    /// What was examined, in DICOM's words, e.g. `CHEST`; may be empty.
+    pub body_part: String,
     /// Slices of one volume.
     pub num_slices: usize,
     /// Volumes (points in time, echoes …) at the same place.
@@ -273,6 +275,7 @@ fn finished(files: &[PathBuf], group: Group) -> Series {
     Series {
         description: first.description,
         modality: first.modality,
+        body_part: first.body_part,
         num_slices: stack.num_slices(),
         num_components: stack.num_components(),
         dims,
