@@ -6,6 +6,7 @@
 mod display;
 mod propose;
 mod settings;
+mod smart;
 #[cfg(test)]
 mod tests;
 
@@ -20,8 +21,9 @@ use voco_render::{LabelTexture, RenderContext, RenderError};
 use voco_volume::{Geometry, LabelTable};
 
 pub use display::{DisplayIds, FlatLabels};
-pub use propose::{Ask, NetworkPrior, ProposeError, What, propose, smart_box};
+pub use propose::{Ask, NetworkPrior, ProposeError, What, propose};
 pub use settings::{Effect, EffectKind, IslandUse, Islands, LabelSettings, LabelTool, Mark, Over, Proposal, Smoothing};
+pub use smart::smart_box;
 
 use crate::document::next_stamp;
 
