@@ -1,6 +1,7 @@
 mod axes;
 mod crop;
 mod cube;
+mod cut3d;
 mod input;
 mod label;
 mod measure;

@@ -4,7 +4,7 @@ use egui::{PointerButton, Pos2, Role, Sense, Stroke, Ui, WidgetInfo};
 use glam::{DVec2, DVec3};
 use voco_render::Quality;
 
-use super::{crop, cube, overlay, scene3d};
+use super::{crop, cube, cut3d, overlay, scene3d};
 use crate::document::{Pane, Side};
 use crate::gpu::VolumeCallback;
 use crate::measure::Measurement;
@@ -39,7 +39,9 @@ pub(crate) fn volume_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSetti
             Some(rect.left_top() + egui::vec2(at.x as f32, at.y as f32))
         }
     };
-    if crop::drag(&response, settings, volume, &place(settings.camera.clone())) {
+    if cut3d::cut(ui, &response, rect, settings, volume) {
+        ui.ctx().request_repaint();
+    } else if crop::drag(&response, settings, volume, &place(settings.camera.clone())) {
         settings.camera_moved_at = now;
     } else {
         turn(ui, &response, settings, volume, now);
