@@ -135,7 +135,7 @@ fn fs_main(in: Fullscreen) -> @location(0) vec4f {
             var cosine = 0.5;
             // What adds next to nothing need not be lit exactly, what makes the most of the pixel is lit best.
             let share = sample_alpha * (1.0 - sum.a);
-            if share > 0.2 {
+            if share > 0.2 && u.smooth_normals != 0u {
                 cosine = facing(smooth_gradient(pos_texel), ray);
             } else if share > 0.004 {
                 cosine = facing(gradient(pos_texel), ray);
