@@ -73,7 +73,9 @@ impl Renderer {
             ..Default::default()
         });
         pass.set_pipeline(match view.transfer.mode {
-            RenderMode::Composite => &self.pipelines.raycast,
+            RenderMode::Composite => {
+                &self.pipelines.raycast[usize::from(labels.is_some())][usize::from(view.quality.smooth_normals)]
+            }
             RenderMode::Mip | RenderMode::MinIp | RenderMode::Average => &self.pipelines.mip,
             RenderMode::Isosurface => &self.pipelines.iso,
         });
