@@ -117,7 +117,7 @@ uniforms! {
         cut_corner: u32,
         projection: u32,
         has_volume: u32,
-        padding: u32,
+        smooth_normals: u32,
         visible_from: f32,
         visible_to: f32,
         padding_b: u32,

@@ -131,7 +131,7 @@ impl OcclusionTexture {
 fn occlusion(coarse: &Coarse, blocked: &[f32]) -> Vec<f32> {
     let mut sum = vec![0.0_f32; blocked.len()];
     // What a place before a wall has around it anyway is no occlusion; nearby, where a wall is most of it, even less so.
-    for (reach_mm, (free, full)) in REACHES_MM.into_iter().zip([(0.22, 0.5), (0.08, 0.55)]) {
+    for (reach_mm, (free, full)) in REACHES_MM.into_iter().zip([(0.12, 0.5), (0.15, 0.55)]) {
         let mut near = blocked.to_vec();
         // Twice over half the reach: a tent rather than a box, without edges that show.
         for _ in 0..2 {

@@ -30,7 +30,8 @@ pub(crate) struct Pipelines {
     /// Labels alone, over what is there.
     pub slice_over: RenderPipeline,
     pub overlay: RenderPipeline,
-    pub raycast: RenderPipeline,
+    /// Without and with labels, in each without and with smooth normals.
+    pub raycast: [[RenderPipeline; 2]; 2],
     /// Greatest, least and mean values.
     pub mip: RenderPipeline,
     pub iso: RenderPipeline,
@@ -98,7 +99,7 @@ impl Pipelines {
         let lines_layout = layout(ctx, "lines", &[entry(0, uniform())]);
         let over = Some(wgpu::BlendState::PREMULTIPLIED_ALPHA_BLENDING);
         let make = |name, source, layout, format, blend, buffers: &[_], encodes| {
-            let spec = Spec { name, source, layout, format, blend, buffers, encodes };
+            let spec = Spec { name, source, layout, format, blend, buffers, encodes, constants: &[] };
             pipeline(ctx, &spec)
         };
         let (raycast_source, mip_source) = (voco_shaders::raycast::SOURCE, voco_shaders::mip::SOURCE);
@@ -108,7 +109,21 @@ impl Pipelines {
             slice: make("slice", voco_shaders::slice::SOURCE, &slice_layout, target_format, None, &[], true),
             slice_over: make("slice over", voco_shaders::slice::SOURCE, &slice_layout, target_format, over, &[], true),
             overlay: make("overlay", voco_shaders::overlay::SOURCE, &overlay_layout, target_format, over, &[], true),
-            raycast: make("raycast", raycast_source, &raycast_layout, PICTURE_FORMAT, None, &[], false),
+            raycast: [0.0, 1.0].map(|has_labels| {
+                [0.0, 1.0].map(|smooth| {
+                    let spec = Spec {
+                        name: "raycast",
+                        source: raycast_source,
+                        layout: &raycast_layout,
+                        format: PICTURE_FORMAT,
+                        blend: None,
+                        buffers: &[],
+                        encodes: false,
+                        constants: &[("HAS_LABELS", has_labels), ("SMOOTH_NORMALS", smooth)],
+                    };
+                    pipeline(ctx, &spec)
+                })
+            }),
             mip: make("mip", mip_source, &raycast_layout, PICTURE_FORMAT, None, &[], false),
             iso: make("iso", voco_shaders::iso::SOURCE, &raycast_layout, PICTURE_FORMAT, None, &[], false),
             solid: solid_pipeline(ctx, &solid_layout),
@@ -141,6 +156,8 @@ struct Spec<'a> {
     buffers: &'a [Option<wgpu::VertexBufferLayout<'a>>],
     /// Whether the shader has the choice between gamma-space and linear output.
     encodes: bool,
+    /// Other choices.
+    constants: &'a [(&'a str, f64)],
 }
 
 fn pipeline(ctx: &RenderContext, spec: &Spec<'_>) -> RenderPipeline {
@@ -165,7 +182,7 @@ fn pipeline_at(ctx: &RenderContext, spec: &Spec<'_>, entry: &str) -> RenderPipel
     });
     let to_linear = [("TO_LINEAR", if spec.format.is_srgb() { 1.0 } else { 0.0 })];
     let options = wgpu::PipelineCompilationOptions {
-        constants: if spec.encodes { &to_linear } else { &[] },
+        constants: if spec.encodes { &to_linear } else { spec.constants },
         ..Default::default()
     };
     let topology = if spec.buffers.is_empty() {

@@ -34,7 +34,7 @@ fn relative(preset: TransferFunction) -> TransferFunction {
 
 impl TransferFunction {
     /// The built-in presets: those for CT in HU, those for MR in fractions of the value range.
-    #[expect(clippy::too_many_lines, reason = "a table of curves")]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     pub fn presets() -> Vec<Self> {
         vec![
             // From the thin trabecular bone of vertebral bodies (and contrast-filled vessels) to cortical bone.

@@ -36,22 +36,24 @@ pub struct Quality {
     pub scale: f32,
     /// Distance between samples, in least voxel sides.
     pub step_voxels: f32,
+    /// Surfaces that nothing shines through are lit by smoothed gradients, which takes eight times as many samples there.
+    pub smooth_normals: bool,
 }
 
 impl Quality {
     /// While something turns.
-    pub const MOVING: Self = Self { scale: 0.5, step_voxels: 1.5 };
+    pub const MOVING: Self = Self { scale: 0.5, step_voxels: 1.5, smooth_normals: false };
     /// Once it rests.
-    pub const RESTING: Self = Self { scale: 1.0, step_voxels: 0.75 };
+    pub const RESTING: Self = Self { scale: 1.0, step_voxels: 0.75, smooth_normals: true };
 
-    /// With longer steps on an adapter that is a program on the CPU: a picture there takes several times as long, and other
+    /// With longer steps and plain gradients on an adapter that is a program on the CPU: a picture there takes several times as long, and other
     /// work waits for it.
     #[must_use]
     pub fn suited_to(self, ctx: &RenderContext) -> Self {
         if !ctx.is_software() {
             return self;
         }
-        Self { scale: self.scale, step_voxels: self.step_voxels * 1.3 }
+        Self { step_voxels: self.step_voxels * 1.3, smooth_normals: false, ..self }
     }
 }
 

@@ -5,6 +5,10 @@
 #import shading
 #import layers
 
+// Known when the pipeline is made: software adapters run both sides of a branch, so what is not wanted must not be there.
+override HAS_LABELS: bool = true;
+override SMOOTH_NORMALS: bool = true;
+
 @group(0) @binding(0) var<uniform> u: RaycastUniforms;
 @group(0) @binding(1) var volume_texture: texture_3d<f32>;
 @group(0) @binding(2) var volume_sampler: sampler;
@@ -101,7 +105,7 @@ fn fs_main(in: Fullscreen) -> @location(0) vec4f {
                 entry = step_entry(before, place);
             }
             before = place;
-            if u.has_labels != 0u {
+            if HAS_LABELS {
                 pos_label = u.label_origin + u.label_from_texel_x * pos_texel.x + u.label_from_texel_y * pos_texel.y
                     + u.label_from_texel_z * pos_texel.z;
                 id = label_at(pos_label);
@@ -135,7 +139,7 @@ fn fs_main(in: Fullscreen) -> @location(0) vec4f {
             var cosine = 0.5;
             // What adds next to nothing need not be lit exactly, what makes the most of the pixel is lit best.
             let share = sample_alpha * (1.0 - sum.a);
-            if share > 0.2 {
+            if SMOOTH_NORMALS && share > 0.2 {
                 cosine = facing(smooth_gradient(pos_texel), ray);
             } else if share > 0.004 {
                 cosine = facing(gradient(pos_texel), ray);
@@ -145,7 +149,7 @@ fn fs_main(in: Fullscreen) -> @location(0) vec4f {
         } else {
             sample_color *= light;
         }
-        if label.a > 0.0 {
+        if HAS_LABELS && label.a > 0.0 {
             // One normal for each surface that the ray crosses, not for each sample behind it.
             if id != entered_label {
                 entered_label = id;

@@ -170,9 +170,14 @@ impl Scene3d {
             slices,
             slice_window: [shown.window.width, shown.window.level],
         };
-        // The same steps as in the window.
+        // Times are those of the window, which draws a little coarser without a GPU; a picture to keep is drawn as well as can be.
+        let suited = |quality: Quality| if args.repeat.is_some() { quality.suited_to(shown.ctx) } else { quality };
         let quality = if args.scale < 1.0 {
-            Quality { scale: args.scale, step_voxels: (0.75 / args.scale.max(0.1)).clamp(1.0, 2.2) }
+            Quality {
+                scale: args.scale,
+                step_voxels: (0.75 / args.scale.max(0.1)).clamp(1.0, 2.2),
+                smooth_normals: false,
+            }
         } else {
             Quality::RESTING
         };
@@ -184,7 +189,7 @@ impl Scene3d {
             table: shown.labels.map(|(_, table)| table.clone()),
             label_opacity: args.label_opacity,
             camera,
-            quality,
+            quality: suited(quality),
             state: ViewState::new(shown.ctx, shown.renderer),
         })
     }
@@ -203,7 +208,7 @@ impl Scene3d {
             .iter()
             .filter_map(|(id, (_, mesh))| Some(Surface { mesh, color: color(*id)?, opacity: self.label_opacity }))
             .collect();
-        let quality = self.quality.suited_to(shown.ctx);
+        let quality = self.quality;
         let camera = camera.unwrap_or(&self.camera);
         let view = VolumeView {
             occlusion: self.occlusion.as_ref(),

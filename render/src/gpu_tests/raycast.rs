@@ -9,7 +9,7 @@ use crate::{
 };
 
 const SIZE: [u32; 2] = [72, 56];
-const QUALITY: Quality = Quality { scale: 1.0, step_voxels: 0.7 };
+const QUALITY: Quality = Quality { scale: 1.0, step_voxels: 0.7, smooth_normals: true };
 
 /// Soft noise in air, a ball in it, a denser rod, a slab like lung below; clear bricks around.
 fn phantom() -> Volume {
@@ -50,6 +50,7 @@ fn twin(
         specular: u.specular,
         shininess: u.shininess,
         gradient_gain: u.gradient_gain,
+        smooth_normals: u.smooth_normals != 0,
         texel_from_world,
     };
     let pairs: Vec<[f32; 4]> = transfer.pairs().iter().map(|p| p.map(half::f16::to_f32)).collect();

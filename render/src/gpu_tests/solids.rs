@@ -10,7 +10,7 @@ use crate::{
 };
 
 const SIZE: [u32; 2] = [96, 80];
-const QUALITY: Quality = Quality { scale: 1.0, step_voxels: 0.7 };
+const QUALITY: Quality = Quality { scale: 1.0, step_voxels: 0.7, smooth_normals: true };
 const CENTER: DVec3 = DVec3::new(20.0, 20.0, 20.0);
 
 /// A ball of radius 12 mm whose values fall by 50 per mm, 0 at its surface; voxels of 1 mm.

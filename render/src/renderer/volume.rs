@@ -16,7 +16,7 @@ use crate::{
 const STOP_ALPHA: f32 = 0.98;
 
 /// How far before a surface its occlusion is read, mm.
-const OCCLUSION_REACH_MM: f32 = 3.0;
+const OCCLUSION_REACH_MM: f32 = 5.0;
 
 /// A volume and what is shown of it.
 pub(crate) struct VolumeScene<'a> {
@@ -73,7 +73,9 @@ impl Renderer {
             ..Default::default()
         });
         pass.set_pipeline(match view.transfer.mode {
-            RenderMode::Composite => &self.pipelines.raycast,
+            RenderMode::Composite => {
+                &self.pipelines.raycast[usize::from(labels.is_some())][usize::from(view.quality.smooth_normals)]
+            }
             RenderMode::Mip | RenderMode::MinIp | RenderMode::Average => &self.pipelines.mip,
             RenderMode::Isosurface => &self.pipelines.iso,
         });
@@ -277,7 +279,7 @@ impl<'a> VolumeScene<'a> {
                 _ => 0,
             },
             has_volume: view.look.has_volume.into(),
-            padding: 0,
+            smooth_normals: view.quality.smooth_normals.into(),
             visible_from,
             visible_to,
             padding_b: 0,

@@ -45,6 +45,8 @@ pub struct Lighting {
     pub shininess: f32,
     /// One over the gradient (per mm) from which on shading counts in full.
     pub gradient_gain: f32,
+    /// What makes the most of a pixel is lit by smoothed gradients.
+    pub smooth_normals: bool,
     /// Linear map from world mm to texels.
     pub texel_from_world: Mat3,
 }
@@ -69,7 +71,7 @@ pub fn composite(texels: Texels<'_>, ray: &Ray, projection: &Projection<'_>) -> 
         let mut sample = Vec3::new(r, g, b);
         if let Some(lighting) = projection.lighting {
             let share = a * (1.0 - alpha);
-            let cosine = if share > 0.2 {
+            let cosine = if share > 0.2 && lighting.smooth_normals {
                 facing(texels.smooth_gradient(pos_texel), ray.dir_texel, &lighting)
             } else if share > 0.004 {
                 facing(texels.gradient(pos_texel), ray.dir_texel, &lighting)

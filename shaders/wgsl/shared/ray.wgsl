@@ -56,7 +56,8 @@ struct RaycastUniforms {
     projection: u32,
     // 0: nothing of the volume is drawn.
     has_volume: u32,
-    padding: u32,
+    // 1: what makes the most of a pixel is lit by smoothed gradients.
+    smooth_normals: u32,
     // Places in the transfer function outside of which nothing shows.
     visible_from: f32,
     visible_to: f32,

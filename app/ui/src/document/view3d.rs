@@ -299,7 +299,7 @@ impl View3d {
     pub fn moving_quality(&self) -> Quality {
         let scale = (self.moving_scale * 10.0).round().max(2.0) / 10.0;
         // What has few rays needs few samples along them.
-        Quality { scale, step_voxels: (0.75 / scale).clamp(1.0, 2.2) }
+        Quality { scale, step_voxels: (0.75 / scale).clamp(1.0, 2.2), smooth_normals: false }
     }
 }
 

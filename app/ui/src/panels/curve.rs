@@ -171,11 +171,12 @@ fn plot(
             preset.points.sort_by(|a, b| a.0.total_cmp(&b.0));
             *chosen = preset.points.iter().position(|p| p.0 == value);
         }
-        if response.secondary_clicked() && preset.points.len() > 2 {
-            if let Some(n) = near(at) {
-                preset.points.remove(n);
-                *chosen = None;
-            }
+        if response.secondary_clicked()
+            && preset.points.len() > 2
+            && let Some(n) = near(at)
+        {
+            preset.points.remove(n);
+            *chosen = None;
         }
     }
     for (n, ((_, [r, g, b, _]), at)) in preset.points.iter().zip(&places).enumerate() {
