@@ -63,6 +63,7 @@ impl Palette {
                 .hint_text(i18n::text("palette-hint"))
                 .desired_width(f32::INFINITY);
             let field = ui.add(field);
+            ui.ctx().accesskit_node_builder(field.id, |node| node.set_label(i18n::text("palette-hint")));
             if just_opened {
                 field.request_focus();
             }
