@@ -41,6 +41,7 @@ pub(crate) struct Pipelines {
 }
 
 impl Pipelines {
+    #[expect(clippy::too_many_lines, reason = "a line or two for each pipeline")]
     pub fn new(ctx: &RenderContext, target_format: TextureFormat) -> Self {
         let slice_layout = layout(
             ctx,
@@ -167,7 +168,8 @@ fn pipeline(ctx: &RenderContext, spec: &Spec<'_>) -> RenderPipeline {
 /// One of the simpler entry points of the slice's shader.
 fn slice_pipeline(ctx: &RenderContext, layout: &BindGroupLayout, format: TextureFormat, entry: &str) -> RenderPipeline {
     let source = voco_shaders::slice::SOURCE;
-    pipeline_at(ctx, &Spec { name: entry, source, layout, format, blend: None, buffers: &[], encodes: true }, entry)
+    let spec = Spec { name: entry, source, layout, format, blend: None, buffers: &[], encodes: true, constants: &[] };
+    pipeline_at(ctx, &spec, entry)
 }
 
 fn pipeline_at(ctx: &RenderContext, spec: &Spec<'_>, entry: &str) -> RenderPipeline {

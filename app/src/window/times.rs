@@ -81,7 +81,6 @@ fn read_from(
 ) -> Result<bool, OpenError> {
     let mut goes_on = true;
     match source {
-        ImageSource::Sample => {}
         ImageSource::Series(series, _) => {
             for number in first..end {
                 goes_on = goes_on && take(number, voco_io::open_component(series, number, control)?);
@@ -97,7 +96,7 @@ fn read_from(
                 goes_on && number + 1 < end
             })?;
         }
-        ImageSource::File(_) => {}
+        ImageSource::Sample | ImageSource::File(_) => {}
     }
     Ok(goes_on)
 }

@@ -98,6 +98,7 @@ fn the_isosurface_of_a_ball_lies_where_the_ball_ends() {
 
 #[test]
 fn a_clip_plane_cuts_what_lies_behind_it_and_nothing_else() {
+    type Kept<'a> = Box<dyn Fn(DVec3) -> bool + 'a>;
     let Some(mut gpu) = Gpu::new() else { return };
     let (_, texture) = gpu.upload(&ball(), None);
     let camera = camera();
@@ -107,7 +108,6 @@ fn a_clip_plane_cuts_what_lies_behind_it_and_nothing_else() {
     let behind = |p: DVec3| (p - plane.point_mm).dot(keeps) < 0.0;
     let crop = Box3 { min: DVec3::new(-0.5, -0.5, 15.5), max: DVec3::splat(40.5) };
     let side = ClipPlane { point_mm: CENTER, keeps: DVec3::X };
-    type Kept<'a> = Box<dyn Fn(DVec3) -> bool + 'a>;
     let cases: [(Clip, Kept<'_>); 3] = [
         (Clip { planes: vec![plane], ..Clip::default() }, Box::new(|p| !behind(p))),
         (Clip { crop: Some(crop), ..Clip::default() }, Box::new(|p| p.z > 15.5)),

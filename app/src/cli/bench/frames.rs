@@ -7,7 +7,7 @@ use voco_render::RenderContext;
 use voco_ui::{Layout, OpenVolume, Outbox, Session, Shell, ViewSettings, Work};
 
 /// A frame that takes longer is a driver that hangs.
-const MOST_PER_FRAME: Duration = Duration::from_secs(120);
+const MOST_PER_FRAME: Duration = Duration::from_mins(2);
 
 /// The whole window, drawn into a texture.
 pub(super) struct Offscreen {
@@ -119,7 +119,9 @@ impl Offscreen {
         self.outbox.take();
         let (device, queue) = (&self.state.device, &self.state.queue);
         let mut renderer = self.state.renderer.write();
-        for (id, images) in output.textures_delta.set.drain() {
+        // In whatever order: each has a texture of its own.
+        let uploads: Vec<_> = output.textures_delta.set.drain().collect();
+        for (id, images) in uploads {
             for image in images {
                 renderer.update_texture(device, queue, id, &image);
             }
@@ -141,7 +143,8 @@ impl Offscreen {
             renderer.render(&mut pass, &shapes, &screen);
         }
         queue.submit(own.into_iter().chain(std::iter::once(encoder.finish())));
-        for id in output.textures_delta.free.drain() {
+        let freed: Vec<_> = output.textures_delta.free.drain().collect();
+        for id in freed {
             renderer.free_texture(&id);
         }
         let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(MOST_PER_FRAME) };

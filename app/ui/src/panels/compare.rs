@@ -13,6 +13,7 @@ pub(crate) fn compare_ui(ui: &mut Ui, session: &mut Session, settings: &mut View
     session.label_presets = presets;
 }
 
+#[expect(clippy::too_many_lines, reason = "one panel from top to bottom")]
 fn reference_ui(
     ui: &mut Ui,
     session: &mut Session,
@@ -41,7 +42,7 @@ fn reference_ui(
             {
                 Some(last) => {
                     let button =
-                        egui::Button::new(i18n::text_with("agree-before", [("name", last.name.to_string().into())]))
+                        egui::Button::new(i18n::text_with("agree-before", [("name", last.name.clone().into())]))
                             .truncate();
                     if ui.add(button).on_hover_text(i18n::text("agree-compare-with-the-label-map")).clicked() {
                         outbox.ask(Request::CompareWithBefore(volume.id));
@@ -63,8 +64,8 @@ fn reference_ui(
                 key(
                     ui,
                     ComparisonColors::REFERENCE,
-                    &i18n::text_with("agree-reference-2", [("name", reference.labels.name.to_string().into())]),
-                )
+                    &i18n::text_with("agree-reference-2", [("name", reference.labels.name.clone().into())]),
+                );
             });
         });
     });
@@ -226,10 +227,10 @@ fn details(class: &ClassAgreement) -> String {
     i18n::text_with(
         "agree-ml-against-ml",
         [
-            ("name", class.name.to_string().into()),
+            ("name", class.name.clone().into()),
             ("volume-ml", format!("{:.1}", class.volume_ml).into()),
             ("reference-ml", format!("{:.1}", class.reference_ml).into()),
-            ("assd", assd.to_string().into()),
+            ("assd", assd.clone().into()),
         ],
     )
 }

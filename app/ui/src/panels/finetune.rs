@@ -267,7 +267,7 @@ fn running_ui(ui: &mut Ui, job: &FinetuneJob, outbox: &mut Outbox) {
     let left = if job.phase == Some(Phase::Training) && !recent.is_empty() {
         i18n::text_with(
             "tune-left",
-            [("done", (human_seconds(pace * total.saturating_sub(done) as f64)).to_string().into())],
+            [("done", (human_seconds(pace * total.saturating_sub(done) as f64)).clone().into())],
         )
     } else {
         String::new()
@@ -329,7 +329,7 @@ fn curves_ui(ui: &mut Ui, job: &FinetuneJob) {
         RichText::new(i18n::text_with(
             "tune-a-step-crops-a-second",
             [
-                ("waited", (super::step_time(seconds, waited)).to_string().into()),
+                ("waited", (super::step_time(seconds, waited)).clone().into()),
                 ("value", format!("{:.1}", job.config.crops as f64 / seconds.max(1e-9)).into()),
             ],
         ))

@@ -21,7 +21,7 @@ fn models_ui(ui: &mut Ui, models: &ModelsState, outbox: &mut Outbox) {
     }
     let text = i18n::text_with(
         "models-fetched-from-only-when-you",
-        [("origin", models.origin.to_string().into()), ("folder", models.folder.to_string().into())],
+        [("origin", models.origin.clone().into()), ("folder", models.folder.clone().into())],
     );
     ui.label(RichText::new(text).small().weak()).on_hover_text(i18n::text("models-voco-hub-endpoint-names-another"));
     for row in &models.rows {
@@ -46,7 +46,7 @@ fn row_ui(ui: &mut Ui, row: &ModelRow, outbox: &mut Outbox) {
         }
         ModelState::Partial(kept) => {
             ui.label(
-                RichText::new(i18n::text_with("models-are-here-already-a-fetch", [("kept", kept.to_string().into())]))
+                RichText::new(i18n::text_with("models-are-here-already-a-fetch", [("kept", kept.clone().into())]))
                     .small()
                     .weak(),
             );

@@ -44,6 +44,7 @@ pub(crate) fn preflight_ui(ui: &mut Ui, preflight: &Preflight, now: &PreflightAs
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one panel from top to bottom")]
 fn report_ui(ui: &mut Ui, report: &PreflightReport) {
     if let Some(problem) = report.problem() {
         ui.label(RichText::new(problem).color(theme::legible(ui, theme::ERROR)));
@@ -84,9 +85,9 @@ fn report_ui(ui: &mut Ui, report: &PreflightReport) {
             match (needed, free) {
                 (Some(n), Some(f)) => Some(i18n::text_with(
                     "look-about-of-free",
-                    [("bytes", bytes(n).to_string().into()), ("bytes-2", bytes(f).to_string().into())],
+                    [("bytes", bytes(n).clone().into()), ("bytes-2", bytes(f).clone().into())],
                 )),
-                (Some(n), None) => Some(i18n::text_with("look-about", [("bytes", bytes(n).to_string().into())])),
+                (Some(n), None) => Some(i18n::text_with("look-about", [("bytes", bytes(n).clone().into())])),
                 _ => None,
             }
         };
@@ -104,10 +105,7 @@ fn report_ui(ui: &mut Ui, report: &PreflightReport) {
                 i18n::text("look-time"),
                 i18n::text_with(
                     "look-about-2",
-                    [
-                        ("seconds", (super::human_seconds(seconds)).to_string().into()),
-                        ("step", step.to_string().into()),
-                    ],
+                    [("seconds", (super::human_seconds(seconds)).clone().into()), ("step", step.clone().into())],
                 ),
             );
         } else if report.is_busy {
@@ -152,7 +150,7 @@ fn report_ui(ui: &mut Ui, report: &PreflightReport) {
             if !report.unknown_ids.is_empty() {
                 let text = i18n::text_with(
                     "look-becomes-background",
-                    [("join", (report.unknown_ids.join(", ")).to_string().into())],
+                    [("join", (report.unknown_ids.join(", ")).clone().into())],
                 );
                 ui.label(RichText::new(text).small().weak());
             }

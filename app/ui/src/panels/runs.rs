@@ -26,7 +26,7 @@ fn runs_ui(ui: &mut Ui, session: &mut Session, outbox: &mut Outbox) {
             "runs-runs-in",
             [
                 ("count", runs.list.len().to_string().into()),
-                ("into", (name.unwrap_or_else(|| "the program's folder".into())).to_string().into()),
+                ("into", (name.unwrap_or_else(|| "the program's folder".into())).clone().into()),
             ],
         ));
         if ui

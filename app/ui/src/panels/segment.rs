@@ -112,16 +112,14 @@ fn running_ui(ui: &mut Ui, job: &SegmentJob, outbox: &mut Outbox) {
     let (done, total) = job.progress.unwrap_or((0, 0));
     let left = job
         .seconds_left()
-        .map(|s| {
-            i18n::text_with("segment-panel-left", [("human-seconds", (super::human_seconds(s)).to_string().into())])
-        })
+        .map(|s| i18n::text_with("segment-panel-left", [("human-seconds", (super::human_seconds(s)).clone().into())]))
         .unwrap_or_default();
     let text = if total == 0 {
         i18n::text("segment-panel-preparing-the-volume").to_owned()
     } else {
         i18n::text_with(
             "segment-panel-of-windows",
-            [("done", done.to_string().into()), ("total", total.to_string().into()), ("left", left.to_string().into())],
+            [("done", done.to_string().into()), ("total", total.to_string().into()), ("left", left.clone().into())],
         )
     };
     ui.add(ProgressBar::new(done as f32 / total.max(1) as f32).text(text));

@@ -10,7 +10,7 @@ const SIDE: f32 = 72.0;
 pub(crate) fn series_window(ui: &Ui, session: &mut Session, outbox: &mut Outbox) {
     let Some(choice) = &mut session.series else { return };
     let mut is_open = true;
-    egui::Window::new(i18n::text_with("series-series-in", [("folder", choice.folder.to_string().into())]))
+    egui::Window::new(i18n::text_with("series-series-in", [("folder", choice.folder.clone().into())]))
         .id(egui::Id::unique("series"))
         .open(&mut is_open)
         .collapsible(false)
@@ -79,10 +79,10 @@ fn row_ui(ui: &mut Ui, number: usize, row: &mut SeriesRow) -> bool {
             ui.label(i18n::text_with(
                 "series-of-pixels",
                 [
-                    ("slices", slices.to_string().into()),
+                    ("slices", slices.clone().into()),
                     ("nx", nx.to_string().into()),
                     ("ny", ny.to_string().into()),
-                    ("volumes", volumes.to_string().into()),
+                    ("volumes", volumes.clone().into()),
                 ],
             ));
             ui.label(RichText::new(format!("{x:.2} × {y:.2} × {z:.2} mm")).weak());
@@ -119,7 +119,7 @@ pub(crate) fn resample_ui(ui: &mut Ui, session: &Session, outbox: &mut Outbox) {
     let Some(labels) = &volume.labels else { return };
     let Some(what) = labels.geometry().mismatch(volume.volume.geometry(), 0.5) else { return };
     ui.label(
-        RichText::new(i18n::text_with("series-the-labels-lie-on-another", [("what", what.to_string().into())]))
+        RichText::new(i18n::text_with("series-the-labels-lie-on-another", [("what", what.clone().into())]))
             .small()
             .color(theme::legible(ui, theme::WARNING)),
     );

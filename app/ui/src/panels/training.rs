@@ -51,7 +51,7 @@ pub(crate) fn training_ui(ui: &mut Ui, session: &mut Session, settings: &mut Vie
         ui.horizontal(|ui| {
             let text = i18n::text_with(
                 "train-step",
-                [("step", preview.step.to_string().into()), ("volume-name", preview.volume_name.to_string().into())],
+                [("step", preview.step.to_string().into()), ("volume-name", preview.volume_name.clone().into())],
             );
             if shown.is_some() {
                 ui.checkbox(&mut settings.show_predictions, i18n::text("train-draw-on-the-patient"))
@@ -249,7 +249,7 @@ fn running_ui(ui: &mut Ui, job: &TrainingJob, outbox: &mut Outbox) {
     let share = done as f32 / total.max(1) as f32;
     let left = job.pace().map(|pace| pace * job.total().saturating_sub(job.step()) as f64);
     let left = left
-        .map(|s| i18n::text_with("train-left", [("human-seconds", human_seconds(s).to_string().into())]))
+        .map(|s| i18n::text_with("train-left", [("human-seconds", human_seconds(s).clone().into())]))
         .unwrap_or_default();
     ui.add(ProgressBar::new(share).text(format!("{done} of {total}{left}")));
     ui.horizontal(|ui| {
@@ -308,8 +308,7 @@ fn numbers_ui(ui: &mut Ui, job: &TrainingJob) {
         let reach = constant.map_or(String::new(), |c| {
             i18n::text_with("train-a-constant-answer-reaches", [("c", c.to_string().into())])
         });
-        ui.label(text)
-            .on_hover_text(i18n::text_with("train-mean-of-the-last-20", [("reach", reach.to_string().into())]));
+        ui.label(text).on_hover_text(i18n::text_with("train-mean-of-the-last-20", [("reach", reach.clone().into())]));
         ui.end_row();
         ui.label(i18n::text("train-top-1-accuracy"));
         let chance = job.config.recipe.position_grid().chance_top1();
@@ -362,10 +361,7 @@ pub(super) fn estimate_row(ui: &mut Ui, estimate: Option<RunEstimate>) {
     ui.label(i18n::text("train-memory"));
     ui.label(i18n::text_with(
         "train-about-gb",
-        [
-            ("memory-bytes", format!("{:.1}", gigabytes(estimate.memory_bytes)).into()),
-            ("free", free.to_string().into()),
-        ],
+        [("memory-bytes", format!("{:.1}", gigabytes(estimate.memory_bytes)).into()), ("free", free.clone().into())],
     ));
     ui.end_row();
 }

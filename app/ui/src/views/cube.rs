@@ -9,7 +9,7 @@ use crate::{ViewSettings, i18n, theme};
 const SIZE: f32 = 54.0;
 
 /// Draws it in the lower right corner. True if a face was clicked and the camera turned.
-pub(crate) fn cube(ui: &mut Ui, view: Rect, settings: &mut ViewSettings) -> bool {
+pub(crate) fn cube(ui: &Ui, view: Rect, settings: &mut ViewSettings) -> bool {
     if view.width() < 200.0 || view.height() < 160.0 {
         return false;
     }

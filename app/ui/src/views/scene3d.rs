@@ -69,12 +69,11 @@ pub(crate) fn surfaces(settings: &ViewSettings, volume: &OpenVolume) -> Vec<Draw
     shown.filter_map(one).filter(|(.., opacity)| *opacity > 0.0).collect()
 }
 
+/// Surfaces with colour (sRGB) and opacity.
+pub type Surfaces = Vec<(Arc<SurfaceMesh>, [u8; 3], f32)>;
+
 /// What a picture of the 3D view has besides the volume: surfaces with colour and opacity, and lines.
-pub fn scene_of(
-    session: &Session,
-    settings: &ViewSettings,
-    volume: &OpenVolume,
-) -> (Vec<(Arc<SurfaceMesh>, [u8; 3], f32)>, Vec<Line>) {
+pub fn scene_of(session: &Session, settings: &ViewSettings, volume: &OpenVolume) -> (Surfaces, Vec<Line>) {
     (surfaces(settings, volume), lines(session, settings, volume, 1.0))
 }
 
