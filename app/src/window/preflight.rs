@@ -34,6 +34,13 @@ struct Watch<'a> {
     report: &'a dyn Fn(f32),
 }
 
+/// Bytes free where preprocessed volumes go; the folder may not be there yet.
+fn free_disk_bytes() -> Option<u64> {
+    let place = crate::folders::sample_cache(Path::new("."));
+    let there = place.ancestors().find(|folder| folder.exists())?;
+    fs4::available_space(there).ok()
+}
+
 /// Looks at the data of a run: reads all headers and some label maps, computes a step on trial, and says what the run will find and need.
 ///
 /// # Errors
@@ -54,6 +61,7 @@ pub(super) fn look(
         PreflightAsked::Training(setup) => training(setup, look, &mut found, watch)?,
     };
     found.free_memory_bytes = voco_engine::free_memory_bytes();
+    found.free_disk_bytes = free_disk_bytes();
     match estimate {
         Some(Ok(estimate)) => {
             found.memory_bytes = Some(estimate.memory_bytes);
