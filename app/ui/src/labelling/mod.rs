@@ -7,10 +7,11 @@ mod display;
 mod propose;
 mod settings;
 mod smart;
+mod stale;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ pub use settings::{Effect, EffectKind, IslandUse, Islands, LabelSettings, LabelT
 pub use smart::smart_box;
 
 use crate::document::next_stamp;
+use stale::Stale;
 
 /// Bricks that go to the graphics memory in one frame while no hand is painting: a few milliseconds.
 const BRICKS_PER_FRAME: usize = 96;
@@ -59,7 +61,7 @@ pub struct LabelWork {
     texture: Arc<LabelTexture>,
     is_wide: bool,
     /// Bricks whose picture is not up to date.
-    stale: BTreeSet<u32>,
+    stale: Stale,
     colors_changed: bool,
     /// In hand.
     gesture: Option<Gesture>,
@@ -109,7 +111,7 @@ impl LabelWork {
             table,
             texture,
             is_wide,
-            stale: BTreeSet::new(),
+            stale: Stale::default(),
             colors_changed: false,
             gesture: None,
             sent: Vec::new(),
@@ -259,9 +261,13 @@ impl LabelWork {
         add: impl FnOnce(&mut BrickMask) -> Result<VoxelBox, LabelError>,
     ) -> Result<(), LabelError> {
         let Some(gesture) = &mut self.gesture else { return Ok(()) };
+        let before = gesture.staged.clone();
         let part = add(&mut gesture.staged)?;
         if !part.is_empty() {
-            self.stale.extend(gesture.staged.grid().touching(&part));
+            for brick in gesture.staged.grid().touching(&part) {
+                let n = brick as usize;
+                self.stale.add_changed(brick, before.brick(n), gesture.staged.brick(n));
+            }
         }
         Ok(())
     }
@@ -425,7 +431,7 @@ impl LabelWork {
         }
         // A stroke is drawn whole, so that it never tears.
         let most = if self.gesture.is_some() { usize::MAX } else { BRICKS_PER_FRAME };
-        let some: Vec<u32> = self.stale.iter().copied().take(most).collect();
+        let some: Vec<(u32, [usize; 2])> = self.stale.first(most);
         let proposed = self.proposal.iter().flat_map(|proposal| &proposal.gestures);
         let gestures: Vec<&Gesture> =
             self.sent.iter().map(|(_, gesture)| gesture).chain(proposed).chain(&self.gesture).collect();
@@ -437,18 +443,20 @@ impl LabelWork {
         let drawn: Vec<(VoxelBox, Vec<u16>)> = some
             .par_iter()
             .with_min_len(4)
-            .map(|&n| {
+            .map(|&(n, [first, end])| {
                 let mut brick = vec![0; BRICK_VOXELS];
                 self.ids.compose(&self.now.document, &gestures, n as usize, &mut brick);
-                let part = grid.voxels(n as usize);
-                (part, cropped(brick, part.size()))
+                let mut part = grid.voxels(n as usize);
+                let end = end.min(part.size()[2]);
+                (part.min[2], part.max[2]) = (part.min[2] + first.min(end), part.min[2] + end);
+                (part, cropped(&brick, first.min(end), part.size()))
             })
             .collect();
         for (part, labels) in drawn {
             self.texture.write(render, part.min, part.size(), &labels);
         }
-        for n in some {
-            self.stale.remove(&n);
+        for (n, _) in some {
+            self.stale.remove(n);
         }
         Ok(!self.stale.is_empty())
     }
@@ -462,15 +470,16 @@ fn last_done(published: &Published) -> u64 {
     published.history.iter().rev().find(|line| line.is_done).map_or(0, |line| line.change)
 }
 
-/// A brick at the border of the grid has fewer voxels than 32³.
-fn cropped(brick: Vec<u16>, size: [usize; 3]) -> Vec<u16> {
-    if size == [BRICK; 3] {
-        return brick;
+/// Slices of a brick from `first` on; at the border of the grid there are fewer voxels than 32 across.
+fn cropped(brick: &[u16], first: usize, size: [usize; 3]) -> Vec<u16> {
+    let slices = &brick[BRICK * BRICK * first..];
+    if size[0] == BRICK && size[1] == BRICK {
+        return slices[..size.iter().product()].to_vec();
     }
     let mut part = Vec::with_capacity(size.iter().product());
     for k in 0..size[2] {
         for j in 0..size[1] {
-            part.extend_from_slice(&brick[BRICK * (j + BRICK * k)..][..size[0]]);
+            part.extend_from_slice(&slices[BRICK * (j + BRICK * k)..][..size[0]]);
         }
     }
     part

@@ -240,3 +240,67 @@ fn a_new_segment_is_worked_on_and_undo_is_known_by_its_time() {
     assert!(work.document().mask(ids[0]).expect("there").is_empty());
     assert_eq!(work.stamps()[1], first_stamp, "the next to be done again is the stroke");
 }
+
+/// `cargo nextest run --release -p voco_ui brush_times --run-ignored only --no-capture`
+#[test]
+#[ignore = "a measurement"]
+#[expect(clippy::print_stderr, reason = "that is what it is for")]
+fn brush_times() {
+    use std::time::Instant;
+    use voco_label::tools::brush::{Tip, stroke};
+    let Ok(render) = voco_render::RenderContext::headless() else { return };
+    let dims = [512, 512, 1000];
+    let geometry = Geometry::new(dims, DAffine3::from_scale(DVec3::new(0.8, 0.8, 0.8))).expect("a grid");
+    let image = Volume::new(geometry, Voxels::I16(vec![0; dims.iter().product()].into()), Rescale::IDENTITY);
+    let mut document = Document::new(geometry, Some(image.expect("a volume"))).expect("a document");
+    let layer = document.layers().next().expect("a layer").id;
+    let id = document.add_segment(layer, "a", None).expect("added");
+    let table = DisplayIds::of(&document).table(&document);
+    let texture = Arc::new(LabelTexture::empty(&render, &geometry, &table).expect("room"));
+    let (worker, first) = LabelWorker::start(document, None, Arc::new(|| {})).expect("a thread");
+    let mut work = LabelWork::new("Labels".into(), "your work".into(), worker, first, texture);
+    let plane = voco_label::tools::Plane { origin: geometry.center_mm(), right: DVec3::X, down: DVec3::Y };
+    for (tip, name, radius) in [
+        (Tip::Disc, "disc", 5.0),
+        (Tip::Disc, "disc", 50.0),
+        (Tip::Ball, "ball", 5.0),
+        (Tip::Ball, "ball", 20.0),
+        (Tip::Ball, "ball", 50.0),
+        (Tip::Ball, "ball", 75.0),
+    ] {
+        for ranged in [false, true] {
+            let rules = Rules { range: ranged.then_some([-10.0, 10.0]), ..Rules::default() };
+            work.begin(Target::Paint(id), rules, "brush", "Brush: a").expect("begun");
+            let (mut worst, mut sum, count) = (0.0_f64, 0.0, 20);
+            for n in 0..count {
+                let at = |n: i32| geometry.center_mm() + DVec3::X * f64::from(n) * 2.0;
+                let began = Instant::now();
+                work.stage(|staged| stroke(staged, &geometry, tip, radius, &plane, [at(n - 1), at(n)]))
+                    .expect("staged");
+                work.draw(&render).expect("drawn");
+                let ms = began.elapsed().as_secs_f64() * 1e3;
+                (worst, sum) = (worst.max(ms), sum + ms);
+            }
+            work.finish();
+            let began = Instant::now();
+            while work.is_writing() {
+                work.poll();
+                std::thread::yield_now();
+            }
+            let commit = began.elapsed().as_secs_f64() * 1e3;
+            work.step(false);
+            let began = Instant::now();
+            while work.is_writing() {
+                work.poll();
+                std::thread::yield_now();
+            }
+            let undo = began.elapsed().as_secs_f64() * 1e3;
+            while work.draw(&render).expect("drawn") {}
+            let mean = sum / f64::from(count);
+            eprintln!(
+                "{name} of {:3.0} mm, range {ranged:5}: stamp and picture {mean:5.1} ms (worst {worst:5.1}), commit {commit:5.1} ms, undo {undo:4.1} ms",
+                2.0 * radius
+            );
+        }
+    }
+}
