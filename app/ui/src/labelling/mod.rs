@@ -413,7 +413,8 @@ impl LabelWork {
         polled
     }
 
-    /// Brings the texture up to date with the document and what is not committed yet. True if there is more to do in the next frame.
+    /// Brings the texture up to date with the document and what is not committed yet. True if something was drawn: then another frame
+    /// must follow, for what is left, and for the surfaces that are made from the texture.
     ///
     /// # Errors
     /// If the labels need a larger texture and the device has no memory for it.
@@ -458,7 +459,7 @@ impl LabelWork {
         for (n, _) in some {
             self.stale.remove(n);
         }
-        Ok(!self.stale.is_empty())
+        Ok(true)
     }
 }
 

@@ -222,7 +222,8 @@ fn a_new_segment_is_worked_on_and_undo_is_known_by_its_time() {
         Ok(part)
     })
     .expect("staged");
-    assert!(!work.draw(&render).expect("drawn"));
+    assert!(work.draw(&render).expect("drawn"), "the surfaces of the next frame need it");
+    assert!(!work.draw(&render).expect("drawn"), "once");
     work.finish();
     settle(&mut work);
     assert_eq!(work.document().mask(ids[0]).expect("there").count(), 216);
