@@ -63,7 +63,8 @@ impl App {
     /// An empty label map for a volume, or the work that was begun on it.
     pub(super) fn new_labels(&mut self, id: VolumeId, is_new: bool) {
         let Some(volume) = self.session.volume(id) else { return };
-        if volume.labels.is_some() || (is_new && !self.opening_labels.insert(id)) {
+        // Two at a time would find the journal locked by one another.
+        if volume.labels.is_some() || !self.opening_labels.insert(id) {
             return;
         }
         let image = volume.volume.clone();

@@ -81,6 +81,7 @@ labels-save-tip = NIfTI, .seg.nrrd, DICOM SEG or RTSTRUCT, or surfaces (STL, OBJ
 labels-unsaved-tip = Changes that are in no file yet; they are kept in a journal meanwhile
 labels-saved-tip = All changes are in the file
 labels-journal-stuck = Not kept!
+labels-not-kept-tip = There is no journal of these labels; save them to a file
 labels-lock-all = Lock all
 labels-unlock-all = Unlock all
 labels-lock-tip = Voxels of locked segments do not change, whatever the tool

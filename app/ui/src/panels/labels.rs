@@ -41,7 +41,10 @@ fn head_ui(ui: &mut Ui, work: &LabelWork, id: VolumeId, hides_names: bool, outbo
         let mark = if work.is_unsaved() { " •" } else { "" };
         ui.add(egui::Label::new(RichText::new(format!("{name}{mark}")).strong()).truncate())
             .on_hover_text(i18n::text(if work.is_unsaved() { "labels-unsaved-tip" } else { "labels-saved-tip" }));
-        if let Some(problem) = work.now().journal.as_ref().and_then(|j| j.problem.clone()) {
+        let now = work.now();
+        // The first change begins the journal; without one after it, nothing is kept.
+        let none = (now.ticket > 0 && now.journal.is_none()).then(|| i18n::text("labels-not-kept-tip").to_owned());
+        if let Some(problem) = now.journal.as_ref().and_then(|j| j.problem.clone()).or(none) {
             let color = theme::legible(ui, theme::ERROR);
             ui.label(RichText::new(i18n::text("labels-journal-stuck")).color(color)).on_hover_text(problem);
         }
