@@ -37,7 +37,7 @@ fn phantom(seed: usize) -> Volume {
             }
         }
     }
-    Volume::new(geometry, Voxels::I16(Arc::from(voxels)), Rescale::IDENTITY).expect("one voxel for each place")
+    Volume::new(geometry, Voxels::I16(voxels.into()), Rescale::IDENTITY).expect("one voxel for each place")
 }
 
 fn data() -> Vec<DataItem> {

@@ -50,14 +50,13 @@ fn chance_is_what_counting_gives() {
 #[test]
 fn odd_volumes_neither_fill_the_memory_nor_spread_nan() {
     use glam::{DAffine3, DQuat, DVec3};
-    use std::sync::Arc;
     use voco_volume::{Geometry, Rescale, Volume, VolumeError, Voxels};
     let volume = |spacing: f64| {
         let affine = DAffine3::from_scale_rotation_translation(DVec3::splat(spacing), DQuat::IDENTITY, DVec3::ZERO);
         let geometry = Geometry::new([64; 3], affine).expect("a regular grid");
         let voxels: Vec<f32> =
             (0..64 * 64 * 64).map(|n| if n % 97 == 0 { f32::NAN } else { (n % 200) as f32 }).collect();
-        Volume::new(geometry, Voxels::F32(Arc::from(voxels)), Rescale::IDENTITY).expect("one voxel for each place")
+        Volume::new(geometry, Voxels::F32(voxels.into()), Rescale::IDENTITY).expect("one voxel for each place")
     };
     let run = |spacing| preprocess(&volume(spacing), Recipe::Abdomen, &|| false, &mut |_, _| {});
     assert!(matches!(run(1000.0), Err(VolumeError::TooLarge(_))), "metres per voxel are refused");

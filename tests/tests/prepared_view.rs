@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use glam::{DAffine3, DMat3, DVec3};
 use safetensors::SafeTensors;
@@ -100,7 +99,7 @@ fn sheared_axes_and_values_that_are_no_numbers_too() {
     let value = |n: usize| if n % 97 == 5 { f32::NAN } else { (n as f32 * 0.73).sin() * 300.0 };
     let values: Vec<f32> = (0..dims.iter().product()).map(value).collect();
     let volume =
-        Volume::new(geometry, Voxels::F32(Arc::from(values)), Rescale { slope: 1.5, inter: -20.0 }).expect("a volume");
+        Volume::new(geometry, Voxels::F32(values.into()), Rescale { slope: 1.5, inter: -20.0 }).expect("a volume");
     check_view("sheared", &volume, &spec(Intensity::Window { low: -175.0, high: 250.0 }));
     check_view("sheared z-score", &volume, &spec(Intensity::ZScoreNonzero));
 }

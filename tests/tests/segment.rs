@@ -269,7 +269,7 @@ fn air_becomes_background_and_nothing_else_changes() {
             *value = -1000.0;
         }
     }
-    let voxels = voco_volume::Voxels::F32(Arc::from(values));
+    let voxels = voco_volume::Voxels::F32(values.into());
     let volume =
         voco_volume::Volume::new(*source.geometry(), voxels, voco_volume::Rescale::IDENTITY).expect("a volume");
     let item = |name: &str| SegmentItem {

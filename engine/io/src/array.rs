@@ -1,13 +1,12 @@
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use glam::{DAffine3, DMat3, DVec3};
-use voco_volume::{Geometry, Rescale, Volume, VoxelType};
+use voco_volume::{Geometry, Rescale, Volume, VoxelType, Zeroed};
 
-use crate::error::human_bytes;
-use crate::raw::{from_bytes, gzip_or_io, inflate_at_once};
+use crate::raw::{fill_from_file, gzip_or_io, inflate_at_once, memory, picked_values, too_few, values};
 use crate::{Control, Format, Opened, Problem, Segment};
 
 /// An array of voxels as NRRD and `MetaImage` describe it: axes of the patient, others before (components) and after them (time).
@@ -61,7 +60,7 @@ impl Array {
     /// Gives the volumes from number `first` on to `each`.
     pub fn volumes(
         &self,
-        bytes: &[u8],
+        bytes: Zeroed<u8>,
         first: usize,
         kind: Format,
         warnings: &[String],
@@ -71,9 +70,17 @@ impl Array {
         let geometry = Geometry::new(self.dims, self.world_from_voxel)?;
         let count = geometry.num_voxels();
         let num_components = self.inner * self.outer;
+        if num_components == 1 && first == 0 {
+            let voxels = values(bytes, 0, self.voxel_type, count, self.is_big_endian)?;
+            let volume = Volume::new(geometry, voxels, Rescale::IDENTITY)?;
+            let (warnings, segments) = (warnings.to_vec(), segments.to_vec());
+            each(Opened { volume, num_components, component: 0, kind, warnings, segments });
+            return Ok(());
+        }
         for component in first..num_components {
             let start = component % self.inner + self.inner * count * (component / self.inner);
-            let voxels = from_bytes(bytes, self.voxel_type, [start, self.inner, count], self.is_big_endian)?;
+            let picked = [start, self.inner, count];
+            let voxels = picked_values(&bytes, self.voxel_type, picked, self.is_big_endian)?;
             let volume = Volume::new(geometry, voxels, Rescale::IDENTITY)?;
             let (warnings, segments) = (warnings.to_vec(), segments.to_vec());
             if !each(Opened { volume, num_components, component, kind, warnings, segments }) {
@@ -84,32 +91,28 @@ impl Array {
     }
 
     /// The voxels of all parts, one after the other. Memory grows with what is there, not with what is claimed.
-    pub fn read(&self, parts: &[Part], packing: Packing, control: Control<'_>) -> Result<Vec<u8>, Problem> {
+    pub fn read(&self, parts: &[Part], packing: Packing, control: Control<'_>) -> Result<Zeroed<u8>, Problem> {
         let needed = self.num_bytes()?;
-        let mut out = Vec::new();
+        check_claim(parts, packing, needed)?;
+        let mut out = memory(needed)?;
+        let mut begin = 0;
         for (n, part) in parts.iter().enumerate() {
             if (control.is_cancelled)() {
                 return Err(Problem::Cancelled);
             }
-            let left = needed - out.len();
-            let share = left / (parts.len() - n);
-            self.read_part(part, packing, if parts.len() == 1 { left } else { share }, &mut out, control)?;
+            let share = (needed - begin) / (parts.len() - n);
+            self.read_part(part, packing, &mut out[begin..begin + share], control)?;
+            begin += share;
             (control.progress)((n + 1) as f32 / parts.len() as f32);
         }
-        if out.len() < needed {
-            return Err(too_few(needed, out.len()));
+        if begin < needed {
+            return Err(too_few(needed, begin));
         }
         Ok(out)
     }
 
-    fn read_part(
-        &self,
-        part: &Part,
-        packing: Packing,
-        needed: usize,
-        out: &mut Vec<u8>,
-        control: Control<'_>,
-    ) -> Result<(), Problem> {
+    fn read_part(&self, part: &Part, packing: Packing, out: &mut [u8], control: Control<'_>) -> Result<(), Problem> {
+        let needed = out.len();
         let name = || part.path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
         let mut file = File::open(&part.path).map_err(|e| Problem::MissingPair(name(), e.kind().to_string()))?;
         let len = file.metadata()?.len();
@@ -120,70 +123,74 @@ impl Array {
         if packing == Packing::Raw && (needed as u64) > len.saturating_sub(skip) {
             return Err(too_few(needed, len.saturating_sub(skip) as usize));
         }
-        std::io::copy(&mut file.by_ref().take(skip), &mut std::io::sink())?;
+        file.seek(SeekFrom::Start(skip))?;
         let mut reader = std::io::BufReader::with_capacity(1 << 18, file);
         for _ in 0..part.skip_lines {
             skip_line(&mut reader)?;
         }
-        if packing == Packing::Raw {
-            return read_exactly(&mut reader, part.skip_unpacked, needed, out, control);
-        }
-        if matches!(packing, Packing::Text | Packing::Hex) {
-            let mut text = Vec::new();
-            // A number takes at most some thirty characters, a byte two.
-            reader.take((needed as u64).saturating_mul(40).saturating_add(1 << 16)).read_to_end(&mut text)?;
-            return match packing {
-                Packing::Hex => from_hex(&text, needed, out),
-                _ => from_text(&text, self.voxel_type, self.is_big_endian, needed, out),
-            };
-        }
-        if matches!(packing, Packing::Gzip | Packing::Zlib) {
-            let mut packed = Vec::new();
-            reader.read_to_end(&mut packed)?;
-            // Deflate cannot do better than 1032 : 1.
-            let is_plausible = needed as u128 <= packed.len() as u128 * 1040;
-            if part.skip_unpacked == 0
-                && is_plausible
-                && let Some(bytes) = inflate_at_once(&packed, needed as u128)
-            {
-                if out.is_empty() {
-                    *out = bytes;
-                } else {
-                    out.extend_from_slice(&bytes);
+        match packing {
+            Packing::Raw => {
+                let begin = reader.stream_position()?.saturating_add(part.skip_unpacked);
+                if (needed as u64) > len.saturating_sub(begin) {
+                    return Err(too_few(needed, len.saturating_sub(begin) as usize));
                 }
-                return Ok(());
+                fill_from_file(&part.path, begin, out, control)
             }
-            let is_gzip = packed.starts_with(&[0x1f, 0x8b]);
-            let mut inflated: Box<dyn Read> = if is_gzip {
-                Box::new(MultiGzDecoder::new(&packed[..]))
-            } else {
-                Box::new(ZlibDecoder::new(&packed[..]))
-            };
-            return read_exactly(&mut inflated, part.skip_unpacked, needed, out, control);
+            Packing::Text | Packing::Hex => {
+                let mut text = Vec::new();
+                // A number takes at most some thirty characters, a byte two.
+                reader.take((needed as u64).saturating_mul(40).saturating_add(1 << 16)).read_to_end(&mut text)?;
+                match packing {
+                    Packing::Hex => from_hex(&text, out),
+                    _ => from_text(&text, self.voxel_type, self.is_big_endian, out),
+                }
+            }
+            Packing::Gzip | Packing::Zlib => {
+                let mut packed = Vec::new();
+                reader.read_to_end(&mut packed)?;
+                if part.skip_unpacked == 0 && inflate_at_once(&packed, out) {
+                    return Ok(());
+                }
+                if packed.starts_with(&[0x1f, 0x8b]) {
+                    fill_unpacked(MultiGzDecoder::new(&packed[..]), part, out, control)
+                } else {
+                    fill_unpacked(ZlibDecoder::new(&packed[..]), part, out, control)
+                }
+            }
+            Packing::Bzip2 => fill_unpacked(bzip2::read::MultiBzDecoder::new(reader), part, out, control),
         }
-        read_exactly(&mut bzip2::read::MultiBzDecoder::new(reader), part.skip_unpacked, needed, out, control)
     }
 }
 
-fn read_exactly(
-    reader: &mut dyn Read,
-    skip: u64,
-    needed: usize,
-    out: &mut Vec<u8>,
-    control: Control<'_>,
-) -> Result<(), Problem> {
-    const PIECE: usize = 1 << 22;
-    std::io::copy(&mut reader.take(skip), &mut std::io::sink()).map_err(gzip_or_io)?;
-    let before = out.len();
-    while out.len() - before < needed {
+/// Refuses voxels that cannot be in the files, before memory is taken for them.
+fn check_claim(parts: &[Part], packing: Packing, needed: usize) -> Result<(), Problem> {
+    let most_per_byte = match packing {
+        Packing::Raw | Packing::Hex => 1,
+        // A digit and a space make a number of up to eight bytes.
+        Packing::Text => 8,
+        // Deflate cannot do better.
+        Packing::Gzip | Packing::Zlib => 1032,
+        Packing::Bzip2 => 1 << 20,
+    };
+    let present = parts.iter().map(|part| std::fs::metadata(&part.path).map(|m| u128::from(m.len())));
+    // A file that is not there is told by name later.
+    let Ok(present) = present.sum::<std::io::Result<u128>>() else { return Ok(()) };
+    let is_possible = needed as u128 <= present * most_per_byte;
+    if is_possible { Ok(()) } else { Err(too_few(needed, usize::try_from(present).unwrap_or(usize::MAX))) }
+}
+
+/// Fills `out` from what a part unpacks to.
+fn fill_unpacked(mut unpacked: impl Read, part: &Part, out: &mut [u8], control: Control<'_>) -> Result<(), Problem> {
+    std::io::copy(&mut unpacked.by_ref().take(part.skip_unpacked), &mut std::io::sink()).map_err(gzip_or_io)?;
+    let mut got = 0;
+    while got < out.len() {
         if (control.is_cancelled)() {
             return Err(Problem::Cancelled);
         }
-        let now = PIECE.min(needed - (out.len() - before));
-        out.try_reserve(now).map_err(|_full| Problem::Memory(human_bytes(needed as u128)))?;
-        let got = reader.take(now as u64).read_to_end(out).map_err(gzip_or_io)?;
-        if got == 0 {
-            return Err(too_few(needed, out.len() - before));
+        let end = out.len().min(got + (4 << 20));
+        match unpacked.read(&mut out[got..end]).map_err(gzip_or_io)? {
+            0 => return Err(too_few(out.len(), got)),
+            more => got += more,
         }
     }
     Ok(())
@@ -194,36 +201,28 @@ fn skip_line(reader: &mut impl std::io::BufRead) -> Result<(), Problem> {
     Ok(())
 }
 
-fn from_hex(text: &[u8], needed: usize, out: &mut Vec<u8>) -> Result<(), Problem> {
+fn from_hex(text: &[u8], out: &mut [u8]) -> Result<(), Problem> {
     let mut digits = text.iter().filter_map(|&c| char::from(c).to_digit(16).map(|d| d as u8));
-    let before = out.len();
-    while out.len() - before < needed {
-        let (Some(high), Some(low)) = (digits.next(), digits.next()) else {
-            return Err(too_few(needed, out.len() - before));
-        };
-        out.push(high << 4 | low);
+    let needed = out.len();
+    for (n, byte) in out.iter_mut().enumerate() {
+        let (Some(high), Some(low)) = (digits.next(), digits.next()) else { return Err(too_few(needed, n)) };
+        *byte = high << 4 | low;
     }
     Ok(())
 }
 
 /// Numbers in decimal, as bytes in the order that the array has.
-fn from_text(
-    text: &[u8],
-    voxel_type: VoxelType,
-    is_big: bool,
-    needed: usize,
-    out: &mut Vec<u8>,
-) -> Result<(), Problem> {
+fn from_text(text: &[u8], voxel_type: VoxelType, is_big: bool, out: &mut [u8]) -> Result<(), Problem> {
     let bad = || Problem::Pixels("a voxel written as text is no number".into());
-    let size = voxel_type.num_bytes();
-    let before = out.len();
-    let words = text.split(|c| c.is_ascii_whitespace() || *c == b',').filter(|w| !w.is_empty());
-    for word in words.take(needed / size) {
+    let (needed, size) = (out.len(), voxel_type.num_bytes());
+    let mut words = text.split(|c| c.is_ascii_whitespace() || *c == b',').filter(|w| !w.is_empty());
+    for (n, value) in out.chunks_exact_mut(size).enumerate() {
+        let word = words.next().ok_or_else(|| too_few(needed, n * size))?;
         let word = std::str::from_utf8(word).map_err(|_text| bad())?;
         macro_rules! put {
             ($ty:ty) => {{
-                let value: $ty = word.parse().map_err(|_text| bad())?;
-                out.extend_from_slice(&if is_big { value.to_be_bytes() } else { value.to_le_bytes() });
+                let number: $ty = word.parse().map_err(|_text| bad())?;
+                value.copy_from_slice(&if is_big { number.to_be_bytes() } else { number.to_le_bytes() });
             }};
         }
         match voxel_type {
@@ -239,12 +238,7 @@ fn from_text(
             VoxelType::F64 => put!(f64),
         }
     }
-    let got = out.len() - before;
-    if got < needed { Err(too_few(needed, got)) } else { Ok(()) }
-}
-
-pub(crate) fn too_few(needed: usize, present: usize) -> Problem {
-    Problem::TooFewBytes { claimed: human_bytes(needed as u128), present: human_bytes(present as u128) }
+    Ok(())
 }
 
 /// Voxel to RAS millimetres from steps along the axes and an origin in a space whose axes may point the other way.

@@ -29,7 +29,7 @@ pub(crate) fn read(
         warnings.push(format!("The file holds {count} volumes; one is shown at a time."));
     }
     let bytes = array.read(&header.parts(path, &array)?, header.packing(), control)?;
-    array.volumes(&bytes, first, Format::MetaImage, &warnings, &[], each)
+    array.volumes(bytes, first, Format::MetaImage, &warnings, &[], each)
 }
 
 /// The header and the files that it names.

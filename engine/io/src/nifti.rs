@@ -7,7 +7,7 @@ use voco_volume::{Geometry, Volume, VoxelType};
 
 use crate::error::human_bytes;
 use crate::header::{Header, LEN_1, LEN_2};
-use crate::raw::{from_stream, gzip_or_io, inflated_values};
+use crate::raw::{fill_from, fill_from_file, gzip_or_io, inflate_at_once, memory, read_file, values};
 use crate::{Control, Format, Opened, Problem};
 
 /// Deflate cannot do better than about 1032 : 1, so a compressed file bounds what it can hold.
@@ -164,8 +164,7 @@ fn read_from(
         position = offset;
     }
     let voxel_type = voxel_type(header.datatype)?;
-    let num_bytes = voxel_type.num_bytes() as u128;
-    let bytes_per_volume = dims.iter().map(|&d| d as u128).product::<u128>() * num_bytes;
+    let bytes_per_volume = dims.iter().map(|&d| d as u128).product::<u128>() * voxel_type.num_bytes() as u128;
     let claimed = bytes_per_volume * num_components as u128;
     let present = stream.most_bytes.saturating_sub(u128::from(offset));
     if claimed > present {
@@ -183,26 +182,39 @@ fn read_from(
         let warnings = warnings.clone();
         Ok(Opened { volume, num_components, component, kind, warnings, segments: Vec::new() })
     };
-    let begin = usize::try_from(offset).unwrap_or(usize::MAX);
-    let (count, all) = (geometry.num_voxels(), claimed + u128::from(offset));
-    if num_components == 1
-        && first == 0
-        && let Some(path) = paths[usize::from(header.is_pair)].filter(|_| stream.is_gzip)
-        && let Some(voxels) =
-            inflated_values(&std::fs::read(path)?, all, begin, voxel_type, count, header.is_big_endian)
-        && !(control.is_cancelled)()
-    {
-        (control.progress)(1.0);
-        each(opened(voxels, 0)?);
-        return Ok(());
+    let count = geometry.num_voxels();
+    let num_bytes =
+        usize::try_from(bytes_per_volume).map_err(|_large| Problem::Memory(human_bytes(bytes_per_volume)))?;
+    let path = paths[usize::from(header.is_pair)];
+    if let (true, Some(path)) = (stream.is_gzip && num_components == 1 && first == 0, path) {
+        let mut bytes = memory(usize::try_from(offset).unwrap_or(usize::MAX).saturating_add(num_bytes))?;
+        let packed = read_file(path, Control { progress: &|_| {}, ..control })?;
+        // Images do not shrink more, and what claims to has to show it first.
+        if bytes.len() / 16 < packed.len() {
+            bytes.populate();
+        }
+        if inflate_at_once(&packed, &mut bytes) && !(control.is_cancelled)() {
+            let voxels = values(bytes, offset as usize, voxel_type, count, header.is_big_endian)?;
+            (control.progress)(1.0);
+            each(opened(voxels, 0)?);
+            return Ok(());
+        }
     }
     let skipped = u128::from(offset - position) + bytes_per_volume * first.min(num_components) as u128;
     let skipped = u64::try_from(skipped).unwrap_or(u64::MAX);
-    std::io::copy(&mut stream.reader.by_ref().take(skipped), &mut std::io::sink()).map_err(gzip_or_io)?;
+    let whole_file = path.filter(|_| !stream.is_gzip);
+    if whole_file.is_none() {
+        std::io::copy(&mut stream.reader.by_ref().take(skipped), &mut std::io::sink()).map_err(gzip_or_io)?;
+    }
     for n in first..num_components {
         let share = |done: f32| (control.progress)(((n - first) as f32 + done) / (num_components - first) as f32);
         let part = Control { progress: &share, is_cancelled: control.is_cancelled };
-        let voxels = from_stream(&mut stream.reader, voxel_type, geometry.num_voxels(), header.is_big_endian, part)?;
+        let mut bytes = memory(num_bytes)?;
+        match whole_file {
+            Some(path) => fill_from_file(path, offset + n as u64 * num_bytes as u64, &mut bytes, part)?,
+            None => fill_from(&mut stream.reader, &mut bytes, part)?,
+        }
+        let voxels = values(bytes, 0, voxel_type, count, header.is_big_endian)?;
         if !each(opened(voxels, n)?) {
             break;
         }

@@ -30,7 +30,7 @@ pub(crate) fn read(
         warnings.push(format!("Labels overlap and lie in {count} layers; one is shown at a time."));
     }
     let bytes = array.read(&header.parts(path)?, header.packing()?, control)?;
-    array.volumes(&bytes, first, Format::Nrrd, &warnings, &segments, each)
+    array.volumes(bytes, first, Format::Nrrd, &warnings, &segments, each)
 }
 
 /// Names of the labels of the first layer, if the file holds any.

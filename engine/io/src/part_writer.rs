@@ -249,7 +249,6 @@ fn rotation(geometry: &Geometry) -> Option<DQuat> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use glam::DAffine3;
     use voco_volume::{Volume, Voxels};
@@ -282,7 +281,7 @@ mod tests {
                 expected[..4].copy_from_slice(&[1, 2, 3, 4]);
                 expected[22..].copy_from_slice(&[300, 301]);
                 let Voxels::U16(values) = volume.voxels() else { panic!("{:?}", volume.voxels().voxel_type()) };
-                assert_eq!(*values, Arc::<[u16]>::from(expected), "{n}.{ending}");
+                assert_eq!(**values, *expected, "{n}.{ending}");
             }
         }
         assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 6, "nothing else is left");

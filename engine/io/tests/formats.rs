@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use glam::{DAffine3, DMat3, DVec3};
 use voco_io::{
@@ -196,7 +195,7 @@ fn a_segmentation_comes_back_with_names_colours_and_layers() {
 fn volumes_are_written_as_nrrd_and_read_back() {
     let folder = tempfile::tempdir().expect("a folder");
     let (_, _, grid) = geometry();
-    let voxels = Voxels::I16(Arc::from(values()));
+    let voxels = Voxels::I16(values().into());
     let volume = Volume::new(grid, voxels.clone(), Rescale::IDENTITY).expect("a volume");
     let path = folder.path().join("a.nrrd");
     save_volume(&path, &volume, Control::NONE).expect("saved");

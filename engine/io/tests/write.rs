@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::path::Path;
-use std::sync::Arc;
 
 use glam::{DAffine3, DMat3, DVec3};
 use voco_io::{Control, Format, Opened, SaveError, open, save_grid, save_labels, save_volume};
@@ -66,7 +65,7 @@ fn every_type_comes_back_as_it_was() {
     let (_, geometry) = orientations().remove(0);
     macro_rules! voxels {
         ($variant:ident, $ty:ty) => {
-            Voxels::$variant((0..60).map(|n| n as $ty).collect::<Arc<[$ty]>>())
+            Voxels::$variant((0..60).map(|n| n as $ty).collect())
         };
     }
     let all = [

@@ -12,6 +12,7 @@ pub mod position;
 mod preprocess;
 mod resample;
 mod restore;
+mod shared;
 mod slice;
 mod stats;
 mod view;
@@ -28,6 +29,7 @@ pub use preprocess::{
 };
 pub use resample::{Interpolation, reduce_by};
 pub use restore::{Part, Restore, Run};
+pub use shared::{Shared, Zeroed};
 pub use slice::{SliceFrame, SlicePlane};
 pub use stats::Stats;
 pub use view::PreparedView;

@@ -1,10 +1,8 @@
-use std::sync::Arc;
-
 use glam::DVec3;
 use rayon::prelude::*;
 
 use crate::grid::OrientedAxes;
-use crate::{Anatomical, Geometry, Grid, VolumeError};
+use crate::{Anatomical, Geometry, Grid, Shared, VolumeError, Zeroed};
 
 /// A scalar volume: voxels in their file's type, a rescale to real values, and the geometry. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -143,7 +141,7 @@ macro_rules! voxel_types {
         /// Voxels in their stored type.
         #[derive(Debug, Clone)]
         pub enum Voxels {
-            $(#[doc = $name] $variant(Arc<[$ty]>),)*
+            $(#[doc = $name] $variant(Shared<$ty>),)*
         }
 
         impl Voxels {
@@ -172,13 +170,6 @@ macro_rules! voxel_types {
                 match self { $(Self::$variant(v) => v.iter().for_each(|&x| f(x as f64)),)* }
             }
 
-            /// Calls `f` with the stored values of a range of flat indices, in order; beyond the end there are none.
-            pub fn for_each_in(&self, range: std::ops::Range<usize>, mut f: impl FnMut(f64)) {
-                match self {
-                    $(Self::$variant(v) => v.get(range).unwrap_or_default().iter().for_each(|&x| f(x as f64)),)*
-                }
-            }
-
             /// The real values as f32.
             pub fn to_f32(&self, rescale: Rescale) -> Vec<f32> {
                 match self { $(Self::$variant(v) => v.iter().map(|&x| rescale.apply(x as f64) as f32).collect(),)* }
@@ -192,6 +183,7 @@ macro_rules! voxel_types {
                 let [xs, ys, zs] = offsets;
                 match self {
                     $(Self::$variant(v) => {
+                        let v: &[$ty] = v;
                         let planes = out.par_chunks_mut((xs.len() * ys.len()).max(1)).zip(zs);
                         planes.for_each(|(plane, z)| {
                             for (row, y) in plane.chunks_mut(xs.len().max(1)).zip(ys) {
@@ -212,6 +204,7 @@ macro_rules! voxel_types {
                 let [xs, ys, zs] = offsets;
                 match self {
                     $(Self::$variant(v) => {
+                        let v: &[$ty] = v;
                         let mut out: Vec<$ty> = vec![<$ty>::default(); xs.len() * ys.len() * zs.len()];
                         let planes = out.par_chunks_mut((xs.len() * ys.len()).max(1)).zip(zs);
                         planes.for_each(|(plane, z)| {
@@ -222,6 +215,14 @@ macro_rules! voxel_types {
                         Self::$variant(out.into())
                     })*
                 }
+            }
+
+            /// The `count` stored values that begin at byte `begin`, in this machine's order; `None` if they are not there (see
+            /// [`Zeroed::numbers`]).
+            pub fn from_bytes(voxel_type: VoxelType, bytes: Zeroed<u8>, begin: usize, count: usize) -> Option<Self> {
+                Some(match voxel_type {
+                    $(VoxelType::$variant => Self::$variant(bytes.numbers(begin, count)?),)*
+                })
             }
 
             /// Real values in this type: the nearest stored number, and the least or greatest one where there is none so low or high.
@@ -236,21 +237,31 @@ macro_rules! voxel_types {
             pub(crate) fn extent(&self, rescale: Rescale) -> Extent {
                 match self {
                     $(Self::$variant(v) => {
-                        let pieces = v.par_chunks(1 << 16).map(|piece| {
-                            let mut extent = Extent::NONE;
-                            for &stored in piece {
-                                let value = rescale.apply(stored as f64);
-                                if value.is_finite() {
-                                    // Not min and max, which take care of values that are none.
-                                    extent.min = if value < extent.min { value } else { extent.min };
-                                    extent.max = if value > extent.max { value } else { extent.max };
-                                    extent.sum += value;
-                                    extent.count += 1;
-                                }
-                            }
-                            extent
-                        });
+                        let pieces = v.par_chunks(1 << 16).map(|piece| <$ty as Tallied>::tally(piece, rescale));
                         pieces.collect::<Vec<_>>().into_iter().fold(Extent::NONE, Extent::and)
+                    })*
+                }
+            }
+
+            /// Writes `stored · gain + bias` of the stored values from flat index `first` on; those that are not finite become
+            /// `other`.
+            ///
+            /// # Panics
+            /// If there are fewer values than places.
+            pub fn scaled(&self, first: usize, gain: f64, bias: f64, other: f32, out: &mut [f32]) {
+                match self {
+                    $(Self::$variant(v) => {
+                        let v: &[$ty] = &v[first..first + out.len()];
+                        // Up to 16 bits an f32 holds the value; beyond, the difference to an offset might be all that counts.
+                        if size_of::<$ty>() <= 2 {
+                            let (gain, bias) = (gain as f32, bias as f32);
+                            out.iter_mut().zip(v).for_each(|(out, &v)| *out = v as f32 * gain + bias);
+                        } else {
+                            for (out, &v) in out.iter_mut().zip(v) {
+                                let value = v as f64;
+                                *out = if value.is_finite() { (value * gain + bias) as f32 } else { other };
+                            }
+                        }
                     })*
                 }
             }
@@ -284,6 +295,68 @@ impl Extent {
         }
     }
 }
+
+/// The extent of some stored values.
+trait Tallied: Sized {
+    fn tally(piece: &[Self], rescale: Rescale) -> Extent;
+}
+
+macro_rules! tallied {
+    ($($ty:ty, $sum:ty;)*) => {
+        $(impl Tallied for $ty {
+            fn tally(piece: &[Self], rescale: Rescale) -> Extent {
+                let (mut low, mut high, mut sum) = (<$ty>::MAX, <$ty>::MIN, 0 as $sum);
+                for &value in piece {
+                    low = low.min(value);
+                    high = high.max(value);
+                    sum += <$sum>::from(value);
+                }
+                let ends = [low, high].map(|stored| rescale.apply(stored as f64));
+                let count = piece.len();
+                if count == 0 {
+                    return Extent::NONE;
+                }
+                let sum = rescale.slope * sum as f64 + rescale.inter * count as f64;
+                Extent { min: ends[0].min(ends[1]), max: ends[0].max(ends[1]), sum, count }
+            }
+        })*
+    };
+}
+
+// A piece has 2^16 values.
+tallied! {
+    u8, i32;
+    i8, i32;
+    u16, u32;
+    i16, i32;
+    u32, u64;
+    i32, i64;
+    u64, u128;
+    i64, i128;
+}
+
+macro_rules! tallied_floats {
+    ($($ty:ty)*) => {
+        $(impl Tallied for $ty {
+            fn tally(piece: &[Self], rescale: Rescale) -> Extent {
+                let mut extent = Extent::NONE;
+                for &stored in piece {
+                    let value = rescale.apply(stored.into());
+                    if value.is_finite() {
+                        // Not min and max, which take care of values that are none.
+                        extent.min = if value < extent.min { value } else { extent.min };
+                        extent.max = if value > extent.max { value } else { extent.max };
+                        extent.sum += value;
+                        extent.count += 1;
+                    }
+                }
+                extent
+            }
+        })*
+    };
+}
+
+tallied_floats!(f32 f64);
 
 /// The number of a type that is nearest to a real one.
 trait Nearest {

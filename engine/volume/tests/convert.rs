@@ -1,15 +1,17 @@
 //! Other axes, other grids, other types: values stay at their place in the patient.
 
-use std::sync::Arc;
-
 use glam::{DAffine3, DMat3, DVec3};
 use voco_volume::{Anatomical, Geometry, Grid, Interpolation, Rescale, Volume, VoxelType, Voxels, axis_codes};
 
 fn volume() -> Volume {
     let matrix = DMat3::from_cols(DVec3::new(0.1, 0.0, -2.0), DVec3::new(-0.5, 0.02, 0.0), DVec3::new(0.0, 0.75, 0.1));
     let geometry = Geometry::new([3, 4, 5], DAffine3::from_mat3_translation(matrix, DVec3::new(5.0, -7.0, 9.0)));
-    let values: Arc<[i16]> = (0..60).map(|n| 100 * n - 1000).collect();
-    Volume::new(geometry.expect("regular"), Voxels::I16(values), Rescale { slope: 0.5, inter: 3.0 }).expect("a volume")
+    Volume::new(
+        geometry.expect("regular"),
+        Voxels::I16((0..60).map(|n| 100 * n - 1000).collect()),
+        Rescale { slope: 0.5, inter: 3.0 },
+    )
+    .expect("a volume")
 }
 
 fn letters(text: &str) -> [Anatomical; 3] {

@@ -21,10 +21,9 @@ pub use save::{SeriesLabels, save_dicom_segmentation, save_structure_set};
 pub use series::{Scan, Series, scan_around, scan_folder};
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use rayon::prelude::*;
-use voco_volume::{Geometry, Rescale, Volume, Voxels};
+use voco_volume::{Geometry, Rescale, Shared, Volume, Voxels, Zeroed};
 
 use crate::dicom::file::{Codec, Source};
 use crate::dicom::image::{Photometric, PixelFormat, Storage};
@@ -260,25 +259,21 @@ fn check_size(series: &Series, slices: &[Slice]) -> Result<(), Problem> {
 }
 
 /// Reads and decodes the files, many at a time; `convert` puts the stored numbers of a slice to its place.
-fn fill<T: Copy + Default + Send + Sync>(
+fn fill<T: bytemuck::Pod + Send + Sync>(
     series: &Series,
     slices: &[Slice],
     control: Control<'_>,
     convert: &(dyn Fn(&Values, &Slice, &mut [T]) + Sync),
-) -> Result<Arc<[T]>, OpenError> {
+) -> Result<Shared<T>, OpenError> {
     let num_pixels = series.dims[0] * series.dims[1];
     let count = num_pixels * slices.len();
-    let mut probe = Vec::<T>::new();
-    if probe.try_reserve_exact(count).is_err() {
+    let full = || {
         let bytes = human_bytes(count as u128 * size_of::<T>() as u128);
-        return Err(OpenError::new(&series.files[0], Problem::Memory(bytes)));
-    }
-    drop(probe);
-    let mut voxels: Arc<[T]> = std::iter::repeat_n(T::default(), count).collect();
-    // The only reference, so this is the memory itself.
-    let out = Arc::get_mut(&mut voxels).unwrap_or_default();
+        OpenError::new(&series.files[0], Problem::Memory(bytes))
+    };
+    let mut voxels = Zeroed::<T>::new(count).ok_or_else(full)?;
     let mut tasks: Vec<Task<'_, T>> = Vec::new();
-    for (slice, target) in slices.iter().zip(out.chunks_mut(num_pixels)) {
+    for (slice, target) in slices.iter().zip(voxels.chunks_mut(num_pixels)) {
         match tasks.iter_mut().rev().take(1).find(|(file, _)| *file == slice.file) {
             Some((_, list)) => list.push((slice, target)),
             None => tasks.push((slice.file, vec![(slice, target)])),
@@ -300,7 +295,7 @@ fn fill<T: Copy + Default + Send + Sync>(
             (control.progress)(done as f32 / slices.len() as f32);
         }
     }
-    Ok(voxels)
+    Ok(voxels.share(0..count))
 }
 
 fn one_file<T: Send>(

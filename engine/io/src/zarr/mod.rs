@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 
 use glam::DVec3;
 use rayon::prelude::*;
-use voco_volume::{Geometry, Rescale, Volume, VoxelType};
+use voco_volume::{Geometry, Rescale, Volume, VoxelType, Zeroed};
 
 pub(crate) use metadata::is_zarr;
 
 use crate::array::affine;
 use crate::error::human_bytes;
-use crate::raw::from_bytes;
+use crate::raw::{memory, values};
 use crate::zarr::codec::Codecs;
 use crate::zarr::metadata::{ArrayMeta, ImageMeta, Level, bad};
 use crate::{Control, Format, Opened, Problem};
@@ -48,7 +48,7 @@ pub(crate) fn read(
     for component in first..num_components {
         let bytes = read_component(&image, &array, component, control)?;
         let count = geometry.num_voxels();
-        let voxels = from_bytes(&bytes, array.voxel_type, [0, 1, count], array.codecs.ends_big())?;
+        let voxels = values(bytes, 0, array.voxel_type, count, array.codecs.ends_big())?;
         let volume = Volume::new(geometry, voxels, Rescale::IDENTITY)?;
         let (kind, warnings) = (Format::OmeZarr, warnings.clone());
         if !each(Opened { volume, num_components, component, kind, warnings, segments: Vec::new() }) {
@@ -147,7 +147,7 @@ fn read_component(
     array: &ArrayMeta,
     component: usize,
     control: Control<'_>,
-) -> Result<Vec<u8>, Problem> {
+) -> Result<Zeroed<u8>, Problem> {
     let size = array.voxel_type.num_bytes();
     let num_axes = array.shape.len();
     // The box to read: one index along the outer axes, all along the others.
@@ -165,15 +165,10 @@ fn read_component(
     if claimed > MOST_UNSTORED.max(stored * 1040) {
         return Err(Problem::TooFewBytes { claimed: human_bytes(claimed), present: human_bytes(stored) });
     }
-    let mut out = Vec::new();
-    if out.try_reserve_exact(count * size).is_err() {
-        return Err(Problem::Memory(human_bytes(claimed)));
-    }
+    let mut out = memory(count * size)?;
     let fill = fill_bytes(array);
-    if fill.iter().all(|&b| b == 0) {
-        out.resize(count * size, 0);
-    } else {
-        out.extend(fill.iter().copied().cycle().take(count * size));
+    if fill.iter().any(|&b| b != 0) {
+        out.chunks_mut(size).for_each(|value| value.copy_from_slice(&fill));
     }
     let first: Vec<usize> = (0..num_axes).map(|a| start[a] / array.chunk[a]).collect();
     let along: Vec<usize> = (0..num_axes).map(|a| (start[a] + shape[a]).div_ceil(array.chunk[a]) - first[a]).collect();

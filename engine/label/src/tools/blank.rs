@@ -1,7 +1,5 @@
 //! Masking the image by a segment.
 
-use std::sync::Arc;
-
 use rayon::prelude::*;
 use voco_volume::{Volume, VolumeError, Voxels};
 
@@ -34,7 +32,7 @@ pub fn masked_image(volume: &Volume, set: &BrickMask, fill: f64, is_inside: bool
                             }
                         }
                     });
-                    Voxels::$variant(Arc::from(values))
+                    Voxels::$variant(values.into())
                 })*
             }
         };
