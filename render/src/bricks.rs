@@ -108,20 +108,32 @@ impl Bricks {
 /// The range of no texel.
 const NOTHING: [f32; 2] = [f32::INFINITY, f32::NEG_INFINITY];
 
-/// Ranges of the bricks that one layer of texels crosses.
+/// Ranges of the bricks that one layer of texels crosses. Rows are compared column by column first, which the processor does for
+/// many columns at once.
 fn layer_ranges(layer: &[half::f16], width: usize, height: usize) -> Vec<[f32; 2]> {
     let [columns, rows] = [width, height].map(|d| (d - 1) / BRICK + 1);
-    let mut ranges = vec![NOTHING; columns * rows];
-    let (mut values, mut row_ranges) = (vec![0.0_f32; width], vec![NOTHING; columns]);
-    for (y, row) in layer.chunks_exact(width).enumerate() {
-        row.convert_to_f32_slice(&mut values);
-        for (bx, range) in row_ranges.iter_mut().enumerate() {
-            let last = ((bx + 1) * BRICK).min(width - 1);
-            *range = values[bx * BRICK..=last].iter().fold(NOTHING, |r, v| [r[0].min(*v), r[1].max(*v)]);
+    let mut ranges = Vec::with_capacity(columns * rows);
+    let mut values = vec![0.0_f32; width];
+    let (mut low, mut high) = (vec![0.0_f32; width], vec![0.0_f32; width]);
+    for brick_row in 0..rows {
+        low.fill(NOTHING[0]);
+        high.fill(NOTHING[1]);
+        let last = ((brick_row + 1) * BRICK).min(height - 1);
+        for row in layer[brick_row * BRICK * width..(last + 1) * width].chunks_exact(width) {
+            row.convert_to_f32_slice(&mut values);
+            for ((low, high), &value) in low.iter_mut().zip(&mut high).zip(&values) {
+                // Not min and max, which take care of values that are none.
+                *low = if value < *low { value } else { *low };
+                *high = if value > *high { value } else { *high };
+            }
         }
-        for by in owners(y, rows) {
-            merge(&mut ranges[columns * by..][..columns], &row_ranges);
-        }
+        ranges.extend((0..columns).map(|column| {
+            let part = column * BRICK..=((column + 1) * BRICK).min(width - 1);
+            [
+                low[part.clone()].iter().copied().fold(NOTHING[0], f32::min),
+                high[part].iter().copied().fold(NOTHING[1], f32::max),
+            ]
+        }));
     }
     ranges
 }

@@ -168,7 +168,9 @@ impl TransferFunction {
                     (110.0, [0.80, 0.24, 0.18, 0.0]),
                     (180.0, [0.90, 0.32, 0.22, 0.25]),
                     (300.0, [0.95, 0.55, 0.38, 0.55]),
-                    (3000.0, [1.0, 0.95, 0.86, 0.7]),
+                    // Denser than contrast is bone: a veil, so that it does not hide the vessels.
+                    (480.0, [0.95, 0.80, 0.62, 0.10]),
+                    (3000.0, [1.0, 0.95, 0.86, 0.05]),
                 ],
             ),
             // Chambers and coronary arteries with contrast, the heart's muscle as a veil.

@@ -21,7 +21,10 @@ fn fs_main(in: Fullscreen) -> @location(0) vec4f {
     let ray = ray_of(in.uv, in.position.xy);
     // A projection has no depth: solid things lie over it.
     let over = under_layers(vec4f(0.0), in.position.xy, 0u, NO_LAYER * 0.5);
-    var best = select(0.0, 1.0, u.projection == 1u);
+    if u.projection == 1u {
+        return under(over, least_along(ray));
+    }
+    var best = 0.0;
     var sum = 0.0;
     var count = 0.0;
     var step = 0.0;
@@ -44,16 +47,14 @@ fn fs_main(in: Fullscreen) -> @location(0) vec4f {
         if step >= brick_end {
             let brick = brick_at(pos_texel);
             brick_end = step_after(ray, brick, 1.0, step);
-            let bound = f32(textureLoad(brick_texture, brick, 0).r);
-            if select(bound <= best * 255.0, bound >= best * 255.0, u.projection == 1u) && count > 1.0 {
+            if f32(textureLoad(brick_texture, brick, 0).r) <= best * 255.0 && count > 1.0 {
                 step = brick_end;
                 continue;
             }
         }
-        let place = transfer_place(pos_texel);
-        best = select(max(best, place), min(best, place), u.projection == 1u);
+        best = max(best, transfer_place(pos_texel));
         step += 1.0;
-        if best == select(1.0, 0.0, u.projection == 1u) {
+        if best == 1.0 {
             break;
         }
     }
@@ -61,4 +62,79 @@ fn fs_main(in: Fullscreen) -> @location(0) vec4f {
         return over;
     }
     return under(over, transfer_entry(select(best, sum / max(count, 1.0), u.projection == 2u)));
+}
+
+// A ray that begins or ends in something as dark as this begins or ends in the air around the body.
+const OUTSIDE: f32 = 0.2;
+
+// The least value that something white encloses along the ray: the air in front of a body and behind it would hide all that is
+// dark within. A ray that is cut begins and ends within, unless it does so in air.
+fn least_along(ray: Ray) -> vec4f {
+    var best = 1.0;
+    // The least value since something white, which counts once there is more of it.
+    var pending = 1.0;
+    var is_inside = false;
+    var was_inside = false;
+    var last = 0.0;
+    var is_first = true;
+    var step = 0.0;
+    var brick_end = 0.0;
+    loop {
+        if step >= ray.num_steps {
+            break;
+        }
+        if step >= ray.gap.x && step < ray.gap.y {
+            if is_inside && last > OUTSIDE {
+                best = min(best, pending);
+            }
+            pending = 1.0;
+            is_inside = false;
+            is_first = true;
+            step = ray.gap.y;
+            continue;
+        }
+        let pos_texel = u.eye_texel + ray.dir_texel * (ray.start + step * u.step_mm);
+        if step >= brick_end {
+            let brick = brick_at(pos_texel);
+            brick_end = step_after(ray, brick, 1.0, step);
+            let bound = f32(textureLoad(brick_texture, brick, 0).r);
+            let is_white = bound >= 255.0;
+            // Not where something waits for white: it might lie in this brick.
+            if is_white || (is_inside && pending == 1.0 && bound >= best * 255.0) {
+                if is_white {
+                    best = select(best, min(best, pending), is_inside);
+                    pending = 1.0;
+                    is_inside = true;
+                    was_inside = true;
+                    last = 1.0;
+                }
+                is_first = false;
+                step = brick_end;
+                continue;
+            }
+        }
+        let place = transfer_place(pos_texel);
+        is_inside = is_inside || (is_first && place > OUTSIDE);
+        is_first = false;
+        if place >= 1.0 {
+            best = min(best, pending);
+            pending = 1.0;
+            is_inside = true;
+        } else if is_inside {
+            pending = min(pending, place);
+        }
+        was_inside = was_inside || is_inside;
+        last = place;
+        step += 1.0;
+        if best == 0.0 {
+            break;
+        }
+    }
+    if is_inside && last > OUTSIDE {
+        best = min(best, pending);
+    }
+    if !was_inside {
+        return vec4f(0.0);
+    }
+    return transfer_entry(best);
 }

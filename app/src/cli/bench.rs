@@ -78,6 +78,9 @@ fn view(args: &ViewArgs) -> anyhow::Result<Value> {
     screen.show(volume);
     screen.frame()?;
     let first_picture_s = began.elapsed().as_secs_f64();
+    // The 3D view follows the slices.
+    screen.frame()?;
+    let first_3d_s = began.elapsed().as_secs_f64();
     // Now, as some software drivers keep a part of every frame that they have drawn.
     let peak = super::peak_memory_bytes().unwrap_or(0);
     let mut document = json!({
@@ -88,6 +91,7 @@ fn view(args: &ViewArgs) -> anyhow::Result<Value> {
         "load_s": load_s,
         "statistics_and_upload_s": upload_s,
         "open_to_first_picture_s": first_picture_s,
+        "open_to_first_3d_s": first_3d_s,
         "texture_reduced_by": reduction,
         "voxel_bytes": voxel_bytes,
     });

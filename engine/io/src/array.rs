@@ -93,8 +93,12 @@ impl Array {
     /// The voxels of all parts, one after the other. Memory grows with what is there, not with what is claimed.
     pub fn read(&self, parts: &[Part], packing: Packing, control: Control<'_>) -> Result<Zeroed<u8>, Problem> {
         let needed = self.num_bytes()?;
-        check_claim(parts, packing, needed)?;
+        let present = check_claim(parts, packing, needed)?;
         let mut out = memory(needed)?;
+        // Images do not shrink more, and what claims to has to show it first.
+        if packing != Packing::Raw && needed as u128 / 16 < present {
+            out.populate();
+        }
         let mut begin = 0;
         for (n, part) in parts.iter().enumerate() {
             if (control.is_cancelled)() {
@@ -162,8 +166,8 @@ impl Array {
     }
 }
 
-/// Refuses voxels that cannot be in the files, before memory is taken for them.
-fn check_claim(parts: &[Part], packing: Packing, needed: usize) -> Result<(), Problem> {
+/// Refuses voxels that cannot be in the files, before memory is taken for them; the files' bytes.
+fn check_claim(parts: &[Part], packing: Packing, needed: usize) -> Result<u128, Problem> {
     let most_per_byte = match packing {
         Packing::Raw | Packing::Hex => 1,
         // A digit and a space make a number of up to eight bytes.
@@ -174,9 +178,9 @@ fn check_claim(parts: &[Part], packing: Packing, needed: usize) -> Result<(), Pr
     };
     let present = parts.iter().map(|part| std::fs::metadata(&part.path).map(|m| u128::from(m.len())));
     // A file that is not there is told by name later.
-    let Ok(present) = present.sum::<std::io::Result<u128>>() else { return Ok(()) };
+    let Ok(present) = present.sum::<std::io::Result<u128>>() else { return Ok(0) };
     let is_possible = needed as u128 <= present * most_per_byte;
-    if is_possible { Ok(()) } else { Err(too_few(needed, usize::try_from(present).unwrap_or(usize::MAX))) }
+    if is_possible { Ok(present) } else { Err(too_few(needed, usize::try_from(present).unwrap_or(usize::MAX))) }
 }
 
 /// Fills `out` from what a part unpacks to.

@@ -58,7 +58,8 @@ impl PreparedVolume {
         let grid = TexelGrid::within(volume.geometry(), max_side, limits.max_bytes, 2);
         let stats = Stats::of(volume);
         let coding = Coding::of(volume, &stats);
-        let texels = layers(volume, &grid, coding, stats.min, 0..grid.dims[2]);
+        let mut texels = vec![f16::ZERO; grid.dims.iter().product()];
+        layers(volume, &grid, coding, stats.min, 0..grid.dims[2], &mut texels);
         let bricks = Bricks::of(&texels, grid.dims);
         let coarse = Coarse::of(&texels, &grid);
         Self { grid, texels, coding, bricks, coarse }
@@ -131,59 +132,63 @@ fn has_whole_steps(volume: &Volume) -> bool {
     is_integer && rescale.slope.fract() == 0.0 && rescale.inter.fract() == 0.0
 }
 
-/// All texels of some layers, x fastest, on all cores.
+/// All texels of some layers, x fastest, on all cores; `texels` is filled from its beginning on.
 pub(super) fn layers(
     volume: &Volume,
     grid: &TexelGrid,
     coding: Coding,
     least: f64,
     range: std::ops::Range<usize>,
-) -> Vec<f16> {
+    texels: &mut [f16],
+) {
     let layer_len = grid.dims[0] * grid.dims[1];
-    let mut texels = vec![f16::ZERO; layer_len * range.len()];
     let out = texels.par_chunks_mut(layer_len).zip(range);
-    out.for_each(|(texels, layer)| fill_layer(volume, grid, coding, least, layer, texels));
-    texels
+    out.for_each_init(Vec::new, |rows, (texels, layer)| fill_layer(volume, grid, coding, least, layer, rows, texels));
 }
 
-fn fill_layer(volume: &Volume, grid: &TexelGrid, coding: Coding, least: f64, layer: usize, texels: &mut [f16]) {
+/// `rows` is memory to work in.
+fn fill_layer(
+    volume: &Volume,
+    grid: &TexelGrid,
+    coding: Coding,
+    least: f64,
+    layer: usize,
+    rows: &mut Vec<f32>,
+    texels: &mut [f16],
+) {
     let rescale = volume.rescale();
-    let gain = 1.0 / coding.scale;
+    let gain = rescale.slope / coding.scale;
+    let bias = (rescale.inter - coding.offset) / coding.scale;
     #[expect(clippy::cast_possible_truncation, reason = "f16 follows")]
-    let coded = |stored: f64| {
-        let value = rescale.apply(stored);
-        ((if value.is_finite() { value } else { least } - coding.offset) * gain) as f32
-    };
+    let other = ((least - coding.offset) / coding.scale) as f32;
     let full = volume.dims();
     let [fx, fy, fz] = grid.factor;
-    let (first, last) = (layer * fz, ((layer + 1) * fz).min(full[2]));
     let plane = full[0] * full[1];
-    let (mut sums, mut row) = (vec![0.0_f32; texels.len()], vec![0.0_f32; full[0]]);
-    let (mut i, mut j) = (0, 0);
-    volume.voxels().for_each_in(first * plane..last * plane, |stored| {
-        row[i] = coded(stored);
-        i += 1;
-        if i < full[0] {
-            return;
-        }
-        i = 0;
-        let into = &mut sums[(j / fy) * grid.dims[0]..][..grid.dims[0]];
+    if !grid.is_reduced() {
+        rows.resize(plane, 0.0);
+        volume.voxels().scaled(layer * plane, gain, bias, other, rows);
+        texels.convert_from_f32_slice(rows);
+        return;
+    }
+    let (first, last) = (layer * fz, ((layer + 1) * fz).min(full[2]));
+    rows.clear();
+    rows.resize(texels.len() + full[0], 0.0);
+    let (sums, row) = rows.split_at_mut(texels.len());
+    for n in first * full[1]..last * full[1] {
+        volume.voxels().scaled(n * full[0], gain, bias, other, row);
+        let into = &mut sums[(n % full[1] / fy) * grid.dims[0]..][..grid.dims[0]];
         if fx == 1 {
-            into.iter_mut().zip(&row).for_each(|(sum, value)| *sum += value);
+            into.iter_mut().zip(&*row).for_each(|(sum, value)| *sum += value);
         } else {
             into.iter_mut().zip(row.chunks(fx)).for_each(|(sum, values)| *sum += values.iter().sum::<f32>());
         }
-        j = (j + 1) % full[1];
-    });
-    finish_slab(&mut sums, grid, last - first);
-    texels.convert_from_f32_slice(&sums);
+    }
+    to_means(sums, grid, last - first);
+    texels.convert_from_f32_slice(sums);
 }
 
 /// Turns sums into means; the last texel of a side may have fewer voxels.
-fn finish_slab(sums: &mut [f32], grid: &TexelGrid, depth: usize) {
-    if !grid.is_reduced() {
-        return;
-    }
+fn to_means(sums: &mut [f32], grid: &TexelGrid, depth: usize) {
     let full = grid.geometry.dims();
     let count = |axis: usize, texel: usize| (full[axis] - texel * grid.factor[axis]).min(grid.factor[axis]);
     for (y, row) in sums.chunks_mut(grid.dims[0]).enumerate() {

@@ -1,3 +1,4 @@
+use half::f16;
 use voco_volume::{Geometry, Stats, Volume};
 
 use super::{
@@ -47,15 +48,33 @@ impl VolumeTexture {
         let coding = Coding::of(volume, stats);
         let texture = texture_3d(ctx, "the volume", wgpu::TextureFormat::R16Float, grid.dims, &[])?;
         let (mut bricks, mut coarse) = (Bricks::empty(grid.dims), Coarse::empty(&grid));
-        let at_once = slices_at_once(&texture);
+        let at_once = slices_at_once(&texture).min(grid.dims[2]);
+        let layer_len = grid.dims[0] * grid.dims[1];
+        let [mut ready, mut next] = [(); 2].map(|()| vec![f16::ZERO; at_once * layer_len]);
+        let range = |first: usize| first..(first + at_once).min(grid.dims[2]);
+        let convert = |first: usize, texels: &mut Vec<f16>| {
+            texels.truncate(range(first).len() * layer_len);
+            prepared::layers(volume, &grid, coding, stats.min, range(first), texels);
+        };
+        convert(0, &mut ready);
         for first in (0..grid.dims[2]).step_by(at_once) {
-            let range = first..(first + at_once).min(grid.dims[2]);
-            let texels = prepared::layers(volume, &grid, coding, stats.min, range);
-            write_slices(ctx, &texture, first, bytemuck::cast_slice(&texels));
-            bricks.add(&texels, grid.dims, first);
-            coarse.add(&texels, &grid, first);
-            // What the driver has taken over is freed here rather than at the end.
-            ctx.device.poll(wgpu::PollType::Poll).ok();
+            // The driver copies on this thread what the others have converted.
+            let after = first + at_once;
+            rayon::join(
+                || {
+                    write_slices(ctx, &texture, first, bytemuck::cast_slice(&ready));
+                    // What the driver has taken over is freed here rather than at the end.
+                    ctx.device.poll(wgpu::PollType::Poll).ok();
+                },
+                || {
+                    if after < grid.dims[2] {
+                        convert(after, &mut next);
+                    }
+                    bricks.add(&ready, grid.dims, first);
+                    coarse.add(&ready, &grid, first);
+                },
+            );
+            std::mem::swap(&mut ready, &mut next);
         }
         let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
         Ok(Self { id: next_id(), grid, coding, bricks, coarse, view })

@@ -100,10 +100,19 @@ pub fn mip(texels: Texels<'_>, ray: &Ray, projection: &Projection<'_>) -> [f32; 
     values.reduce(f32::max).map_or([0.0; 4], |best| entry(projection, best))
 }
 
-/// Table entry of the least value along a ray; nothing if the ray misses the volume.
+/// A ray that begins or ends in something as dark as this begins or ends in the air around the body.
+const OUTSIDE: f32 = 0.2;
+
+/// Table entry of the least value that something white encloses along a ray; nothing if the ray meets air only.
 pub fn minip(texels: Texels<'_>, ray: &Ray, projection: &Projection<'_>) -> [f32; 4] {
-    let values = samples(ray).map(|pos_texel| place(texels, projection, pos_texel));
-    values.reduce(f32::min).map_or([0.0; 4], |least| entry(projection, least))
+    let values: Vec<f32> = samples(ray).map(|pos_texel| place(texels, projection, pos_texel)).collect();
+    let is_white = |&value: &f32| value >= 1.0;
+    let begins_inside = values.first().is_some_and(|&value| value > OUTSIDE);
+    let ends_inside = values.last().is_some_and(|&value| value > OUTSIDE);
+    let from = if begins_inside { Some(0) } else { values.iter().position(is_white) };
+    let Some(from) = from else { return [0.0; 4] };
+    let to = if ends_inside { values.len() } else { values.iter().rposition(is_white).map_or(from, |last| last + 1) };
+    entry(projection, values[from..to.max(from)].iter().copied().fold(1.0, f32::min))
 }
 
 /// Table entry of the mean of all values along a ray; nothing if the ray misses the volume.

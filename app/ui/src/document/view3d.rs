@@ -64,6 +64,8 @@ pub struct View3d {
     pub export: Export3d,
     /// What tasks have made for the scene.
     pub made: Made3d,
+    /// The volume whose slices have been drawn: they come a frame before its 3D picture, which takes longer.
+    pub(crate) announced: Option<VolumeId>,
     /// What the last picture showed; coarse while it changes.
     pub drawn: Option<(TransferFunction, VolumeLook)>,
     /// The last frame cast rays for a coarse picture: the next one knows how long that took.
@@ -193,6 +195,7 @@ impl Default for View3d {
                 running: None,
             },
             made: Made3d::default(),
+            announced: None,
             drawn: None,
             was_cast: false,
             moving_scale: 0.5,

@@ -90,6 +90,10 @@ fn picture(
     volume: &OpenVolume,
     pane: Pane,
 ) {
+    if settings.view3d.announced.replace(volume.id) != Some(volume.id) {
+        ui.ctx().request_repaint();
+        return;
+    }
     let Some(transfer) = settings.transfer(volume) else { return };
     let now = ui.input(|i| i.time);
     let look = settings.view3d.look(settings, volume);
