@@ -5,6 +5,7 @@ use voco_volume::direction_letters;
 
 use super::port::SlicePort;
 use crate::document::{Pane, Side};
+use crate::measure::with_minus;
 use crate::panels::decimals;
 use crate::{OpenVolume, ViewKind, ViewSettings, Window, i18n, theme};
 
@@ -92,18 +93,18 @@ pub(crate) fn slice_corners(
     column(painter, rect.left_top() + vec2(8.0, 6.0), &left_top, false);
     let digits = decimals(window.width).saturating_sub(1);
     let mut left_bottom =
-        vec![(format!("W {:.digits$}  L {:.digits$}", window.width, window.level), theme::ON_PICTURE)];
+        vec![(with_minus(&format!("W {:.digits$}  L {:.digits$}", window.width, window.level)), theme::ON_PICTURE)];
     if settings.inverted {
         left_bottom.insert(0, (i18n::text("view-inverted").to_owned(), theme::WARNING));
     }
     let mode = match settings.slab.mode {
         SlabMode::Thin => None,
-        SlabMode::Max => Some("MIP"),
-        SlabMode::Min => Some("MinIP"),
-        SlabMode::Mean => Some("Mean"),
+        SlabMode::Max => Some("slab-max"),
+        SlabMode::Min => Some("slab-min"),
+        SlabMode::Mean => Some("slab-mean"),
     };
     if let Some(mode) = mode {
-        left_bottom.insert(0, (format!("{mode} {:.0} mm", settings.slab.thickness_mm), theme::WARNING));
+        left_bottom.insert(0, (format!("{} {:.0} mm", i18n::text(mode), settings.slab.thickness_mm), theme::WARNING));
     }
     let raised = if rect.width() < NARROW { 16.0 } else { 0.0 };
     column(painter, rect.left_bottom() + vec2(8.0, -6.0 - raised), &left_bottom, true);
