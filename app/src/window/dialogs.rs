@@ -102,9 +102,14 @@ impl Dialogs {
                 let picked = dialog.pick_file();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }
-            Asked::Picture => {
-                let dialog = dialog.set_title(i18n::text("dialog-picture")).add_filter("PNG", &["png"]);
-                let picked = dialog.set_file_name("views.png").save_file();
+            Asked::Picture
+            | Asked::StatisticsCsv(_)
+            | Asked::AuditTrail(_)
+            | Asked::MeasurementsCsv(_)
+            | Asked::Report(_) => {
+                let (title, filter, endings, name) = saved_as(asked);
+                let dialog = dialog.set_title(i18n::text(title)).add_filter(filter, endings);
+                let picked = dialog.set_file_name(name).save_file();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }
             Asked::Picture3d | Asked::Turn3d => {
@@ -120,28 +125,6 @@ impl Dialogs {
                 let dialog =
                     dialog.set_title(i18n::text("dialog-label-table")).add_filter(i18n::text("dialog-tables"), &tables);
                 let picked = dialog.add_filter(i18n::text("dialog-all-files"), &["*"]).pick_file();
-                wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
-            }
-            Asked::StatisticsCsv(_) => {
-                let dialog = dialog.set_title(i18n::text("dialog-statistics-csv")).add_filter("CSV", &["csv"]);
-                let picked = dialog.set_file_name("segments.csv").save_file();
-                wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
-            }
-            Asked::AuditTrail(_) => {
-                let dialog = dialog
-                    .set_title(i18n::text("dialog-audit"))
-                    .add_filter(i18n::text("dialog-csv-json-lines"), &["csv", "jsonl"]);
-                let picked = dialog.set_file_name("audit.csv").save_file();
-                wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
-            }
-            Asked::MeasurementsCsv(_) => {
-                let dialog = dialog.set_title(i18n::text("dialog-measurements-csv")).add_filter("CSV", &["csv"]);
-                let picked = dialog.set_file_name("measurements.csv").save_file();
-                wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
-            }
-            Asked::Report(_) => {
-                let dialog = dialog.set_title(i18n::text("dialog-report")).add_filter("DICOM", &["dcm"]);
-                let picked = dialog.set_file_name("measurements.dcm").save_file();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }
             Asked::ImageFolder
@@ -187,6 +170,17 @@ impl Dialogs {
     /// Answers given since the last call.
     pub fn answers(&self) -> Vec<(Asked, Vec<PathBuf>)> {
         self.answers.try_iter().filter(|(_, paths)| !paths.is_empty()).collect()
+    }
+}
+
+/// Title, kind of file with its endings, and the name that is proposed, of what is written: it says nothing of a patient.
+fn saved_as(asked: Asked) -> (&'static str, &'static str, &'static [&'static str], &'static str) {
+    match asked {
+        Asked::StatisticsCsv(_) => ("dialog-statistics-csv", "CSV", &["csv"], "segments.csv"),
+        Asked::AuditTrail(_) => ("dialog-audit", i18n::text("dialog-csv-json-lines"), &["csv", "jsonl"], "audit.csv"),
+        Asked::MeasurementsCsv(_) => ("dialog-measurements-csv", "CSV", &["csv"], "measurements.csv"),
+        Asked::Report(_) => ("dialog-report", "DICOM", &["dcm"], "measurements.dcm"),
+        _ => ("dialog-picture", "PNG", &["png"], "views.png"),
     }
 }
 

@@ -156,7 +156,7 @@ pub(super) fn open(
                 let is_unsaved = saved != Some(document.current_change());
                 match &read {
                     Some(read) if is_unsaved => {
-                        notes.push(i18n::text_with("tell-work-instead-of-file", [("name", read.name.as_str().into())]))
+                        notes.push(i18n::text_with("tell-work-instead-of-file", [("name", read.name.as_str().into())]));
                     }
                     Some(read) if !document.holds(&read.layers) => {
                         import(&mut document, read).map_err(|e| failed(&e))?;

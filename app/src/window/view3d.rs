@@ -224,7 +224,7 @@ impl App {
             }
             Done::Histogram(id, histogram) => self.settings.view3d.editor.histogram = Some((id, histogram)),
             Done::Written(Ok(name)) => {
-                self.session.notice(i18n::text_with("tell-wrote", [("name", name.into())]), false)
+                self.session.notice(i18n::text_with("tell-wrote", [("name", name.into())]), false);
             }
             Done::Occlusion(_, Err(text)) | Done::Written(Err(text)) => self.session.notice(text, true),
         }

@@ -366,7 +366,9 @@ fn score(text: &str, title_len: usize, wanted: &str) -> Option<usize> {
         first.get_or_insert(at);
         last = at;
     }
-    Some(1000 + last - first.unwrap_or(0))
+    let reach = last - first.unwrap_or(0);
+    // Further apart they are a chance.
+    (reach <= wanted.len() * 5 / 2).then_some(1000 + reach)
 }
 
 #[cfg(test)]

@@ -173,10 +173,11 @@ fn row_ui(
             return;
         }
         let mut name = RichText::new(&segment.name);
-        if is_at_cursor {
+        let is_current = work.current == Some(id);
+        // The chosen one has a colour of its own, on which strong text cannot be read in the light look.
+        if is_at_cursor && !is_current {
             name = name.strong();
         }
-        let is_current = work.current == Some(id);
         let label = egui::Button::selectable(is_current, name).truncate().sense(Sense::click());
         let response = ui.add(label).on_hover_ui(|ui| tip_ui(ui, segment));
         if response.clicked() {
