@@ -12,8 +12,8 @@ use voco_label::{LabelVolume, Watch};
 use voco_labelstore::{
     Document, PresetEntry, preset_from_json, read_table as parse_table, write_itksnap, write_slicer,
 };
-use voco_ui::LabelFormat;
 use voco_ui::labelling::FlatLabels;
+use voco_ui::{LabelFormat, i18n};
 use voco_volume::Volume;
 
 /// A table of labels is a few kilobytes.
@@ -45,7 +45,7 @@ pub(crate) struct SaveLabels {
 pub(crate) fn save(save: &SaveLabels, control: Control<'_>) -> Result<String, String> {
     let name = name_of(&save.path);
     if save.images.iter().any(|image| is_same_file(image, &save.path)) {
-        return Err(format!("{name} is an open image; choose another name for its labels."));
+        return Err(i18n::text_with("tell-is-open-image", [("name", name.into())]));
     }
     let failed = |e: &dyn std::fmt::Display| format!("{name}: {e}.");
     let document = &save.flat.document;
@@ -59,11 +59,11 @@ pub(crate) fn save(save: &SaveLabels, control: Control<'_>) -> Result<String, St
             with_layers(document, |layers, segments| {
                 save_segmentation(&save.path, document.geometry(), layers, segments, control).map_err(|e| e.to_string())
             })?;
-            format!("Saved {name}.")
+            i18n::text_with("tell-saved", [("name", name.as_str().into())])
         }
         LabelFormat::DicomSeg | LabelFormat::RtStruct => {
             let Some(series) = &save.series else {
-                return Err(format!("{name}: the image did not come as DICOM; save the labels as NIfTI or .seg.nrrd."));
+                return Err(i18n::text_with("tell-no-dicom-series", [("name", name.into())]));
             };
             back_up(&save.path)?;
             with_layers(document, |layers, segments| {
@@ -75,14 +75,14 @@ pub(crate) fn save(save: &SaveLabels, control: Control<'_>) -> Result<String, St
                 };
                 saved.map_err(|e| e.to_string())
             })?;
-            format!("Saved {name}.")
+            i18n::text_with("tell-saved", [("name", name.as_str().into())])
         }
         LabelFormat::ItkSnapTable | LabelFormat::SlicerTable => {
             back_up(&save.path)?;
             let is_slicer = save.format == LabelFormat::SlicerTable;
             let text = if is_slicer { write_slicer(document.segments()) } else { write_itksnap(document.segments()) };
             crate::folders::write_whole(&save.path, text.as_bytes()).map_err(|e| failed(&e.kind()))?;
-            format!("Saved {name}.")
+            i18n::text_with("tell-saved", [("name", name.as_str().into())])
         }
         LabelFormat::Stl | LabelFormat::Obj | LabelFormat::Ply | LabelFormat::Glb => save_meshes(save, control)?,
     };
@@ -108,7 +108,7 @@ fn back_up(path: &Path) -> Result<(), String> {
         copy.persist(&backup)?;
         Ok(())
     };
-    keep().map_err(|e| format!("{name}: a backup of it cannot be made ({}); free disk space first.", e.kind()))
+    keep().map_err(|e| i18n::text_with("tell-no-backup", [("name", name.into()), ("why", e.kind().to_string().into())]))
 }
 
 /// The layers with one id per voxel, and their segments, as writers of files take them.
@@ -132,7 +132,7 @@ fn with_layers<R>(
 
 fn dense(volume: &LabelVolume) -> Result<Vec<u16>, String> {
     let part = voco_label::VoxelBox { min: [0; 3], max: volume.dims() };
-    volume.read_box(&part).map_err(|e| format!("The labels: {e}."))
+    volume.read_box(&part).map_err(|e| i18n::text_with("tell-labels-failed", [("problem", e.to_string().into())]))
 }
 
 /// NIfTI with the names of its ids beside as JSON. Segments that overlap become volumes of one file; their ids stay apart.
@@ -148,7 +148,10 @@ fn save_nifti(save: &SaveLabels, control: Control<'_>) -> Result<String, String>
     let text = serde_json::to_vec_pretty(&names).map_err(|e| failed(&e))?;
     // The names first: a label map without them is only numbers.
     crate::folders::write_whole(&names_beside(&save.path), &text).map_err(|e| {
-        format!("{name}: the names cannot be written ({}); free disk space or choose another folder.", e.kind())
+        i18n::text_with(
+            "tell-names-not-written",
+            [("name", name.as_str().into()), ("why", e.kind().to_string().into())],
+        )
     })?;
     let mut layers: Vec<Vec<u16>> = Vec::new();
     for layer in all.layers() {
@@ -178,9 +181,9 @@ fn save_nifti(save: &SaveLabels, control: Control<'_>) -> Result<String, String>
         }
     }
     Ok(if overlaps {
-        format!("Saved {name} with its names beside; segments overlap, so it holds {} volumes.", layers.len())
+        i18n::text_with("tell-saved-overlapping", [("name", name.into()), ("count", layers.len().into())])
     } else {
-        format!("Saved {name} with its names beside.")
+        i18n::text_with("tell-saved-with-names", [("name", name.into())])
     })
 }
 
@@ -220,7 +223,7 @@ fn save_meshes(save: &SaveLabels, control: Control<'_>) -> Result<String, String
     let mut num_files = 0;
     for (n, segment) in segments.iter().enumerate() {
         if (control.is_cancelled)() {
-            return Err("Cancelled.".into());
+            return Err(i18n::text("tell-cancelled").into());
         }
         (control.progress)(n as f32 / segments.len() as f32);
         let failed = |e: &dyn std::fmt::Display| format!("{}: {e}.", segment.name);
@@ -239,9 +242,8 @@ fn save_meshes(save: &SaveLabels, control: Control<'_>) -> Result<String, String
         num_files += 1;
     }
     match num_files {
-        0 => Err(format!("{chosen}: no visible segment has voxels; show one first.")),
-        1 => Ok("Saved one surface.".into()),
-        n => Ok(format!("Saved {n} surfaces.")),
+        0 => Err(i18n::text_with("tell-no-visible-segment", [("name", chosen.into())])),
+        n => Ok(i18n::text_with("tell-saved-surfaces", [("count", n.into())])),
     }
 }
 
@@ -259,7 +261,7 @@ pub(crate) fn read_table(path: &Path) -> Result<Vec<PresetEntry>, String> {
     let failed = |e: &dyn std::fmt::Display| format!("{name}: {e}.");
     let size = std::fs::metadata(path).map_err(|e| failed(&e.kind()))?.len();
     if size > MAX_TABLE_BYTES {
-        return Err(format!("{name} is too large for a table of labels; choose a text file."));
+        return Err(i18n::text_with("tell-table-too-large", [("name", name.into())]));
     }
     let text = std::fs::read_to_string(path).map_err(|e| failed(&e.kind()))?;
     if text.trim_start().starts_with('{') {

@@ -1,8 +1,5 @@
 //! The CT that comes with the program: an abdomen with 61 structures (see assets/samples/NOTICE.md).
 
-/// Name of the sample in lists and titles.
-pub(crate) const NAME: &str = "Sample CT (abdomen)";
-
 /// The CT, 122×101×112 voxels of 3 mm, as .nii.gz.
 pub(crate) const IMAGE: &[u8] = include_bytes!("../../assets/samples/ts_abdomen.nii.gz");
 

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use voco_label::mesh::{Smoothing, surface_mesh};
 use voco_label::{BrickMask, Watch};
 use voco_render::{LabelTexture, RenderContext, SurfaceMesh};
-use voco_ui::SurfaceSet;
+use voco_ui::{SurfaceSet, i18n};
 
 /// Most labels that get a surface; a map with more is no segmentation.
 const MAX_LABELS: usize = 1024;
@@ -40,7 +40,7 @@ pub(crate) fn label_surfaces(
             if id != 0 {
                 if !found.contains_key(&id) {
                     if found.len() >= MAX_LABELS {
-                        return Err(format!("More than {MAX_LABELS} labels are too many for surfaces in 3D."));
+                        return Err(i18n::text_with("tell-too-many-surfaces", [("most", MAX_LABELS.into())]));
                     }
                     found.insert(id, (0, BrickMask::empty(dims).map_err(|e| e.to_string())?));
                 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use glam::DQuat;
 use voco_io::Control;
 use voco_render::VolumeCamera;
+use voco_ui::i18n;
 
 /// The camera of picture `n` of `num`: once around the patient's long axis.
 pub(crate) fn turned(camera: &VolumeCamera, n: u32, num: u32) -> VolumeCamera {
@@ -34,10 +35,17 @@ pub(crate) fn write(
     control: Control<'_>,
 ) -> anyhow::Result<()> {
     let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-    let failed =
-        |e: &dyn std::fmt::Display| anyhow::anyhow!("{name}: it cannot be written ({e}); choose another place");
+    let failed = |e: &dyn std::fmt::Display| {
+        anyhow::anyhow!(i18n::text_with(
+            "tell-film-not-written",
+            [("name", name.as_str().into()), ("why", e.to_string().into())]
+        ))
+    };
     let mut next = |n: u32| -> anyhow::Result<Vec<u8>> {
-        anyhow::ensure!(!(control.is_cancelled)(), "Writing {name} was stopped.");
+        anyhow::ensure!(
+            !(control.is_cancelled)(),
+            i18n::text_with("tell-film-stopped", [("name", name.as_str().into())])
+        );
         let rgba = picture(n)?;
         (control.progress)((n + 1) as f32 / film.num_frames as f32);
         Ok(rgba)
@@ -50,7 +58,7 @@ pub(crate) fn write(
     let [width, height] = film.size;
     if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gif")) {
         let (Ok(gif_width), Ok(gif_height)) = (u16::try_from(width), u16::try_from(height)) else {
-            anyhow::bail!("{name}: a GIF has at most 65535 pixels along a side")
+            anyhow::bail!(i18n::text_with("tell-gif-too-large", [("name", name.as_str().into())]))
         };
         let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|e| failed(&e.kind()))?;
         {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use image::RgbaImage;
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 
 /// A channel that differs by more than this makes a pixel count as different.
 const CHANNEL: u8 = 6;
@@ -17,10 +18,9 @@ pub fn check(name: &str, picture: &RgbaImage, adapter: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden");
     let path = folder.join(format!("{name}.png"));
     if std::env::var("UPDATE_SNAPSHOTS").is_ok() {
-        picture.save(&path).expect("the golden folder is writable");
-        return;
+        return save(&path, picture);
     }
-    let save_new = || picture.save(folder.join(format!("{name}.new.png"))).expect("the golden folder is writable");
+    let save_new = || save(&folder.join(format!("{name}.new.png")), picture);
     let Ok(golden) = image::open(&path).map(|g| g.to_rgba8()) else {
         save_new();
         panic!("there is no golden picture {name}; look at {name}.new.png, then run with UPDATE_SNAPSHOTS=1");
@@ -34,4 +34,11 @@ pub fn check(name: &str, picture: &RgbaImage, adapter: &str) {
         save_new();
         panic!("{name}: {bad} pixels differ, at most {allowed:.0} may (on {adapter}); compare it with {name}.new.png");
     }
+}
+
+/// As small as PNG makes it: the pictures stay in the repository for good. They are opaque.
+fn save(path: &Path, picture: &RgbaImage) {
+    let file = std::io::BufWriter::new(std::fs::File::create(path).expect("the golden folder is writable"));
+    let encoder = PngEncoder::new_with_quality(file, CompressionType::Best, FilterType::Adaptive);
+    picture.write_with_encoder(encoder).expect("a picture is written");
 }

@@ -4,3 +4,4 @@ pub mod approx;
 pub mod fixtures;
 pub mod golden;
 pub mod gpu;
+pub mod stage;

@@ -66,6 +66,53 @@ const TOP_LEVEL_FOLDERS: &[&str] = &["app", "assets", "engine", "packaging", "re
 
 const MAX_LINES: usize = 600;
 
+/// Where every text that people read comes from the Fluent files: no literal that looks like one may stand there.
+const TRANSLATED: &[&str] = &[
+    "app/src/label_files.rs",
+    "app/src/surfaces.rs",
+    "app/src/turntable.rs",
+    "app/src/window",
+    "app/ui/src/panels",
+    "app/ui/src/shell",
+    "app/ui/src/shell.rs",
+    "app/ui/src/views",
+];
+
+/// Literals there that look like texts and are none.
+const NO_TEXTS: &[&str] = &["Dice", "Fonts", "Label ", "TotalSegmentator CT", "VoCo Workbench", "dice per class"];
+
+/// Names of entries of a label map's history: they are kept in journals, in the language in which they were made.
+const HISTORY: &[&str] = &[
+    "Brush: {}",
+    "Erase: {}",
+    "Hide all",
+    "Hide",
+    "Lasso: {name}",
+    "Live wire: {name}",
+    "Lock all",
+    "Lock",
+    "Polygon: {name}",
+    "Show all",
+    "Show",
+    "Unlock all",
+    "Unlock",
+];
+
+/// Calls whose literals are for programmers: logs, reasons, what ends the program before there is a window, and the names of entries
+/// of a label map's history, which are kept in files.
+const NOT_FOR_READERS: &[&str] = &[
+    "anyhow::",
+    "begin_group",
+    "change_all",
+    "concat!",
+    "expect(",
+    "label: Some(",
+    "reason =",
+    "replace_with",
+    "tracing::",
+    "update_segment",
+];
+
 /// Written in two halves, so that this file does not contain them.
 const UNFINISHED: &[&str] = &[concat!("todo", "!("), concat!("unimplemented", "!(")];
 
@@ -157,6 +204,73 @@ fn source_files_are_short_and_finished() {
         }
     }
     report(&problems);
+}
+
+#[test]
+fn every_text_that_is_asked_for_exists() {
+    let root = workspace_root();
+    let mut known = std::collections::BTreeSet::new();
+    for path in entries(&root.join("assets/locale/en")) {
+        let text = fs::read_to_string(&path).expect("Fluent files are UTF-8 text");
+        let ids = text.lines().filter_map(|line| line.split_once(" = ").or_else(|| line.split_once(" =")));
+        known.extend(ids.map(|(id, _)| id.to_owned()).filter(|id| !id.starts_with([' ', '#', '-'])));
+    }
+    let mut problems = Vec::new();
+    let mut asked = 0;
+    for path in source_files(&root.join("app")) {
+        let text = fs::read_to_string(&path).expect("source files are UTF-8 text");
+        let shown = path.strip_prefix(&root).unwrap_or(&path).display();
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for call in ["i18n::text(", "i18n::text_with(", "i18n::find("] {
+            for after in code.split(call).skip(1) {
+                let Some(literal) = after.trim_start().strip_prefix('"') else { continue };
+                let id = literal.split('"').next().unwrap_or_default();
+                asked += 1;
+                if !known.contains(id) {
+                    problems.push(format!("{shown}: there is no text {id} in assets/locale/en"));
+                }
+            }
+        }
+    }
+    report(&problems);
+    assert!(asked > 500, "the search for {asked} texts has lost its way");
+}
+
+#[test]
+fn what_people_read_is_in_the_fluent_files() {
+    let root = workspace_root();
+    let mut problems = Vec::new();
+    for place in TRANSLATED.iter().map(|place| root.join(place)) {
+        let paths = if place.is_dir() { source_files(&place) } else { vec![place] };
+        for path in paths {
+            let text = fs::read_to_string(&path).expect("source files are UTF-8 text");
+            let shown = path.strip_prefix(&root).unwrap_or(&path).display();
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let mut before = "";
+            for (number, line) in code.lines().enumerate() {
+                let line = line.trim();
+                let is_spared = line.starts_with("//")
+                    || NOT_FOR_READERS.iter().any(|call| line.contains(call))
+                    || NOT_FOR_READERS.iter().any(|call| before.contains(call) && before.ends_with('('));
+                for literal in line.split('"').skip(1).step_by(2).filter(|l| !is_spared && looks_like_a_text(l)) {
+                    problems.push(format!("{shown}:{}: move \"{literal}\" into assets/locale/en", number + 1));
+                }
+                before = line;
+            }
+        }
+    }
+    report(&problems);
+}
+
+/// A word with a capital, or a sentence: two words after one another, the first of which ends in a letter or a sign.
+fn looks_like_a_text(literal: &str) -> bool {
+    let words: Vec<&str> = literal.split(' ').collect();
+    let is_word =
+        |word: &str| word.len() > 1 && word.chars().all(|c| c.is_ascii_alphabetic() || ".,;:!?'…()".contains(c));
+    let begins = literal.chars().next().is_some_and(|c| c.is_ascii_uppercase());
+    let is_title = begins && literal.chars().skip(1).take(2).filter(char::is_ascii_lowercase).count() == 2;
+    let is_sentence = words.windows(3).any(|w| w.iter().all(|word| is_word(word)));
+    (is_title || is_sentence) && !NO_TEXTS.contains(&literal) && !HISTORY.contains(&literal)
 }
 
 #[test]

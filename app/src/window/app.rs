@@ -4,7 +4,7 @@ use std::sync::Arc;
 use voco_engine::EngineHandle;
 use voco_engine_api::{CancelFlag, EngineEvent};
 use voco_render::RenderContext;
-use voco_ui::{Outbox, Preferences, Request, Session, Shell, ViewSettings};
+use voco_ui::{Outbox, Preferences, Request, Session, Shell, ViewSettings, i18n};
 
 use super::jobs::JobLinks;
 use super::models::ModelTasks;
@@ -72,7 +72,7 @@ impl App {
         let recent = RecentFiles::load();
         let mut session = Session { adapter_name: render.adapter_name().to_owned(), ..Session::default() };
         if render.is_software() {
-            session.notice("There is no GPU driver: pictures are drawn by the processor and turn slowly.", false);
+            session.notice(i18n::text("tell-no-gpu"), false);
         }
         session.recent = recent.paths().to_vec();
         session.label_presets = crate::label_presets::all();
@@ -152,17 +152,13 @@ impl eframe::App for App {
         }
         if self.render.is_lost() && !std::mem::replace(&mut self.told_of_render_error, true) {
             tracing::error!("graphics: the device was lost");
-            self.session.notice(
-                "The graphics driver was reset, and pictures stand still. What is computed goes on and can be saved; start the program again to see.",
-                true,
-            );
+            self.session.notice(i18n::text("tell-gpu-lost"), true);
         }
         if let Some(error) = self.render.first_error()
             && !std::mem::replace(&mut self.told_of_render_error, true)
         {
             tracing::error!("graphics: {error}");
-            self.session
-                .notice("The graphics driver reported an error: pictures may be wrong; start the program again.", true);
+            self.session.notice(i18n::text("tell-gpu-error"), true);
         }
         self.take_times();
         self.poll_labels();

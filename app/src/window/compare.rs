@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use glam::DVec3;
 use voco_label::{ClassMetrics, ClassRule, LabelError, LabelMap, Protocol};
-use voco_ui::{ClassAgreement, ComparisonReport};
+use voco_ui::{ClassAgreement, ComparisonReport, i18n};
 use voco_volume::{Geometry, LabelTable, SliceFrame, SlicePlane, Volume};
 
 /// For the share of surfaces that agree, which the panel does not show.
@@ -18,7 +18,7 @@ pub(super) fn compare(
     (reference, reference_names): &(Volume, LabelTable),
     is_cancelled: &dyn Fn() -> bool,
 ) -> Result<ComparisonReport, String> {
-    let sentence = |e: LabelError| format!("The label maps cannot be compared: {e}.");
+    let sentence = |e: LabelError| i18n::text_with("tell-compare-failed", [("problem", e.to_string().into())]);
     let truth = LabelMap::from_volume(reference).map_err(sentence)?;
     let mut predicted = LabelMap::from_volume(prediction).map_err(sentence)?;
     let geometry = *reference.geometry();
@@ -35,7 +35,7 @@ pub(super) fn compare(
         let number = |v: f64| v.is_finite().then_some(v);
         ClassAgreement {
             id,
-            name: name(id).unwrap_or_else(|| format!("Label {}", m.id)),
+            name: name(id).unwrap_or_else(|| i18n::text_with("label-numbered", [("number", m.id.into())])),
             dice: number(m.dice),
             hd95_mm: number(m.hd95),
             assd_mm: number(m.assd),

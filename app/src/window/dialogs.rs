@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use voco_ui::VolumeId;
+use voco_ui::{VolumeId, i18n};
 
 /// What was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,16 +68,20 @@ impl Dialogs {
         match asked {
             Asked::Images => {
                 let picked = dialog
-                    .set_title("Open volumes")
-                    .add_filter("Volumes", &images)
-                    .add_filter("All files", &["*"])
+                    .set_title(i18n::text("dialog-open-volumes"))
+                    .add_filter(i18n::text("dialog-volumes"), &images)
+                    .add_filter(i18n::text("dialog-all-files"), &["*"])
                     .pick_files();
                 wait(move || answer(paths(pollster::block_on(picked).unwrap_or_default())));
             }
             Asked::Labels | Asked::Reference => {
-                let title = if asked == Asked::Labels { "Open a label map" } else { "Open reference labels" };
-                let picked =
-                    dialog.set_title(title).add_filter("Volumes", &images).add_filter("All files", &["*"]).pick_file();
+                let title =
+                    i18n::text(if asked == Asked::Labels { "dialog-open-labels" } else { "dialog-open-reference" });
+                let picked = dialog
+                    .set_title(title)
+                    .add_filter(i18n::text("dialog-volumes"), &images)
+                    .add_filter(i18n::text("dialog-all-files"), &["*"])
+                    .pick_file();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }
             // By `ask_to_save`, which knows a name for the file.
@@ -88,50 +92,39 @@ impl Dialogs {
             | Asked::TrainingInit
             | Asked::Checkpoint => {
                 let dialog = if matches!(asked, Asked::FinetuneList | Asked::LabelledList) {
-                    dialog.set_title("List of volumes with label maps").add_filter("JSON list", &["json"])
+                    dialog
+                        .set_title(i18n::text("dialog-labelled-list"))
+                        .add_filter(i18n::text("dialog-json-list"), &["json"])
                 } else {
                     let weights = ["safetensors", "pt", "pth", "bpk"];
-                    dialog.set_title("Weights").add_filter("Weights", &weights)
+                    dialog.set_title(i18n::text("dialog-weights")).add_filter(i18n::text("dialog-weights"), &weights)
                 };
                 let picked = dialog.pick_file();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }
-            Asked::Picture => {
-                let dialog = dialog.set_title("Picture of the views").add_filter("PNG", &["png"]);
-                let picked = dialog.set_file_name("views.png").save_file();
+            Asked::Picture
+            | Asked::StatisticsCsv(_)
+            | Asked::AuditTrail(_)
+            | Asked::MeasurementsCsv(_)
+            | Asked::Report(_) => {
+                let (title, filter, endings, name) = saved_as(asked);
+                let dialog = dialog.set_title(i18n::text(title)).add_filter(filter, endings);
+                let picked = dialog.set_file_name(name).save_file();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }
             Asked::Picture3d | Asked::Turn3d => {
                 let name = super::view3d::proposed_name(asked).unwrap_or(Path::new("volume.png"));
                 let filter = if asked == Asked::Turn3d { ("GIF", "gif") } else { ("PNG", "png") };
-                let dialog = dialog.add_filter(filter.0, &[filter.1]).add_filter("All files", &["*"]);
+                let dialog =
+                    dialog.add_filter(filter.0, &[filter.1]).add_filter(i18n::text("dialog-all-files"), &["*"]);
                 let picked = dialog.set_file_name(name.to_string_lossy()).save_file();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }
             Asked::LabelTable(_) => {
                 let tables = ["txt", "label", "ctbl", "csv", "json"];
-                let dialog = dialog.set_title("Table of labels").add_filter("Tables", &tables);
-                let picked = dialog.add_filter("All files", &["*"]).pick_file();
-                wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
-            }
-            Asked::StatisticsCsv(_) => {
-                let dialog = dialog.set_title("Statistics as CSV").add_filter("CSV", &["csv"]);
-                let picked = dialog.set_file_name("segments.csv").save_file();
-                wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
-            }
-            Asked::AuditTrail(_) => {
-                let dialog = dialog.set_title("Audit trail").add_filter("CSV, JSON lines", &["csv", "jsonl"]);
-                let picked = dialog.set_file_name("audit.csv").save_file();
-                wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
-            }
-            Asked::MeasurementsCsv(_) => {
-                let dialog = dialog.set_title("Measurements as CSV").add_filter("CSV", &["csv"]);
-                let picked = dialog.set_file_name("measurements.csv").save_file();
-                wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
-            }
-            Asked::Report(_) => {
-                let dialog = dialog.set_title("Measurements as DICOM report").add_filter("DICOM", &["dcm"]);
-                let picked = dialog.set_file_name("measurements.dcm").save_file();
+                let dialog =
+                    dialog.set_title(i18n::text("dialog-label-table")).add_filter(i18n::text("dialog-tables"), &tables);
+                let picked = dialog.add_filter(i18n::text("dialog-all-files"), &["*"]).pick_file();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }
             Asked::ImageFolder
@@ -143,12 +136,14 @@ impl Dialogs {
             | Asked::FinetuneRun
             | Asked::ModelFolder(_) => {
                 let title = match asked {
-                    Asked::ImageFolder => "Folder of DICOM images".to_owned(),
-                    Asked::RunFolder | Asked::FinetuneRun => "Folder for the run".to_owned(),
-                    Asked::RunsRoot => "Folder that holds runs".to_owned(),
-                    Asked::FinetuneFolder | Asked::LabelledFolder => "Folder of volumes with label maps".to_owned(),
-                    Asked::ModelFolder(model) => format!("Folder that holds {}", model.file),
-                    _ => "Folder of volumes to train on".to_owned(),
+                    Asked::ImageFolder => i18n::text("dialog-dicom-folder").to_owned(),
+                    Asked::RunFolder | Asked::FinetuneRun => i18n::text("dialog-run-folder").to_owned(),
+                    Asked::RunsRoot => i18n::text("dialog-runs-folder").to_owned(),
+                    Asked::FinetuneFolder | Asked::LabelledFolder => i18n::text("dialog-labelled-folder").to_owned(),
+                    Asked::ModelFolder(model) => {
+                        i18n::text_with("dialog-model-folder", [("file", model.file.as_str().into())])
+                    }
+                    _ => i18n::text("dialog-training-folder").to_owned(),
                 };
                 let picked = dialog.set_title(title).pick_folder();
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
@@ -158,8 +153,8 @@ impl Dialogs {
 
     /// Asks where to save the label map of a volume; `name` is proposed. The system asks whether a file may be replaced.
     pub fn ask_to_save(&self, volume: VolumeId, name: &str, folder: Option<&Path>) {
-        let mut dialog = rfd::AsyncFileDialog::new().set_title("Save labels").set_file_name(name);
-        dialog = dialog.add_filter("All files", &["*"]);
+        let mut dialog = rfd::AsyncFileDialog::new().set_title(i18n::text("dialog-save-labels")).set_file_name(name);
+        dialog = dialog.add_filter(i18n::text("dialog-all-files"), &["*"]);
         if let Some(folder) = folder {
             dialog = dialog.set_directory(folder);
         }
@@ -175,6 +170,17 @@ impl Dialogs {
     /// Answers given since the last call.
     pub fn answers(&self) -> Vec<(Asked, Vec<PathBuf>)> {
         self.answers.try_iter().filter(|(_, paths)| !paths.is_empty()).collect()
+    }
+}
+
+/// Title, kind of file with its endings, and the name that is proposed, of what is written: it says nothing of a patient.
+fn saved_as(asked: Asked) -> (&'static str, &'static str, &'static [&'static str], &'static str) {
+    match asked {
+        Asked::StatisticsCsv(_) => ("dialog-statistics-csv", "CSV", &["csv"], "segments.csv"),
+        Asked::AuditTrail(_) => ("dialog-audit", i18n::text("dialog-csv-json-lines"), &["csv", "jsonl"], "audit.csv"),
+        Asked::MeasurementsCsv(_) => ("dialog-measurements-csv", "CSV", &["csv"], "measurements.csv"),
+        Asked::Report(_) => ("dialog-report", "DICOM", &["dcm"], "measurements.dcm"),
+        _ => ("dialog-picture", "PNG", &["png"], "views.png"),
     }
 }
 

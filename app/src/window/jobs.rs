@@ -11,7 +11,7 @@ use voco_engine_api::{
 use voco_io::LabelNames;
 use voco_render::{LabelTexture, RenderContext};
 use voco_ui::{
-    CardOf, FinetuneJob, FinetuneSetup, IncomingLabels, Preflight, PreflightAsked, SegmentJob, VolumeId, Work,
+    CardOf, FinetuneJob, FinetuneSetup, IncomingLabels, Preflight, PreflightAsked, SegmentJob, VolumeId, Work, i18n,
 };
 use voco_volume::{Geometry, LabelTable};
 
@@ -53,7 +53,7 @@ impl App {
     pub(super) fn start_finetune(&mut self, setup: FinetuneSetup) {
         let Some(data) = setup.data.clone() else { return };
         let Some(out) = setup.out.clone().or_else(super::runs::new_run_folder) else {
-            return self.session.notice("Choose a folder for the run first.", true);
+            return self.session.notice(i18n::text("tell-choose-run-folder"), true);
         };
         let spec = JobSpec::Finetune {
             config: Box::new(setup.config.clone()),
@@ -160,7 +160,10 @@ impl App {
             Err(text) => return self.session.notice(text, true),
         };
         let checkpoint = state.config.checkpoints.first().and_then(|p| p.file_stem());
-        let title = checkpoint.map_or("Prediction".into(), |n| format!("Prediction ({})", n.to_string_lossy()));
+        let title = checkpoint.map_or_else(
+            || i18n::text("prediction").to_owned(),
+            |n| i18n::text_with("prediction-of", [("checkpoint", n.to_string_lossy().into_owned().into())]),
+        );
         let shown =
             IncomingLabels { name: title.clone(), table: table.clone(), texture: Arc::clone(&texture), ticket: None };
         volume.incoming = Some(shown);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use voco_ui::measure::{Measurement, csv, from_json, to_json};
-use voco_ui::{Preferences, VolumeId};
+use voco_ui::{Preferences, VolumeId, i18n};
 use voco_volume::Volume;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -57,10 +57,7 @@ pub(super) fn load_measurements(volume_id: VolumeId, volume: &Volume) -> TaskOut
     let stored = match measurements_file(&key).map_or(Ok(None), |file| read(&file)) {
         Ok(Some(text)) => from_json(&text).map_err(|e| e.to_string()),
         Ok(None) => Ok(Vec::new()),
-        Err(e) => Err(format!(
-            "The stored measurements of this case cannot be read ({}); they are left as they are.",
-            e.kind()
-        )),
+        Err(e) => Err(i18n::text_with("tell-measurements-unread", [("why", e.kind().to_string().into())])),
     };
     TaskOutcome::Measurements { volume_id, key, stored }
 }
@@ -74,8 +71,8 @@ pub(super) fn write_text(path: &Path, text: &str, what: &str) -> TaskOutcome {
 pub(super) fn write_picture(path: &Path, picture: &image::RgbaImage) -> TaskOutcome {
     let mut bytes = std::io::Cursor::new(Vec::new());
     match picture.write_to(&mut bytes, image::ImageFormat::Png) {
-        Ok(()) => write_bytes(&path.with_extension("png"), bytes.get_ref(), "The picture"),
-        Err(_) => TaskOutcome::Failed("The picture cannot be made; make the window smaller and try again.".into()),
+        Ok(()) => write_bytes(&path.with_extension("png"), bytes.get_ref(), i18n::text("written-picture")),
+        Err(_) => TaskOutcome::Failed(i18n::text("tell-picture-failed").into()),
     }
 }
 
@@ -91,9 +88,9 @@ fn write_bytes(path: &Path, bytes: &[u8], what: &str) -> TaskOutcome {
     };
     match write() {
         Ok(()) => TaskOutcome::Cancelled,
-        Err(e) => TaskOutcome::Failed(format!(
-            "{what} cannot be written ({}); see whether there is room on the disk.",
-            e.kind()
+        Err(e) => TaskOutcome::Failed(i18n::text_with(
+            "tell-write-failed",
+            [("what", what.into()), ("why", e.kind().to_string().into())],
         )),
     }
 }
@@ -118,7 +115,7 @@ impl App {
         self.kept_preferences = self.settings.preferences.clone();
         if let Some(path) = self.preferences_file.clone() {
             let text = self.settings.preferences.to_toml();
-            self.start_task(TaskWork::WriteText { path, text, what: "The preferences".into() });
+            self.start_task(TaskWork::WriteText { path, text, what: i18n::text("written-preferences").into() });
         }
     }
 
@@ -176,7 +173,7 @@ impl App {
         let Some(doc) = self.session.measurements.get(&id.0) else { return };
         if let Some(path) = doc.key.as_deref().and_then(measurements_file) {
             let text = to_json(doc.items());
-            self.start_task(TaskWork::WriteText { path, text, what: "The measurements".into() });
+            self.start_task(TaskWork::WriteText { path, text, what: i18n::text("written-measurements").into() });
         }
     }
 
@@ -187,9 +184,10 @@ impl App {
     pub(super) fn export_measurements(&mut self, id: VolumeId, path: PathBuf) {
         let (Some(volume), Some(doc)) = (self.session.volume(id), self.session.measurements.get(&id.0)) else { return };
         let hides_names = self.settings.preferences.hide_identifiers;
-        let name = if hides_names { format!("Volume {}", id.0) } else { volume.name.clone() };
+        let name =
+            if hides_names { i18n::text_with("volume-number", [("number", id.0.into())]) } else { volume.name.clone() };
         let text = csv(&name, volume.unit(), doc.items());
-        self.start_task(TaskWork::WriteText { path, text, what: "The table".into() });
+        self.start_task(TaskWork::WriteText { path, text, what: i18n::text("written-table").into() });
     }
 }
 

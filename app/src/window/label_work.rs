@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use voco_labelstore::LabelWorker;
 use voco_ui::labelling::{Ask, LabelWork, NetworkPrior, Proposal};
-use voco_ui::{Proposing, ReferenceLabels, VolumeId};
+use voco_ui::{Proposing, ReferenceLabels, VolumeId, i18n};
 
 use super::app::App;
 use super::labels::{ReadLabels, ReadyLabels, import};
@@ -23,7 +23,11 @@ impl App {
         document.set_author(&user.unwrap_or_default());
         let (worker, first) = match LabelWorker::start(document, ready.journal, wake) {
             Ok(started) => started,
-            Err(e) => return self.session.notice(format!("The labels cannot be edited ({}).", e.kind()), true),
+            Err(e) => {
+                return self
+                    .session
+                    .notice(i18n::text_with("tell-labels-not-editable", [("why", e.kind().to_string().into())]), true);
+            }
         };
         let Some(volume) = self.session.volume_mut(id) else { return };
         let mut work = LabelWork::new(ready.name, ready.names_from, worker, first, ready.texture);
@@ -80,10 +84,12 @@ impl App {
         let document = work.document();
         let layer = work.current.and_then(|id| document.segment(id).ok()).map(|s| s.layer);
         let Some(layer) = layer.or_else(|| document.layers().next().map(|l| l.id)) else { return };
-        let taken = |n: usize| document.segments().iter().any(|s| s.name == format!("Segment {n}"));
+        let title = |n: usize| i18n::text_with("segment-numbered", [("number", n.into())]);
+        let taken = |n: usize| document.segments().iter().any(|s| s.name == title(n));
         let count = document.segments().len();
         let number = (count + 1..=2 * count + 1).find(|&n| !taken(n)).unwrap_or(1);
-        work.edit(move |document| document.add_segment(layer, &format!("Segment {number}"), None).map(drop));
+        let name = title(number);
+        work.edit(move |document| document.add_segment(layer, &name, None).map(drop));
         work.choose_new = true;
     }
 
@@ -159,7 +165,8 @@ impl App {
         }
         match found {
             Ok(proposal) if proposal.voxels == 0 => {
-                self.session.notice(format!("{}: nothing would change.", proposal.name), false);
+                self.session
+                    .notice(i18n::text_with("tell-nothing-would-change", [("name", proposal.name.into())]), false);
             }
             Ok(proposal) => {
                 if let Some(work) = self.session.volume_mut(id).and_then(|v| v.labels.as_mut()) {

@@ -10,7 +10,7 @@ use voco_label::{LabelMap, LabelVolume, Watch};
 use voco_labelstore::{Document, ImageKey, PresetEntry, StoreError};
 use voco_render::{LabelTexture, RenderContext};
 use voco_ui::labelling::{Ask, DisplayIds, FlatLabels, NetworkPrior, Proposal, propose};
-use voco_ui::{LabelStats, LabelStatsRow, NUMBERS_ONLY, OpenLabels, VolumeId};
+use voco_ui::{LabelStats, LabelStatsRow, OpenLabels, VolumeId, i18n, numbers_only};
 use voco_volume::{Geometry, LabelTable, Volume};
 
 use super::tasks::{ImageSource, TaskOutcome};
@@ -64,15 +64,17 @@ impl ReadLabels {
                 let named = |(id, _): (u16, u64)| names.get(&id).map(|name| PresetEntry::new(id, name));
                 volume.counts().into_iter().filter_map(named).collect()
             } else {
-                names_from = "the file itself";
+                names_from = i18n::text("names-from-itself");
                 let entry =
                     |s: &&voco_io::Segment| PresetEntry { color: s.color, ..PresetEntry::new(s.value, &s.name) };
                 own.iter().map(entry).collect()
             };
             layers.push((volume, entries));
         }
-        let geometry =
-            opened.first().map(|o| *o.volume.geometry()).ok_or_else(|| format!("{name}: it holds no labels."))?;
+        let geometry = opened
+            .first()
+            .map(|o| *o.volume.geometry())
+            .ok_or_else(|| i18n::text_with("tell-no-labels-in-it", [("name", name.as_str().into())]))?;
         let path = if let ImageSource::File(path) = source { Some(path.clone()) } else { None };
         Ok(Self { name, path, is_saved: true, names_from: names_from.into(), geometry, layers })
     }
@@ -96,8 +98,8 @@ fn names_of(source: &ImageSource) -> (LabelNames, &'static str) {
     match source {
         ImageSource::Sample => (crate::label_presets::of_sample(), "TotalSegmentator CT"),
         ImageSource::File(path) | ImageSource::Series(_, path) => match voco_io::label_names_beside(path) {
-            Some(names) => (names, "file beside it"),
-            None => (LabelNames::new(), NUMBERS_ONLY),
+            Some(names) => (names, i18n::text("names-from-beside")),
+            None => (LabelNames::new(), numbers_only()),
         },
     }
 }
@@ -135,7 +137,8 @@ pub(super) fn open(
     is_new: bool,
     render: &RenderContext,
 ) -> Result<Option<ReadyLabels>, String> {
-    let failed = |e: &dyn std::fmt::Display| format!("The labels cannot be opened: {e}.");
+    let failed =
+        |e: &dyn std::fmt::Display| i18n::text_with("tell-labels-not-opened", [("problem", e.to_string().into())]);
     if let Some(read) = read.as_ref().filter(|r| !r.geometry.is_same_grid(image.geometry(), 1e-3)) {
         // Looked at only, until they are on the image's grid.
         let mut document = Document::new(read.geometry, None).map_err(|e| failed(&e))?;
@@ -152,25 +155,23 @@ pub(super) fn open(
                 let mut saved = mark.and_then(|text| text.trim().parse::<u64>().ok());
                 let is_unsaved = saved != Some(document.current_change());
                 match &read {
-                    Some(read) if is_unsaved => notes.push(format!(
-                        "Your work on these labels that was in no file is here again; open {} once more to see what the file holds.",
-                        read.name
-                    )),
+                    Some(read) if is_unsaved => {
+                        notes.push(i18n::text_with("tell-work-instead-of-file", [("name", read.name.as_str().into())]));
+                    }
                     Some(read) if !document.holds(&read.layers) => {
                         import(&mut document, read).map_err(|e| failed(&e))?;
                         saved = Some(document.current_change());
                     }
                     Some(_) => {}
-                    None => notes.push("Your work on the labels of this image is here again.".into()),
+                    None => notes.push(i18n::text("tell-work-found-again").into()),
                 }
                 let read = read.filter(|_| !is_unsaved);
                 return ready(read.as_ref(), document, None, saved, notes, render).map(Some);
             }
             // Begun, and never used: as if it were not there. Its lock goes with it.
             Ok((document, _)) => drop(document),
-            Err(StoreError::InUse) => notes
-                .push("The labels of this image are being edited in another window; changes here are not kept.".into()),
-            Err(problem) => notes.push(format!("Earlier work on these labels was not found again: {problem}.")),
+            Err(StoreError::InUse) => notes.push(i18n::text("tell-labels-in-use").into()),
+            Err(problem) => notes.push(i18n::text_with("tell-work-lost", [("problem", problem.to_string().into())])),
         }
         if !notes.is_empty() {
             let mut document = Document::new(*image.geometry(), Some(image.clone())).map_err(|e| failed(&e))?;
@@ -188,7 +189,11 @@ pub(super) fn open(
         import(&mut document, read).map_err(|e| failed(&e))?;
     } else {
         let layer = document.layers().next().map(|layer| layer.id);
-        layer.map_or(Ok(()), |l| document.add_segment(l, "Segment 1", None).map(drop)).map_err(|e| failed(&e))?;
+        layer
+            .map_or(Ok(()), |l| {
+                document.add_segment(l, &i18n::text_with("segment-numbered", [("number", 1.into())]), None).map(drop)
+            })
+            .map_err(|e| failed(&e))?;
     }
     if let Some((path, _)) = &place {
         // Only the folder: the journal begins with the first change.
@@ -218,11 +223,11 @@ fn ready(
     let has_names = document.segments().iter().any(|s| !s.name.starts_with("Label "));
     let names_from = match read {
         Some(read) => read.names_from.clone(),
-        None if has_names => "your work".to_owned(),
-        None => NUMBERS_ONLY.to_owned(),
+        None if has_names => i18n::text("names-from-your-work").to_owned(),
+        None => numbers_only().to_owned(),
     };
     Ok(ReadyLabels {
-        name: read.map_or_else(|| "Labels".to_owned(), |read| read.name.clone()),
+        name: read.map_or_else(|| i18n::text("labels-unnamed").to_owned(), |read| read.name.clone()),
         path: read.and_then(|read| read.path.clone()),
         names_from,
         document,
@@ -238,7 +243,8 @@ fn texture(flat: &FlatLabels, render: &RenderContext) -> Result<Arc<LabelTexture
     let made = if is_empty && flat.table.entries().is_empty() {
         LabelTexture::empty(render, flat.geometry(), &flat.table)
     } else {
-        let volume = flat.volume().map_err(|e| format!("The labels cannot be shown: {e}."))?;
+        let volume =
+            flat.volume().map_err(|e| i18n::text_with("tell-labels-not-shown", [("problem", e.to_string().into())]))?;
         LabelTexture::upload(render, &volume, &flat.table)
     };
     made.map(Arc::new).map_err(|e| e.to_string())
@@ -257,7 +263,7 @@ pub(super) fn reference(
     let (names, names_from) = names_of(source);
     let volume = opened.volume.clone();
     let mut table = voco_io::label_table(&volume, &names).map_err(|e| format!("{name}: {e}"))?;
-    let names_from = if opened.name_labels(&mut table) { "the file itself" } else { names_from };
+    let names_from = if opened.name_labels(&mut table) { i18n::text("names-from-itself") } else { names_from };
     let texture = LabelTexture::upload(render, &volume, &table).map_err(|e| format!("{name}: {e}"))?;
     Ok(OpenLabels { name, volume, table, names_from: names_from.into(), texture: Arc::new(texture) })
 }
@@ -270,7 +276,13 @@ pub(super) fn as_reference(flat: &FlatLabels, name: String, render: &RenderConte
     let volume = flat.volume().map_err(|e| format!("{name}: {e}."))?;
     let table: LabelTable = flat.table.clone();
     let texture = LabelTexture::upload(render, &volume, &table).map_err(|e| format!("{name}: {e}"))?;
-    Ok(OpenLabels { name, volume, table, names_from: "the labels".into(), texture: Arc::new(texture) })
+    Ok(OpenLabels {
+        name,
+        volume,
+        table,
+        names_from: i18n::text("names-from-labels").into(),
+        texture: Arc::new(texture),
+    })
 }
 
 /// What a network found, as layers of a document; runs on a task.
@@ -282,7 +294,8 @@ pub(super) fn network_layers(
     values: &[u16],
     table: &LabelTable,
 ) -> Result<Vec<(LabelVolume, Vec<PresetEntry>)>, String> {
-    let volume = LabelVolume::from_values(values, geometry.dims()).map_err(|e| format!("The prediction: {e}."))?;
+    let volume = LabelVolume::from_values(values, geometry.dims())
+        .map_err(|e| i18n::text_with("tell-prediction-failed", [("problem", e.to_string().into())]))?;
     let entry = |e: &voco_volume::LabelEntry| PresetEntry { color: Some(e.color), ..PresetEntry::new(e.id, &e.name) };
     Ok(vec![(volume, table.entries().iter().map(entry).collect())])
 }
@@ -297,7 +310,8 @@ pub(super) fn count(document: &Document, cancel: &AtomicBool) -> Result<LabelSta
     for segment in document.segments() {
         let volume = document.layer(segment.layer).map_err(|e| e.to_string())?;
         let found = voco_label::segment_stats(volume, document.geometry(), document.image(), &[segment.value], &watch);
-        let found = found.map_err(|e| format!("The segments cannot be counted: {e}."))?;
+        let found =
+            found.map_err(|e| i18n::text_with("tell-segments-not-counted", [("problem", e.to_string().into())]))?;
         rows.extend(found.into_iter().map(|stats| LabelStatsRow { name: segment.name.clone(), stats }));
     }
     Ok(LabelStats { revision: document.revision(), rows })
@@ -384,7 +398,7 @@ pub(super) fn read(
 /// By how much a label map's grid differs from its image's.
 pub(super) fn grid_note(name: &str, labels: &Geometry, image: &Geometry) -> Option<String> {
     let what = labels.mismatch(image, 0.5)?;
-    Some(format!("{name}: it lies on another grid: {what}; it is shown at its own place."))
+    Some(i18n::text_with("tell-other-grid", [("name", name.into()), ("what", what.into())]))
 }
 
 /// The image with everything outside (or inside) a segment blank; runs on a task.
@@ -399,5 +413,6 @@ pub(super) fn masked(
     fill: f64,
 ) -> Result<Volume, String> {
     let mask = document.mask(segment).map_err(|e| format!("{e}."))?;
-    voco_label::tools::blank::masked_image(image, &mask, fill, inside).map_err(|e| format!("The image: {e}."))
+    voco_label::tools::blank::masked_image(image, &mask, fill, inside)
+        .map_err(|e| i18n::text_with("tell-image-not-masked", [("problem", e.to_string().into())]))
 }

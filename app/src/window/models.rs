@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 use voco_engine_api::CancelFlag;
 use voco_hub::{Control, Hub, HubError, Model, Phase, Presence, Progress, Source, Store, catalogue, human_bytes};
-use voco_ui::{ModelRow, ModelState};
+use voco_ui::{ModelRow, ModelState, i18n};
 
 use super::app::App;
 
@@ -58,7 +58,7 @@ impl ModelTasks {
                 let fetched = job.model();
                 let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(job, &report)));
                 let done = done.unwrap_or_else(|_| {
-                    let text = "An error in the program stopped this task; please report it.".to_owned();
+                    let text = i18n::text("tell-program-error").to_owned();
                     match fetched {
                         Some(model) => Done::Fetched { model, presence: Presence::Absent, error: Some(text) },
                         None => Done::Listed(Err(text)),
@@ -134,9 +134,13 @@ impl App {
             Ok(()) => {
                 self.models.cancels.push((model, cancel));
                 row.error = None;
-                row.state = ModelState::Running { text: "waiting".to_owned(), share: 0.0, is_stopping: false };
+                row.state = ModelState::Running {
+                    text: i18n::text("fetch-waiting").to_owned(),
+                    share: 0.0,
+                    is_stopping: false,
+                };
             }
-            Err(_) => row.error = Some("Too much is being fetched at once; try again in a moment.".to_owned()),
+            Err(_) => row.error = Some(i18n::text("tell-too-much-fetched").to_owned()),
         }
     }
 
@@ -200,10 +204,13 @@ fn state(presence: Presence) -> ModelState {
 fn progress_text(progress: Progress) -> String {
     let Progress { phase, done, total } = progress;
     let what = match phase {
-        Phase::Connecting => return "asking the hub".to_owned(),
-        Phase::Downloading => "fetching",
-        Phase::Copying => "copying",
-        Phase::Checking => "checking",
+        Phase::Connecting => return i18n::text("fetch-asking").to_owned(),
+        Phase::Downloading => "fetch-fetching",
+        Phase::Copying => "fetch-copying",
+        Phase::Checking => "fetch-checking",
     };
-    format!("{what}, {} of {}", human_bytes(done), human_bytes(total))
+    i18n::text_with(
+        "fetch-progress",
+        [("what", i18n::text(what).into()), ("done", human_bytes(done).into()), ("total", human_bytes(total).into())],
+    )
 }

@@ -5,7 +5,7 @@ use voco_data::{Case, ClassName, DataList, Holdout, LabelMap, Source};
 use voco_engine::{OmniLength, RunLength};
 use voco_engine_api::{EngineFailure, FinetuneConfig, HoldoutChoice, RunEstimate, Task};
 use voco_io::{Control, LabelNames};
-use voco_ui::{CardOf, LabelledData, PreflightAsked, PreflightReport, TrainingSetup, TrainingSource};
+use voco_ui::{CardOf, LabelledData, PreflightAsked, PreflightReport, TrainingSetup, TrainingSource, i18n};
 use voco_volume::{Geometry, PreprocessSpec};
 
 /// Label maps whose voxels are read, to see which classes there are; of a long list, evenly spread ones.
@@ -54,7 +54,7 @@ pub(super) fn look(
     let mut found = PreflightReport { is_busy: look.is_busy, ..PreflightReport::default() };
     let estimate = match &look.asked {
         PreflightAsked::Finetune(setup) => {
-            let path = setup.data.as_deref().ok_or("Choose the data first.")?;
+            let path = setup.data.as_deref().ok_or(i18n::text("tell-choose-data"))?;
             let length = labelled(path, &setup.config, &look.names, &mut found, watch)?;
             (!look.is_busy).then(|| voco_engine::estimate_finetune(&setup.config, length))
         }
@@ -85,7 +85,7 @@ fn training(
 ) -> Result<Option<Result<RunEstimate, EngineFailure>>, String> {
     let windows = match &setup.labelled {
         Some(LabelledData { data, config, .. }) => {
-            let path = data.as_deref().ok_or("Choose the volumes with label maps first.")?;
+            let path = data.as_deref().ok_or(i18n::text("train-choose-the-volumes-with-label"))?;
             labelled(path, &config.labelled, &look.names, found, watch)?.windows
         }
         None => 0,
@@ -94,7 +94,7 @@ fn training(
     let spec = match (contrast.and_then(|recipe| recipe.group(None)), &setup.labelled) {
         (Some(group), _) => group.preprocess.clone(),
         (None, Some(labelled)) => labelled.config.labelled.task.preprocess.clone(),
-        (None, None) => return Err("The recipe has no group of volumes.".into()),
+        (None, None) => return Err(i18n::text("tell-recipe-empty").into()),
     };
     if setup.labelled.as_ref().is_none_or(LabelledData::needs_unlabelled) {
         match &setup.source {
@@ -205,9 +205,9 @@ fn grid_of(case: &Case, watch: Watch<'_>) -> Result<Geometry, String> {
     }
     if let Some(label) = case.label.as_ref().filter(|path| !path.is_file()) {
         let name = label.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-        return Err(format!("{name}: the label map is missing"));
+        return Err(i18n::text_with("look-label-missing", [("name", name.into())]));
     }
-    geometry.ok_or_else(|| format!("{}: there is no image in the list", case.id))
+    geometry.ok_or_else(|| i18n::text_with("look-image-missing", [("name", case.id.as_str().into())]))
 }
 
 /// Reads some label maps and counts the classes of the task in them.
@@ -278,10 +278,10 @@ fn prepared_dims(geometry: &Geometry, spec: &PreprocessSpec) -> [usize; 3] {
 pub(super) fn card(path: PathBuf) -> CardOf {
     match voco_engine::show_model(&path, voco_engine::Expectation::default()) {
         Ok(info) => {
-            let card = info.card.ok_or_else(|| "the file does not say what its classes are".to_owned());
+            let card = info.card.ok_or_else(|| i18n::text("card-no-classes").to_owned());
             CardOf { path, card, architecture: info.architecture }
         }
-        Err(e) => CardOf { path, card: Err(e.to_string()), architecture: "unknown".into() },
+        Err(e) => CardOf { path, card: Err(e.to_string()), architecture: i18n::text("card-unknown").into() },
     }
 }
 

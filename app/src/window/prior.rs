@@ -5,8 +5,8 @@ use std::sync::Arc;
 use glam::{DAffine3, DVec3};
 use voco_engine_api::{DataItem, EngineEvent, JobId, JobSpec, SegmentItem};
 use voco_label::{VoxelBox, read_image_box};
-use voco_ui::VolumeId;
 use voco_ui::labelling::{Ask, NetworkPrior, What, smart_box};
+use voco_ui::{VolumeId, i18n};
 use voco_volume::{Geometry, Rescale, Volume, Voxels};
 
 use super::app::App;
@@ -35,9 +35,9 @@ impl App {
     }
 
     fn start_prior(&mut self, id: VolumeId, ask: &Ask) -> Result<(), String> {
-        let What::Smart { marks, margin_mm, .. } = &ask.what else { return Err("Mark something first.".into()) };
+        let What::Smart { marks, margin_mm, .. } = &ask.what else { return Err(i18n::text("tell-mark-first").into()) };
         let (Some(volume), Some(card)) = (self.session.volume(id), &self.session.segment.card) else {
-            return Err("The network was left out: choose a checkpoint under Segment.".into());
+            return Err(i18n::text("tell-prior-no-checkpoint").into());
         };
         let name = volume
             .labels
@@ -45,16 +45,14 @@ impl App {
             .and_then(|work| work.document().segment(ask.segment).ok())
             .map_or_else(String::new, |segment| segment.name.clone());
         let Ok(card) = &card.card else {
-            return Err("The network was left out: its checkpoint does not say what its classes are.".into());
+            return Err(i18n::text("tell-prior-no-classes").into());
         };
         let class = card.classes.iter().find(|class| class.name.eq_ignore_ascii_case(&name)).map(|class| class.id);
-        let class = class.ok_or_else(|| {
-            format!("The network was left out: it has no class “{name}”; name the segment as one of its classes.")
-        })?;
+        let class = class.ok_or_else(|| i18n::text_with("tell-prior-no-class", [("name", name.as_str().into())]))?;
         let geometry = volume.volume.geometry();
         let part = smart_box(geometry, marks, *margin_mm);
         if part.is_empty() {
-            return Err("Mark something inside of the image.".into());
+            return Err(i18n::text("tell-mark-inside").into());
         }
         let cropped = crop(&volume.volume, &part)?;
         let mut config = self.session.segment.config.clone();
@@ -97,10 +95,11 @@ impl App {
 
 /// A box of a volume with its place in the patient.
 fn crop(volume: &Volume, part: &VoxelBox) -> Result<Volume, String> {
-    let values = read_image_box(volume, part).map_err(|e| format!("The region: {e}."))?;
+    let values = read_image_box(volume, part)
+        .map_err(|e| i18n::text_with("tell-region-failed", [("problem", e.to_string().into())]))?;
     let corner = DVec3::from_array(part.min.map(|v| v as f64));
     let affine = volume.geometry().world_from_voxel() * DAffine3::from_translation(corner);
     Geometry::new(part.size(), affine)
         .and_then(|geometry| Volume::new(geometry, Voxels::F32(values.into()), Rescale::IDENTITY))
-        .map_err(|e| format!("The region: {e}."))
+        .map_err(|e| i18n::text_with("tell-region-failed", [("problem", e.to_string().into())]))
 }

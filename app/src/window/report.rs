@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use voco_io::{Finding, Report, Series};
-use voco_ui::VolumeId;
+use voco_ui::{VolumeId, i18n};
 
 use super::app::App;
 use super::dialogs::Asked;
@@ -25,12 +25,8 @@ pub(super) fn write(work: &WriteReport) -> TaskOutcome {
     let report = Report { series: series.as_ref(), findings: &work.findings };
     let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     match voco_io::save_report(&path, report) {
-        Ok(()) if series.is_some() => {
-            TaskOutcome::Told(format!("Saved {name} for the patient and study of the images."))
-        }
-        Ok(()) => TaskOutcome::Told(format!(
-            "Saved {name}. The image is no DICOM, so the report has new identifiers and names no patient."
-        )),
+        Ok(()) if series.is_some() => TaskOutcome::Told(i18n::text_with("tell-report-saved", [("name", name.into())])),
+        Ok(()) => TaskOutcome::Told(i18n::text_with("tell-report-saved-alone", [("name", name.into())])),
         Err(error) => TaskOutcome::Failed(error.to_string()),
     }
 }

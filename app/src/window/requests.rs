@@ -3,14 +3,13 @@ use std::sync::Arc;
 
 use voco_engine_api::{DataItem, EngineCommand};
 use voco_ui::{
-    FinetuneSetup, Loading, OpenVolume, Preflight, Request, TrainedVolume, TrainingSource, VolumeId, Window, Work,
+    FinetuneSetup, Loading, OpenVolume, Preflight, Request, TrainedVolume, TrainingSource, VolumeId, Window, Work, i18n,
 };
 
 use super::app::App;
 use super::dialogs::Asked;
 use super::reference::Match;
 use super::tasks::{ImageSource, LabelRole, LoadedImage, TaskOutcome, TaskWork};
-use crate::sample;
 
 impl App {
     /// Does what a panel asked for.
@@ -36,7 +35,7 @@ impl App {
                 let work = self.session.volume(id).and_then(|v| v.labels.as_ref());
                 let last = work.and_then(|w| w.now().history.iter().rev().find(|line| line.is_done));
                 if let Some((flat, last)) = work.and_then(voco_ui::labelling::LabelWork::flat_before).zip(last) {
-                    let name = format!("before: {}", last.name);
+                    let name = i18n::text_with("reference-before", [("name", last.name.as_str().into())]);
                     let (flat, render) = (Box::new(flat), self.render.clone());
                     self.start_task(TaskWork::AsReference { volume_id: id, flat, name, render });
                 }
@@ -323,7 +322,7 @@ impl App {
 
     pub(super) fn open_image(&mut self, source: ImageSource, labels: Option<ImageSource>) {
         let name = match &source {
-            ImageSource::Sample => sample::NAME.to_owned(),
+            ImageSource::Sample => i18n::text("sample-ct").to_owned(),
             ImageSource::File(path) => file_name(path),
             ImageSource::Series(series, folder) => series_name(series, folder),
         };
@@ -388,7 +387,7 @@ impl App {
         let id = VolumeId(task);
         self.keep_source(id, source, &loaded);
         let (name, path) = match source {
-            ImageSource::Sample => (sample::NAME.to_owned(), None),
+            ImageSource::Sample => (i18n::text("sample-ct").to_owned(), None),
             ImageSource::File(path) => {
                 self.recent.add(path);
                 self.session.recent = self.recent.paths().to_vec();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use serde_json::Value;
-use voco_ui::{RunCurves, RunKind, RunSummary};
+use voco_ui::{RunCurves, RunKind, RunSummary, i18n};
 
 /// Points of a curve that are kept; a plot is not much wider.
 const MAX_POINTS: usize = 2000;
@@ -125,8 +125,9 @@ fn numbers(line: &Value) -> Vec<(String, f64)> {
 /// The curves of a run. Long ones are thinned while they are read: memory does not grow with the log.
 pub(super) fn curves(folder: &Path, is_cancelled: &dyn Fn() -> bool) -> Result<RunCurves, String> {
     let name = folder.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-    let file =
-        File::open(folder.join("log.jsonl")).map_err(|e| format!("{name}: the log cannot be read ({}).", e.kind()))?;
+    let file = File::open(folder.join("log.jsonl")).map_err(|e| {
+        i18n::text_with("tell-log-unread", [("name", name.as_str().into()), ("why", e.kind().to_string().into())])
+    })?;
     let mut series: std::collections::BTreeMap<String, Thinned> = std::collections::BTreeMap::new();
     for (n, line) in BufReader::new(file).lines().map_while(Result::ok).enumerate() {
         if n % 1000 == 0 && is_cancelled() {
@@ -178,7 +179,7 @@ impl Thinned {
 /// Keeps a note beside the run.
 pub(super) fn save_note(folder: &Path, note: &str) -> Result<(), String> {
     crate::folders::write_whole(&folder.join("note.txt"), note.as_bytes())
-        .map_err(|e| format!("The note cannot be saved ({}); free disk space or check the folder's rights.", e.kind()))
+        .map_err(|e| i18n::text_with("tell-note-not-saved", [("why", e.kind().to_string().into())]))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use voco_io::image_stem;
 use voco_labelstore::PresetEntry;
-use voco_ui::{LabelFormat, SaveLabelsAs, VolumeId};
+use voco_ui::{LabelFormat, SaveLabelsAs, VolumeId, i18n};
 
 use super::app::App;
 use super::dialogs::Asked;
@@ -16,7 +16,7 @@ impl App {
     pub(super) fn ask_to_save_labels(&mut self, id: VolumeId) {
         let Some(volume) = self.session.volume(id) else { return };
         if volume.incoming.is_some() {
-            return self.session.notice("The labels are still being found; save them when that is done.", true);
+            return self.session.notice(i18n::text("tell-labels-not-done"), true);
         }
         let Some(work) = &volume.labels else { return };
         let is_dicom = self.series.contains_key(&id);
@@ -108,7 +108,7 @@ impl App {
     /// Adds the labels of a table to those of a volume; names and colours of those that are there follow it.
     pub(super) fn add_label_table(&mut self, id: VolumeId, entries: Vec<PresetEntry>) {
         let Some(work) = self.session.volume_mut(id).and_then(|v| v.labels.as_mut()) else { return };
-        work.names_from = "a table".into();
+        work.names_from = i18n::text("names-from-table").into();
         work.edit(move |document| {
             document.begin_group("Names from a table", "segments");
             let Some(layer) = document.layers().next().map(|layer| layer.id) else { return Ok(()) };
@@ -133,7 +133,7 @@ impl App {
             Asked::StatisticsCsv(id) => {
                 let Some(stats) = self.session.volume(id).and_then(|v| v.label_stats.as_ref()) else { return };
                 let text = super::labels::stats_csv(stats);
-                self.start_task(TaskWork::WriteText { path, text, what: "The statistics".into() });
+                self.start_task(TaskWork::WriteText { path, text, what: i18n::text("written-statistics").into() });
             }
             Asked::AuditTrail(id) => {
                 let Some(work) = self.session.volume_mut(id).and_then(|v| v.labels.as_mut()) else { return };

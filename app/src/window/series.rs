@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use voco_io::{Control, Series};
-use voco_ui::{Loading, SeriesChoice, SeriesRow, Thumbnail};
+use voco_ui::{Loading, SeriesChoice, SeriesRow, Thumbnail, i18n};
 use voco_volume::Volume;
 
 use super::app::App;
@@ -32,10 +32,7 @@ pub(super) fn find(path: &Path, control: Control<'_>) -> TaskOutcome {
         Err(e) => return TaskOutcome::Failed(e.to_string()),
     };
     if scan.series.is_empty() {
-        let name = path.file_name().map_or_else(|| "The folder".into(), |n| n.to_string_lossy().into_owned());
-        return TaskOutcome::Failed(format!(
-            "{name}: it holds no DICOM images; open a file of another format, or the folder of the images."
-        ));
+        return TaskOutcome::Failed(i18n::text_with("tell-no-dicom", [("name", folder_name(path).into())]));
     }
     let thumbnails = if scan.series.len() == 1 {
         vec![None]
@@ -47,16 +44,18 @@ pub(super) fn find(path: &Path, control: Control<'_>) -> TaskOutcome {
     let mut notes = scan.warnings;
     match &scan.label_files[..] {
         [] => {}
-        [one] => notes.push(format!(
-            "The folder also holds labels ({}); open that file over its images.",
-            one.file_name().unwrap_or_default().to_string_lossy()
-        )),
-        many => {
-            notes.push(format!("The folder also holds {} files of labels; open them over their images.", many.len()));
+        [one] => {
+            let name = one.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            notes.push(i18n::text_with("tell-folder-holds-labels", [("name", name.into())]));
         }
+        many => notes.push(i18n::text_with("tell-folder-holds-label-files", [("count", many.len().into())])),
     }
     let found = FoundSeries { folder: path.to_owned(), series: scan.series, thumbnails, notes };
     TaskOutcome::Series(Box::new(found))
+}
+
+fn folder_name(path: &Path) -> String {
+    path.file_name().map_or_else(|| i18n::text("folder-unnamed").to_owned(), |n| n.to_string_lossy().into_owned())
 }
 
 /// A slice, reduced and spread over the grey values between its 1st and 99th percentile.
@@ -84,7 +83,7 @@ fn thumbnail(slice: &Volume) -> Thumbnail {
 impl App {
     /// Looks on a task what a folder (or the folder of a DICOM file) holds.
     pub(super) fn find_series(&mut self, path: PathBuf) {
-        let name = path.file_name().map_or_else(|| "folder".into(), |n| n.to_string_lossy().into_owned());
+        let name = folder_name(&path);
         match self.tasks.start(TaskWork::FindSeries(path)) {
             Ok((task, cancel)) => self.session.loading.push(Loading { task, name, progress: 0.0, cancel }),
             Err(text) => self.session.notice(text, true),
@@ -111,8 +110,7 @@ impl App {
             is_chosen: false,
         };
         let rows = series.iter().zip(thumbnails).map(row).collect();
-        let name = folder.file_name().map_or_else(|| "the folder".into(), |n| n.to_string_lossy().into_owned());
-        self.session.series = Some(SeriesChoice { folder: name, rows, notes });
+        self.session.series = Some(SeriesChoice { folder: folder_name(&folder), rows, notes });
         self.found_series = (folder, series);
     }
 

@@ -10,7 +10,7 @@ use voco_render::{RenderContext, VolumeTexture};
 use voco_ui::labelling::{Ask, FlatLabels, NetworkPrior, Proposal};
 use voco_ui::{
     CardOf, ComparisonReport, LabelStats, OpenLabels, PreflightReport, RunCurves, RunSummary, TrainingSetup,
-    TrainingSource, VolumeId,
+    TrainingSource, VolumeId, i18n,
 };
 use voco_volume::position::{Crop, PositionGrid};
 use voco_volume::{Geometry, LabelTable, Recipe, Stats, Volume, preprocess};
@@ -281,9 +281,7 @@ impl Tasks {
                     };
                     let done =
                         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(task, work, &cancel, &report)));
-                    let outcome = done.unwrap_or_else(|_| {
-                        TaskOutcome::Failed("An error in the program stopped this task; please report it.".into())
-                    });
+                    let outcome = done.unwrap_or_else(|_| TaskOutcome::Failed(i18n::text("tell-program-error").into()));
                     if results.send(TaskResult { task, outcome }).is_err() {
                         break;
                     }
@@ -301,7 +299,7 @@ impl Tasks {
         let (task, cancel) = (self.next, CancelFlag::default());
         self.next += 1;
         if self.jobs.try_send((task, work, cancel.clone())).is_err() {
-            return Err("Too much is being opened at once; try again in a moment.".into());
+            return Err(i18n::text("tell-too-much-opened").into());
         }
         self.cancels.push((task, cancel.clone()));
         Ok((task, cancel))
@@ -355,7 +353,9 @@ fn run(task: u64, work: TaskWork, cancel: &CancelFlag, report: &(dyn Fn(f32) + S
         TaskWork::WriteReport(report) => super::report::write(&report),
         TaskWork::FindSeries(path) => super::series::find(&path, control),
         TaskWork::Compare { volume_id, prediction, reference } => {
-            let flat = prediction.volume().map_err(|e| format!("The labels: {e}."));
+            let flat = prediction
+                .volume()
+                .map_err(|e| i18n::text_with("tell-labels-failed", [("problem", e.to_string().into())]));
             let compared =
                 flat.and_then(|v| super::compare::compare(&(v, prediction.table.clone()), &reference, &is_cancelled));
             match compared {
@@ -374,7 +374,9 @@ fn run(task: u64, work: TaskWork, cancel: &CancelFlag, report: &(dyn Fn(f32) + S
             let TrainingSource::Folder(folder) = &setup.source else { return TaskOutcome::Cancelled };
             match voco_io::list_images(folder) {
                 Ok(paths) => TaskOutcome::TrainingFolder { setup, paths },
-                Err(e) => TaskOutcome::Failed(format!("The folder cannot be read ({}); choose another.", e.kind())),
+                Err(e) => {
+                    TaskOutcome::Failed(i18n::text_with("tell-folder-unread", [("why", e.kind().to_string().into())]))
+                }
             }
         }
         TaskWork::Preflight(look) => match super::preflight::look(&look, &is_cancelled, report) {
@@ -431,7 +433,10 @@ fn run_labels(work: TaskWork, cancel: &CancelFlag, report: &(dyn Fn(f32) + Sync)
         TaskWork::MaskImage { image, document, segment, inside, name, fill, render } => {
             let made = labels::masked(&image, &document, segment, inside, fill);
             match made.and_then(|volume| loaded(volume, &render)) {
-                Ok(opened) => TaskOutcome::Masked { name: format!("{name} (masked)"), opened: Box::new(opened) },
+                Ok(opened) => TaskOutcome::Masked {
+                    name: i18n::text_with("volume-masked", [("name", name.into())]),
+                    opened: Box::new(opened),
+                },
                 Err(text) => TaskOutcome::Failed(text),
             }
         }
@@ -449,7 +454,7 @@ fn run_labels(work: TaskWork, cancel: &CancelFlag, report: &(dyn Fn(f32) + Sync)
         TaskWork::KeepPrediction { volume_id, geometry, labels, table, name } => {
             match labels::network_layers(&geometry, &labels, &table) {
                 Ok(layers) => {
-                    let names_from = "the checkpoint".to_owned();
+                    let names_from = i18n::text("names-from-checkpoint").to_owned();
                     let read = ReadLabels { name, path: None, is_saved: false, names_from, geometry, layers };
                     TaskOutcome::Prediction { volume_id, read: Box::new(read) }
                 }
@@ -489,7 +494,7 @@ fn image(
     let mut image = prepared(opened, render).map_err(Some)?;
     if let Some(source) = labels {
         let name = match &source {
-            ImageSource::Sample => "Sample labels".to_owned(),
+            ImageSource::Sample => i18n::text("sample-labels").to_owned(),
             ImageSource::File(path) | ImageSource::Series(_, path) => {
                 path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
             }
@@ -535,7 +540,9 @@ fn position_frame(volume_id: VolumeId, volume: &Volume, recipe: Recipe, seed: u6
         let overlay = Box::new(overlay);
         Ok(TaskOutcome::PositionFrame { volume_id, overlay })
     });
-    frame.unwrap_or_else(|e| TaskOutcome::Failed(format!("The grid cannot be drawn: {e}.")))
+    frame.unwrap_or_else(|e| {
+        TaskOutcome::Failed(i18n::text_with("tell-grid-not-drawn", [("problem", e.to_string().into())]))
+    })
 }
 
 /// Two random crops.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use voco_io::{Control, OpenError, Opened};
 use voco_render::{RenderContext, VolumeTexture};
-use voco_ui::{Examination, Reading, TimePoint, TimeSeries, VolumeId};
+use voco_ui::{Examination, Reading, TimePoint, TimeSeries, VolumeId, i18n};
 use voco_volume::{Geometry, Stats};
 
 use super::app::App;
@@ -34,8 +34,7 @@ pub(super) fn read(work: &ReadTimes, task: u64, control: Control<'_>) -> TaskOut
     let mut problem = None;
     let mut take = |number: usize, opened: Opened| {
         if opened.volume.geometry().mismatch(&work.geometry, 0.5).is_some() {
-            problem =
-                Some("The volumes of this series lie on different grids; only the first can be shown.".to_owned());
+            problem = Some(i18n::text("tell-times-grids").to_owned());
             return false;
         }
         let stats = Stats::of(&opened.volume);
@@ -60,7 +59,7 @@ pub(super) fn read(work: &ReadTimes, task: u64, control: Control<'_>) -> TaskOut
     }
     if number_read == 0 && result.is_ok() && !(control.is_cancelled)() {
         // Without a word it would be asked for again and again.
-        problem.get_or_insert_with(|| "The other volumes of this file cannot be read; open it again.".to_owned());
+        problem.get_or_insert_with(|| i18n::text("tell-times-unread").to_owned());
     }
     match (result, problem) {
         (_, Some(text)) => TaskOutcome::Times { volume_id: work.volume_id, failed: Some(text) },

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use voco_engine_api::{DataItem, EngineCommand, JobSpec};
-use voco_ui::{LabelledData, OpenVolume, TrainedVolume, TrainingJob, TrainingSetup, TrainingSource, Work};
+use voco_ui::{LabelledData, OpenVolume, TrainedVolume, TrainingJob, TrainingSetup, TrainingSource, Work, i18n};
 
 use super::app::App;
 use super::tasks::{ImageSource, TaskWork};
@@ -56,10 +56,10 @@ impl App {
 
     pub(super) fn start_training_on(&mut self, setup: TrainingSetup, data: Vec<DataItem>, volumes: Vec<TrainedVolume>) {
         if data.is_empty() && setup.labelled.as_ref().is_none_or(LabelledData::needs_unlabelled) {
-            return self.session.notice("There are no volumes in that folder (NIfTI, NRRD or MetaImage).", true);
+            return self.session.notice(i18n::text("tell-no-volumes"), true);
         }
         let Some(out) = setup.out.clone().or_else(super::runs::new_run_folder) else {
-            return self.session.notice("Choose a folder for the run first.", true);
+            return self.session.notice(i18n::text("tell-choose-run-folder"), true);
         };
         let (config, resume) = (setup.config.clone(), setup.resume);
         let (init, cache) = (setup.init.clone(), crate::folders::sample_cache(&out));

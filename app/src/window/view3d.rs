@@ -11,7 +11,7 @@ use voco_render::{
     LabelTexture, Line, OcclusionTexture, Quality, RenderContext, Renderer, Surface, SurfaceMesh, TransferFunction,
     ViewState, VolumeCamera, VolumeLook, VolumeTexture, VolumeView,
 };
-use voco_ui::{Histogram, OcclusionKey, SurfaceSet, View3dRequest, VolumeId, presets_from_json, presets_to_json};
+use voco_ui::{Histogram, OcclusionKey, SurfaceSet, View3dRequest, VolumeId, i18n, presets_from_json, presets_to_json};
 use voco_volume::Volume;
 
 use super::app::App;
@@ -111,7 +111,7 @@ pub(super) fn own_presets() -> Result<Vec<TransferFunction>, String> {
     match std::fs::read_to_string(&file) {
         Ok(text) => presets_from_json(&text),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(e) => Err(format!("Your 3D presets cannot be read ({}).", e.kind())),
+        Err(e) => Err(i18n::text_with("tell-presets-unread", [("why", e.kind().to_string().into())])),
     }
 }
 
@@ -150,7 +150,7 @@ impl App {
                 let own = self.settings.transfer_functions.get(built_in..).unwrap_or_default();
                 if let Some(path) = presets_file() {
                     let text = presets_to_json(own);
-                    self.start_task(TaskWork::WriteText { path, text, what: "The 3D presets".into() });
+                    self.start_task(TaskWork::WriteText { path, text, what: i18n::text("written-presets").into() });
                 }
             }
             View3dRequest::PictureDialog => self.dialogs.ask(Asked::Picture3d),
@@ -223,7 +223,9 @@ impl App {
                 self.session.notice(text, true);
             }
             Done::Histogram(id, histogram) => self.settings.view3d.editor.histogram = Some((id, histogram)),
-            Done::Written(Ok(name)) => self.session.notice(format!("Wrote {name}."), false),
+            Done::Written(Ok(name)) => {
+                self.session.notice(i18n::text_with("tell-wrote", [("name", name.into())]), false);
+            }
             Done::Occlusion(_, Err(text)) | Done::Written(Err(text)) => self.session.notice(text, true),
         }
     }

@@ -20,11 +20,11 @@ pub use document::{
     CardOf, Cine, ClassAgreement, CompareView, ComparisonReport, Cut, Drag, Drawing, Examination, FinetuneJob,
     FinetuneSetup, FinetuneState, HangingProtocol, Histogram, IncomingLabels, LabelFormat, LabelPreset, LabelStats,
     LabelStatsRow, LabelledData, Layout, Loading, Look, Made3d, Mix, Modality, ModelRow, ModelState, ModelsState,
-    NUMBERS_ONLY, NamedWindow, Notice, OcclusionKey, OpenLabels, OpenVolume, OverlayVolume, Pane, PositionOverlay,
-    Preferences, Preflight, PreflightAsked, PreflightReport, Previews, Proposing, Reading, ReferenceLabels, RunCurves,
-    RunKind, RunSummary, RunsState, SaveLabelsAs, SegmentJob, SegmentState, SeriesChoice, SeriesRow, Session, Side,
-    Split, SurfaceSet, Thumbnail, TimePoint, TimeSeries, Tool, TrainedVolume, TrainingJob, TrainingSetup,
-    TrainingSource, TrainingState, View3d, View3dRequest, ViewKind, ViewSettings, VolumeId, Window, WindowPreset, Work,
+    NamedWindow, Notice, OcclusionKey, OpenLabels, OpenVolume, OverlayVolume, Pane, PositionOverlay, Preferences,
+    Preflight, PreflightAsked, PreflightReport, Previews, Proposing, Reading, ReferenceLabels, RunCurves, RunKind,
+    RunSummary, RunsState, SaveLabelsAs, SegmentJob, SegmentState, SeriesChoice, SeriesRow, Session, Side, Split,
+    SurfaceSet, Thumbnail, TimePoint, TimeSeries, Tool, TrainedVolume, TrainingJob, TrainingSetup, TrainingSource,
+    TrainingState, View3d, View3dRequest, ViewKind, ViewSettings, VolumeId, Window, WindowPreset, Work, numbers_only,
     presets_from_json, presets_to_json, recipe_names,
 };
 pub use gpu::{GpuViews, install as install_gpu};

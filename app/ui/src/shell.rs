@@ -100,6 +100,8 @@ impl Shell {
                 self.layout.show(ui, session, settings, &self.maps.mouse);
             }
         });
+        // A view that is not on the screen cannot use a tool.
+        settings.uses_tool_at_cursor = None;
         settings.asks.drain(..).for_each(|ask| outbox.ask(ask));
         panels::series_window(ui, session, outbox);
         panels::models_window(ui, session, outbox);

@@ -165,7 +165,10 @@ effect-apply = Apply
 effect-apply-tip = Makes the change (Enter); Ctrl+Z takes it back
 effect-cancel = Cancel
 effect-stop = Stop
-effect-found = { $name }: { $count } voxels would change.
+effect-found = { $name }: { $voxels ->
+    [one] 1 voxel
+   *[other] { $count } voxels
+} would change.
 effect-mask = Blank the image outside…
 effect-mask-tip = Opens a copy of the image in which everything outside of the segment is blank
 

@@ -1,5 +1,6 @@
 # 3D: panel, editor of the transfer function, export.
 section-3d = 3D
+v3-empty = Open a volume to see it in 3D.
 v3-preset = Preset
 v3-edit = Edit…
 v3-mode = Mode

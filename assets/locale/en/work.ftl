@@ -166,7 +166,10 @@ look-the-settings-have-changed-since = The settings have changed since.
 look-look-at-the-data-first = Look at the data first
 look-which-volumes-and-classes-are = Which volumes and classes are in it, what the run will need
 look-volumes = Volumes
-look-usable-of-persons = { $usable } usable of { $volumes }, { $persons } persons
+look-usable-of-persons = { $usable } usable of { $volumes }, { $persons ->
+    [one] 1 person
+   *[other] { $persons } persons
+}
 look-with-labels = With labels
 look-held-out = Held out
 look-nobody-the-run-cannot-tell = nobody: the run cannot tell how good it is
@@ -185,7 +188,10 @@ look-of-classes-found = { $found } of { $count } classes found
 look-in-the-label-maps-looked = in the { $looked-at } label maps looked at
 look-becomes-background = Becomes background: { $join }
 runs-runs = Runs
-runs-runs-in = { $count } runs in { $into }
+runs-runs-in = { $count ->
+    [one] 1 run
+   *[other] { $count } runs
+} in { $into }
 runs-other-folder = Other folder…
 runs-a-folder-that-holds-run = A folder that holds run folders
 runs-read-again = Read again
@@ -193,7 +199,10 @@ runs-look-for-new-runs-and = Look for new runs and new numbers
 runs-there-is-no-run-yet = There is no run yet: start one in the training panel, or choose the folder that holds yours.
 runs-choose-a-run-in-the = Choose a run in the list to see its settings and to write a note.
 runs-draw-its-curves = Draw its curves
-runs-steps = { $steps } steps
+runs-steps = { $steps ->
+    [one] 1 step
+   *[other] { $steps } steps
+}
 runs-dice = Dice { $dice }
 runs-top-1 = top-1 { $top } %
 runs-loss = loss { $loss }
@@ -286,7 +295,10 @@ agree-go = Go
 agree-to-the-slice-where-this = To the slice where this class differs most
 agree-mean-surface-distance-mm = , mean surface distance { $d } mm
 agree-ml-against-ml = { $name }: { $volume-ml } mL against { $reference-ml } mL{ $assd }
-card-classes = { $architecture }, { $count } classes
+card-classes = { $architecture }, { $count ->
+    [one] 1 class
+   *[other] { $count } classes
+}
 card-task = Task
 card-classes-2 = Classes
 card-case = case

@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use voco_io::{Control, Format, Opened, is_dicom_folder, open, open_component, open_volume, scan_around, scan_folder};
+use voco_io::{
+    Control, Format, Opened, is_about_sides, is_dicom_folder, open, open_component, open_volume, scan_around,
+    scan_folder,
+};
 use voco_volume::{Anatomical, axis_codes};
 
 fn fixture(name: &str) -> PathBuf {
@@ -76,7 +79,7 @@ fn a_user_is_told_what_is_not_regular() {
         ("tilted", &["tilt", "11.3°"][..], [40, 32, 4]),
         ("uneven", &["varies from 2.300 to 2.700", "0.20 mm off"], [40, 32, 4]),
         ("gap", &["1 slice is missing", "after slice 2", "up to 0.8 mm"], [40, 32, 4]),
-        ("twice", &["1 slices are there twice", "1 slices lie where another"], [40, 32, 4]),
+        ("twice", &["1 slice is there twice", "1 slice lies where another", "is left out"], [40, 32, 4]),
     ] {
         let opened = opened(name);
         let text = opened.warnings.join(" ");
@@ -141,4 +144,43 @@ fn the_same_scan_as_dicom_and_as_nifti() {
     let nifti = open(&shared.join("ct/ts_abdomen_slab.nii.gz"), Control::NONE).expect("readable").volume;
     assert!(dicom.geometry().is_same_grid(nifti.geometry(), 1e-4), "{:?}", dicom.geometry());
     assert_eq!(dicom.to_f32(), nifti.to_f32());
+}
+
+/// The fixture `plain` with elements put in before the one that a tag begins, and one text for another of the same length.
+fn changed(inserted: &[(&[u8], [u8; 4], &str)], from: &str, to: &str) -> Opened {
+    let folder = tempfile::tempdir().expect("a folder");
+    for entry in std::fs::read_dir(fixture("plain")).expect("a fixture") {
+        let path = entry.expect("an entry").path();
+        let mut bytes = std::fs::read(&path).expect("readable");
+        let find = |bytes: &[u8], what: &[u8]| bytes.windows(what.len()).position(|w| w == what).expect("it is there");
+        for (before, tag, value) in inserted {
+            let at = find(&bytes, before);
+            let length = u16::try_from(value.len()).expect("short").to_le_bytes();
+            let element = [tag.as_slice(), b"CS", &length, value.as_bytes()].concat();
+            bytes.splice(at..at, element);
+        }
+        assert_eq!(from.len(), to.len(), "no length changes");
+        let at = find(&bytes, from.as_bytes());
+        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        std::fs::write(folder.path().join(path.file_name().expect("a name")), bytes).expect("written");
+    }
+    open(folder.path(), Control::NONE).unwrap_or_else(|e| panic!("{e}"))
+}
+
+#[test]
+fn a_header_that_contradicts_itself_is_told() {
+    let class: &[u8] = &[8, 0, 0x18, 0, b'U', b'I'];
+    let series: &[u8] = &[0x20, 0, 0x0e, 0, b'U', b'I'];
+    let position: &[u8] = &[0x20, 0, 0x32, 0, b'D', b'S'];
+    let image_type = (class, [8, 0, 8, 0], r"ORIGINAL\PRIMARY\AXIAL");
+    let lay = |code| (series, [0x18, 0, 0, 0x51], code);
+    let (supine, mirrored) = (r"1.0\0.0\0.0\0.0\1.0\0.0", r"-1.\0.0\0.0\0.0\1.0\0.0");
+    assert_eq!(changed(&[image_type, lay("HFS ")], supine, supine).warnings, Vec::<String>::new());
+    assert_eq!(changed(&[image_type, lay("FFS ")], supine, mirrored).warnings, Vec::<String>::new());
+    let told = changed(&[image_type, lay("HFS ")], supine, mirrored).warnings;
+    assert!(told.len() == 1 && is_about_sides(&told[0]), "{told:?}");
+    assert!(told[0].contains("head first, supine (HFS)") && told[0].contains("feet first, supine (FFS)"), "{told:?}");
+    let letters = (position, [0x20, 0, 0x20, 0], r"R\P ");
+    let told = changed(&[letters], supine, supine).warnings;
+    assert!(told.len() == 1 && is_about_sides(&told[0]) && told[0].contains("rows run towards R"), "{told:?}");
 }

@@ -74,7 +74,7 @@ impl Shortcut {
             Key::Questionmark => "?",
             Key::PageUp => "Page up",
             Key::PageDown => "Page down",
-            _ => name,
+            key => key.symbol_or_name(),
         };
         format!("{}{sign}", &text[..text.len() - name.len()])
     }

@@ -1,5 +1,6 @@
 //! Everything that the window can be told to do: one table that menus, palette, keys, tool-tips and the shortcut sheet read.
 
+mod hand;
 mod keymap;
 mod label;
 mod mouse;
@@ -196,6 +197,14 @@ commands! {
     SlabThicker "slice.slab-thicker" Slices "Shift+M" "Shift+M";
     SlabThinner "slice.slab-thinner" Slices "Alt+M" "Alt+M";
     ObliqueReset "slice.oblique-reset" Slices "O" "O";
+    CursorLeft "cursor.left" Slices "Alt+ArrowLeft" "Alt+ArrowLeft";
+    CursorRight "cursor.right" Slices "Alt+ArrowRight" "Alt+ArrowRight";
+    CursorUp "cursor.up" Slices "Alt+ArrowUp" "Alt+ArrowUp";
+    CursorDown "cursor.down" Slices "Alt+ArrowDown" "Alt+ArrowDown";
+    CursorFarLeft "cursor.far-left" Slices "Shift+Alt+ArrowLeft" "Shift+Alt+ArrowLeft";
+    CursorFarRight "cursor.far-right" Slices "Shift+Alt+ArrowRight" "Shift+Alt+ArrowRight";
+    CursorFarUp "cursor.far-up" Slices "Shift+Alt+ArrowUp" "Shift+Alt+ArrowUp";
+    CursorFarDown "cursor.far-down" Slices "Shift+Alt+ArrowDown" "Shift+Alt+ArrowDown";
     Window1 "window.1" Window "1" "1";
     Window2 "window.2" Window "2" "2";
     Window3 "window.3" Window "3" "3";
@@ -222,6 +231,7 @@ commands! {
     ToolFreehand "tool.freehand" Tool "F" "F";
     ToolSphere "tool.sphere" Tool "U" "U";
     ToolProbe "tool.probe" Tool "P" "P";
+    UseTool "tool.use" Tool "Alt+Enter Insert" "Alt+Enter Insert";
     DeleteMeasurement "tool.delete" Tool "Delete Backspace" "Delete Backspace";
     NextMeasurement "tool.next" Tool "J" "J";
     ExportMeasurements "tool.export" Tool "Ctrl+E" "Ctrl+E";
@@ -327,16 +337,17 @@ pub fn find(typed: &str) -> Vec<Command> {
     let mut found: Vec<(usize, Command)> = Command::ALL
         .iter()
         .filter_map(|&command| {
-            let text = format!("{} {}", command.title(), command.group().title()).to_lowercase();
-            score(&text, &wanted).map(|score| (score, command))
+            let title = command.title().to_lowercase();
+            let text = format!("{title} {}", command.group().title()).to_lowercase();
+            score(&text, title.len(), &wanted).map(|score| (score, command))
         })
         .collect();
     found.sort_by_key(|&(score, _)| score);
     found.into_iter().map(|(_, command)| command).collect()
 }
 
-/// Less is better.
-fn score(text: &str, wanted: &str) -> Option<usize> {
+/// Less is better. Letters that are scattered count within the title only: over the group's name, nearly everything has them.
+fn score(text: &str, title_len: usize, wanted: &str) -> Option<usize> {
     if wanted.is_empty() {
         return Some(0);
     }
@@ -348,14 +359,16 @@ fn score(text: &str, wanted: &str) -> Option<usize> {
     if words_all_found {
         return Some(300);
     }
-    let mut letters = text.char_indices();
+    let mut letters = text.get(..title_len)?.char_indices();
     let (mut first, mut last) = (None, 0);
     for letter in wanted.chars().filter(|c| !c.is_whitespace()) {
         let (at, _) = letters.find(|&(_, c)| c == letter)?;
         first.get_or_insert(at);
         last = at;
     }
-    Some(1000 + last - first.unwrap_or(0))
+    let reach = last - first.unwrap_or(0);
+    // Further apart they are a chance.
+    (reach <= wanted.len() * 5 / 2).then_some(1000 + reach)
 }
 
 #[cfg(test)]
@@ -399,6 +412,8 @@ mod tests {
         assert_eq!(find("length")[0], Command::ToolLength);
         assert_eq!(find("side")[0], Command::LayoutSideBySide);
         assert!(find("opnlb").contains(&Command::OpenLabels));
+        let slab = [Command::SlabMode, Command::SlabThicker, Command::SlabThinner];
+        assert_eq!(find("slab"), slab, "not what has these letters here and there");
         assert_eq!(find("").len(), Command::ALL.len());
         assert!(find("qqqq").is_empty());
     }

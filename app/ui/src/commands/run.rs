@@ -2,7 +2,7 @@ use glam::DQuat;
 use voco_render::{RenderMode, SlabMode, VolumeCamera};
 use voco_volume::SlicePlane;
 
-use super::{Command, Group, label, times};
+use super::{Command, Group, hand, label, times};
 use crate::document::{Layout, Look, Mix, OverlayVolume, Pane, Side, Tool, Window};
 use crate::{Outbox, Request, Session, ViewKind, ViewSettings, VolumeId, Work};
 
@@ -64,6 +64,7 @@ pub(crate) fn run(command: Command, session: &mut Session, settings: &mut ViewSe
         Command::Maximize | Command::ApplyLabels if label::has_something_to_apply(session, settings) => {
             label::apply(session, settings);
         }
+        _ if hand::run(command, session, settings) => {}
         _ => view(command, session, settings),
     }
 }
@@ -218,6 +219,9 @@ fn compare(command: Command, session: &mut Session, settings: &mut ViewSettings)
 
 /// True if it can be done now.
 pub(crate) fn is_enabled(command: Command, session: &Session, settings: &ViewSettings) -> bool {
+    if let Some(can) = hand::is_enabled(command, session, settings) {
+        return can;
+    }
     let volume = session.active();
     match command {
         Command::OpenReference | Command::SaveLabels => volume.is_some_and(|v| v.labels.is_some()),

@@ -5,6 +5,8 @@ use voco_engine_api::{
     ValidationReport,
 };
 
+use crate::i18n;
+
 /// Fine-tuning as the window knows it.
 #[derive(Default)]
 pub struct FinetuneState {
@@ -132,9 +134,11 @@ impl FinetuneState {
 /// How a training job ended, for people, and whether that is a fault.
 pub(super) fn ended_text(outcome: &Outcome, saved_at: Option<u64>) -> (String, bool) {
     match (outcome, saved_at) {
-        (Outcome::Done, _) => ("Finished.".into(), false),
-        (Outcome::Cancelled, Some(step)) => (format!("Stopped; saved at step {step}."), false),
-        (Outcome::Cancelled, None) => ("Stopped before anything was learned.".into(), false),
+        (Outcome::Done, _) => (i18n::text("run-finished").into(), false),
+        (Outcome::Cancelled, Some(step)) => {
+            (i18n::text_with("run-stopped-saved", [("step", step.to_string().into())]), false)
+        }
+        (Outcome::Cancelled, None) => (i18n::text("run-stopped-early").into(), false),
         (Outcome::Failed(failure), _) => (failure.to_string(), true),
     }
 }

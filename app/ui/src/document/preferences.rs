@@ -4,6 +4,7 @@ use toml::{Table, Value};
 
 use super::{Window, WindowPreset};
 use crate::commands::{Command, KeyMap, MouseAction, MouseInput, MouseMap, Scheme, Shortcut, WheelAction};
+use crate::i18n;
 
 /// Dark or light.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -142,12 +143,12 @@ impl Preferences {
         let mut result = Self::default();
         let mut problems = Vec::new();
         let Ok(table) = text.parse::<Table>() else {
-            let problem = "The preferences file is not valid TOML; the defaults are used until something is changed.";
+            let problem = i18n::text("tell-preferences-not-toml");
             return (result, vec![problem.to_owned()]);
         };
         for (name, value) in &table {
             if result.set(name, value).is_none() {
-                problems.push(format!("Preferences: the value of '{name}' cannot be used; its default is."));
+                problems.push(i18n::text_with("tell-preference-not-usable", [("name", name.as_str().into())]));
             }
         }
         (result, problems)

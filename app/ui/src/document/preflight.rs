@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use voco_engine_api::CancelFlag;
 
 use super::{FinetuneSetup, TrainingSetup, TrainingSource};
+use crate::i18n;
 
 /// What is to be looked at: the settings of the run, as the panel has them.
 #[derive(Debug, Clone, PartialEq)]
@@ -95,15 +96,15 @@ impl PreflightReport {
     pub fn problem(&self) -> Option<String> {
         let too_large = |needed: Option<u64>, free: Option<u64>| needed.zip(free).is_some_and(|(n, f)| n > f);
         if self.volumes == 0 {
-            Some("There are no volumes in it (.nii, .nii.gz or .hdr).".into())
+            Some(i18n::text("look-no-volumes").into())
         } else if self.refused.len() == self.volumes {
-            Some("None of the volumes can be used.".into())
+            Some(i18n::text("look-none-usable").into())
         } else if let Some(refusal) = &self.refusal {
             Some(refusal.clone())
         } else if too_large(self.memory_bytes, self.free_memory_bytes) {
-            Some("The run needs more memory than is free; choose a smaller network or fewer crops.".into())
+            Some(i18n::text("look-too-little-memory").into())
         } else if too_large(Some(self.cache_bytes), self.free_disk_bytes) {
-            Some("The preprocessed volumes do not fit on the disk.".into())
+            Some(i18n::text("look-too-little-disk").into())
         } else {
             None
         }

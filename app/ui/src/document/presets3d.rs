@@ -3,6 +3,8 @@
 use serde_json::{Map, Value, json};
 use voco_render::{Lighting, RenderMode, TransferFunction};
 
+use crate::i18n;
+
 /// More than anybody keeps.
 const MAX_PRESETS: usize = 200;
 const MAX_POINTS: usize = 256;
@@ -37,9 +39,10 @@ pub fn presets_to_json(presets: &[TransferFunction]) -> String {
 /// # Errors
 /// One sentence if it is no such file.
 pub fn presets_from_json(text: &str) -> Result<Vec<TransferFunction>, String> {
-    let root: Value = serde_json::from_str(text).map_err(|e| format!("The file of 3D presets is not valid: {e}."))?;
+    let root: Value = serde_json::from_str(text)
+        .map_err(|e| i18n::text_with("tell-presets-not-valid", [("problem", e.to_string().into())]))?;
     let list = root.get("presets_3d").and_then(Value::as_array);
-    let list = list.ok_or("The file of 3D presets has no list named presets_3d.")?;
+    let list = list.ok_or(i18n::text("tell-presets-no-list"))?;
     Ok(list.iter().take(MAX_PRESETS).filter_map(Value::as_object).filter_map(preset).collect())
 }
 

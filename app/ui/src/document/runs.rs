@@ -2,6 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::i18n;
+
 /// The list of runs on disk, and what is shown of them.
 #[derive(Default)]
 pub struct RunsState {
@@ -68,9 +70,9 @@ impl RunKind {
     /// For people.
     pub fn text(self) -> &'static str {
         match self {
-            Self::Pretrain => "pre-training",
-            Self::Omni => "with labels",
-            Self::Finetune => "fine-tuning",
+            Self::Pretrain => i18n::text("runs-kind-pretrain"),
+            Self::Omni => i18n::text("runs-kind-labelled"),
+            Self::Finetune => i18n::text("runs-kind-finetune"),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 use voco_engine_api::{EngineEvent, JobId, ModelCard, Outcome, SegmentConfig, SegmentReport};
 
 use super::VolumeId;
+use crate::i18n;
 
 /// Segmentation of open volumes as the window knows it.
 #[derive(Default)]
@@ -94,8 +95,14 @@ impl SegmentState {
             EngineEvent::Ended { job: id, outcome } if *id == job.id => {
                 // A volume that failed has said why; that the job as a whole is done adds nothing.
                 job.ended.get_or_insert(match outcome {
-                    Outcome::Done => (format!("Segmented in {:.0} s.", elapsed.as_secs_f64()), false),
-                    Outcome::Cancelled => ("Stopped; what was found so far is kept.".into(), false),
+                    Outcome::Done => (
+                        i18n::text_with(
+                            "segment-panel-done",
+                            [("seconds", format!("{:.0}", elapsed.as_secs_f64()).into())],
+                        ),
+                        false,
+                    ),
+                    Outcome::Cancelled => (i18n::text("segment-panel-stopped").into(), false),
                     Outcome::Failed(failure) => (failure.to_string(), true),
                 });
             }

@@ -8,6 +8,7 @@ use voco_render::{LabelTexture, VolumeTexture};
 use voco_volume::position::{Crop, PositionGrid};
 use voco_volume::{Geometry, LabelTable, Recipe, Stats, Volume};
 
+use crate::i18n;
 use crate::labelling::LabelWork;
 use crate::measure::MeasureDoc;
 
@@ -102,7 +103,9 @@ pub struct OpenVolume {
 }
 
 /// Where names come from if from nowhere.
-pub const NUMBERS_ONLY: &str = "numbers only";
+pub fn numbers_only() -> &'static str {
+    i18n::text("names-from-nowhere")
+}
 
 /// A label map that fills while a network works.
 pub struct IncomingLabels {
@@ -322,6 +325,6 @@ impl Session {
 impl OpenLabels {
     /// True if somebody said what its ids mean.
     pub fn has_names(&self) -> bool {
-        self.names_from != NUMBERS_ONLY
+        self.names_from != numbers_only()
     }
 }

@@ -153,6 +153,8 @@ pub struct ViewSettings {
     pub selected: Option<u32>,
     /// What a drag that is going on does.
     pub drag: Option<Drag>,
+    /// The view in which the tool in hand is to be used at the crosshair, as by a click.
+    pub uses_tool_at_cursor: Option<Pane>,
     /// How the tools for labels are set.
     pub labels: LabelSettings,
     /// An outline that is not used yet.
@@ -244,6 +246,7 @@ impl Default for ViewSettings {
             drawing: None,
             selected: None,
             drag: None,
+            uses_tool_at_cursor: None,
             labels: LabelSettings::default(),
             outline: None,
             wire: None,

@@ -174,7 +174,7 @@ impl LabelWork {
 
     /// True if somebody said what its numbers mean.
     pub fn has_names(&self) -> bool {
-        self.names_from != crate::NUMBERS_ONLY
+        self.names_from != crate::numbers_only()
     }
 
     /// All numbers and names as one text, to see whether they have changed.

@@ -6,6 +6,7 @@ use glam::DVec3;
 use serde::{Deserialize, Serialize};
 
 use super::{MeasureKind, MeasurePlane, Measurement, Quantity};
+use crate::i18n;
 
 /// Greatest numbers that a file may hold; more is no measuring by hand.
 const MAX_ITEMS: usize = 10_000;
@@ -45,16 +46,11 @@ impl std::error::Error for MeasureFileError {}
 impl std::fmt::Display for MeasureFileError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Form => {
-                f.write_str("The stored measurements of this case cannot be read; they are left as they are.")
+            Self::Form => f.write_str(i18n::text("tell-measurements-form")),
+            Self::Version(found) => {
+                f.write_str(&i18n::text_with("tell-measurements-later", [("found", (*found).into())]))
             }
-            Self::Version(found) => write!(
-                f,
-                "The measurements of this case were stored by a later version (form {found}); update the program to see them."
-            ),
-            Self::Value => {
-                f.write_str("The stored measurements of this case hold senseless numbers; they are left as they are.")
-            }
+            Self::Value => f.write_str(i18n::text("tell-measurements-senseless")),
         }
     }
 }

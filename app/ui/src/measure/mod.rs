@@ -305,14 +305,20 @@ impl Quantity {
     }
 }
 
+/// A number for people, with a true minus: a hyphen is hard to see before a digit.
+pub(crate) fn with_minus(number: &str) -> String {
+    number.replace('-', "−")
+}
+
 /// Four digits that count.
 fn short_number(value: f64) -> String {
     let size = value.abs();
-    if size >= 1000.0 || value.fract() == 0.0 {
+    let text = if size >= 1000.0 || value.fract() == 0.0 {
         format!("{value:.0}")
     } else if size >= 1.0 {
         format!("{value:.1}")
     } else {
         format!("{value:.4}")
-    }
+    };
+    with_minus(&text)
 }

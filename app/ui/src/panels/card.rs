@@ -16,7 +16,7 @@ pub(crate) fn card_ui(ui: &mut Ui, of: &CardOf) {
     };
     let title = RichText::new(i18n::text_with(
         "card-classes",
-        [("architecture", card.architecture.clone().into()), ("count", card.classes.len().to_string().into())],
+        [("architecture", card.architecture.clone().into()), ("count", card.classes.len().into())],
     ))
     .small();
     egui::CollapsingHeader::new(title).id_salt("model card").default_open(true).show(ui, |ui| {

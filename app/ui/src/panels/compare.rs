@@ -54,7 +54,7 @@ fn reference_ui(
         return;
     };
     ui.horizontal(|ui| {
-        if ui.small_button("×").on_hover_text(i18n::text("agree-close-the-reference")).clicked() {
+        if super::sign_button(ui, "×", i18n::text("agree-close-the-reference")).clicked() {
             outbox.ask(Request::CloseReference(volume.id));
         }
         // Under one another: two names of files do not fit beside each other.

@@ -44,7 +44,7 @@ pub(crate) fn image_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSe
         if ui.button(i18n::text("image-reset")).on_hover_text(i18n::text("window-reset")).clicked() {
             volume.window = Window::default_for(&stats);
         }
-        if current.is_none() && ui.button("+").on_hover_text(i18n::text("image-keep-preset")).clicked() {
+        if current.is_none() && super::sign_button(ui, "+", i18n::text("image-keep-preset")).clicked() {
             kept = Some(volume.window);
         }
     });

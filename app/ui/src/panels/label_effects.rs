@@ -178,6 +178,8 @@ fn apply_ui(ui: &mut Ui, session: &mut Session, settings: &ViewSettings, outbox:
     });
     if let Some(proposal) = work.proposal() {
         let count = super::label_tools::grouped(proposal.voxels);
-        ui.label(i18n::text_with("effect-found", [("name", proposal.name.as_str().into()), ("count", count.into())]));
+        let voxels = proposal.voxels.into();
+        let name = proposal.name.as_str().into();
+        ui.label(i18n::text_with("effect-found", [("name", name), ("voxels", voxels), ("count", count.into())]));
     }
 }

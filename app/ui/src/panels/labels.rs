@@ -5,7 +5,7 @@ use voco_labelstore::{Segment, SegmentId, Status};
 use voco_volume::LabelColors;
 
 use crate::labelling::LabelWork;
-use crate::{LabelPreset, NUMBERS_ONLY, Outbox, Request, Session, ViewSettings, VolumeId, i18n, icons, theme};
+use crate::{LabelPreset, Outbox, Request, Session, ViewSettings, VolumeId, i18n, icons, numbers_only, theme};
 
 /// The label map over the volume on show: how it is drawn, and its segments.
 pub(crate) fn labels_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
@@ -173,10 +173,11 @@ fn row_ui(
             return;
         }
         let mut name = RichText::new(&segment.name);
-        if is_at_cursor {
+        let is_current = work.current == Some(id);
+        // The chosen one has a colour of its own, on which strong text cannot be read in the light look.
+        if is_at_cursor && !is_current {
             name = name.strong();
         }
-        let is_current = work.current == Some(id);
         let label = egui::Button::selectable(is_current, name).truncate().sense(Sense::click());
         let response = ui.add(label).on_hover_ui(|ui| tip_ui(ui, segment));
         if response.clicked() {
@@ -297,8 +298,8 @@ fn names_ui(ui: &mut Ui, work: &mut LabelWork, presets: &[LabelPreset]) {
     ui.horizontal(|ui| {
         let label = ui.label(i18n::text("labels-names")).id;
         let list = egui::ComboBox::from_id_salt("label names").selected_text(&work.names_from).show_ui(ui, |ui| {
-            if ui.selectable_label(false, NUMBERS_ONLY).clicked() {
-                chosen = Some(LabelPreset { title: NUMBERS_ONLY.into(), names: BTreeMap::new() });
+            if ui.selectable_label(false, numbers_only()).clicked() {
+                chosen = Some(LabelPreset { title: numbers_only().into(), names: BTreeMap::new() });
             }
             for preset in presets {
                 if ui.selectable_label(work.names_from == preset.title, &preset.title).clicked() {
@@ -320,6 +321,9 @@ fn names_ui(ui: &mut Ui, work: &mut LabelWork, presets: &[LabelPreset]) {
         return;
     }
     change_all(work, "Rename all", move |segment| {
-        segment.name = names.get(&segment.value).cloned().unwrap_or_else(|| format!("Label {}", segment.value));
+        segment.name = names
+            .get(&segment.value)
+            .cloned()
+            .unwrap_or_else(|| i18n::text_with("label-numbered", [("number", segment.value.into())]));
     });
 }

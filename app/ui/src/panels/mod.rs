@@ -64,6 +64,13 @@ fn choice<T: Copy + PartialEq>(ui: &mut Ui, name: egui::Id, value: &mut T, all: 
     list.response.labelled_by(name);
 }
 
+/// A small button with a sign on it; a screen reader says, and hovering shows, what it does.
+pub(crate) fn sign_button(ui: &mut Ui, sign: &str, what: &str) -> egui::Response {
+    let response = ui.small_button(sign).on_hover_text(what);
+    ui.ctx().accesskit_node_builder(response.id, |node| node.set_label(what));
+    response
+}
+
 /// The key of a plot stands above it: inside, it would hide the curves of a narrow panel.
 fn key(ui: &mut Ui, title: &str, names: &[(&str, egui::Color32)]) {
     ui.horizontal_wrapped(|ui| {

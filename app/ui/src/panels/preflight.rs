@@ -10,7 +10,7 @@ pub(crate) fn preflight_ui(ui: &mut Ui, preflight: &Preflight, now: &PreflightAs
     match preflight {
         Preflight::Running(of, share, _, cancel) if of.is_same_data(now) => {
             ui.horizontal(|ui| {
-                if ui.small_button("×").on_hover_text(i18n::text("look-stop-looking")).clicked() {
+                if super::sign_button(ui, "×", i18n::text("look-stop-looking")).clicked() {
                     cancel.cancel();
                 }
                 // Reading is most of it; then a step is computed on trial.
@@ -63,7 +63,7 @@ fn report_ui(ui: &mut Ui, report: &PreflightReport) {
                 [
                     ("usable", usable.to_string().into()),
                     ("volumes", report.volumes.to_string().into()),
-                    ("persons", report.persons.to_string().into()),
+                    ("persons", report.persons.into()),
                 ],
             ),
         );

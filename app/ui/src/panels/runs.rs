@@ -25,8 +25,8 @@ fn runs_ui(ui: &mut Ui, session: &mut Session, outbox: &mut Outbox) {
         ui.weak(i18n::text_with(
             "runs-runs-in",
             [
-                ("count", runs.list.len().to_string().into()),
-                ("into", (name.unwrap_or_else(|| "the program's folder".into())).clone().into()),
+                ("count", runs.list.len().into()),
+                ("into", name.unwrap_or_else(|| i18n::text("runs-own-folder").into()).into()),
             ],
         ));
         if ui
@@ -116,7 +116,7 @@ pub(super) fn headline(run: &RunSummary) -> String {
     let mut parts = vec![
         run.kind.text().to_owned(),
         model.to_owned(),
-        i18n::text_with("runs-steps", [("steps", run.steps.to_string().into())]),
+        i18n::text_with("runs-steps", [("steps", run.steps.into())]),
     ];
     if let Some(dice) = number(&run.validation, "mean_dice") {
         parts.push(i18n::text_with("runs-dice", [("dice", format!("{dice:.3}").into())]));

@@ -108,7 +108,13 @@ fn problem(has_volume: bool, config: Option<String>, card: Option<&CardOf>, task
 }
 
 fn running_ui(ui: &mut Ui, job: &SegmentJob, outbox: &mut Outbox) {
-    ui.add(egui::Label::new(format!("{}, on {}", job.volume_name, job.device)).truncate());
+    ui.add(
+        egui::Label::new(i18n::text_with(
+            "segment-panel-volume-on",
+            [("name", job.volume_name.as_str().into()), ("device", job.device.as_str().into())],
+        ))
+        .truncate(),
+    );
     let (done, total) = job.progress.unwrap_or((0, 0));
     let left = job
         .seconds_left()

@@ -10,7 +10,7 @@ use crate::{Session, ViewKind, ViewSettings, i18n};
 /// How the volume is shown in 3D: preset, mode, light, cuts, slices, surfaces.
 pub(crate) fn volume3d_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSettings, keys: &KeyMap) {
     let Some(volume) = session.active() else {
-        ui.weak(i18n::text("image-empty"));
+        ui.weak(i18n::text("v3-empty"));
         return;
     };
     preset_ui(ui, settings, keys);

@@ -21,17 +21,18 @@ pub(crate) fn volumes_ui(ui: &mut Ui, session: &mut Session, settings: &mut View
     for volume in &session.volumes {
         let is_active = Some(volume.id) == session.active;
         ui.horizontal(|ui| {
-            if ui.small_button("×").on_hover_text(i18n::text("file-close")).clicked() {
+            if super::sign_button(ui, "×", i18n::text("file-close")).clicked() {
                 outbox.ask(Request::Close(volume.id));
             }
             let [x, y, z] = volume.volume.dims();
             let spacing = volume.volume.geometry().spacing_mm();
-            let details = format!(
-                "{x} × {y} × {z} voxels of {:.2} × {:.2} × {:.2} mm, {}",
-                spacing.x,
-                spacing.y,
-                spacing.z,
-                volume.volume.voxels().voxel_type().name()
+            let details = i18n::text_with(
+                "volume-details",
+                [
+                    ("dims", format!("{x} × {y} × {z}").into()),
+                    ("spacing", format!("{:.2} × {:.2} × {:.2}", spacing.x, spacing.y, spacing.z).into()),
+                    ("type", volume.volume.voxels().voxel_type().name().into()),
+                ],
             );
             let name = if settings.preferences.hide_identifiers {
                 i18n::text_with("volume-number", [("number", volume.id.0.into())])
@@ -54,7 +55,7 @@ pub(crate) fn volumes_ui(ui: &mut Ui, session: &mut Session, settings: &mut View
     }
     for loading in &session.loading {
         ui.horizontal(|ui| {
-            if ui.small_button("×").on_hover_text(i18n::text("volumes-stop")).clicked() {
+            if super::sign_button(ui, "×", i18n::text("volumes-stop")).clicked() {
                 outbox.ask(Request::CancelLoading(loading.task));
             }
             ui.add(egui::ProgressBar::new(loading.progress).text(&loading.name).desired_width(ui.available_width()));

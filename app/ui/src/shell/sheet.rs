@@ -105,7 +105,7 @@ impl Sheet {
         if button.on_hover_text(i18n::text("sheet-change-tip")).clicked() {
             self.waiting = Some(command);
         }
-        if is_changed && ui.small_button("↺").on_hover_text(i18n::text("sheet-undo-change")).clicked() {
+        if is_changed && crate::panels::sign_button(ui, "↺", i18n::text("sheet-undo-change")).clicked() {
             preferences.keys.remove(&command);
         }
     }

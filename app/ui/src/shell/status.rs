@@ -19,10 +19,8 @@ pub(super) fn show(ui: &mut Ui, session: &mut Session, settings: &ViewSettings) 
                 let unit = if volume.unit().is_empty() { String::new() } else { format!(" {}", volume.unit()) };
                 ui.monospace(i18n::text_with("status-voxel", [("voxel", format!("{i}, {j}, {k}").into())]));
                 ui.separator();
-                ui.monospace(format!(
-                    "{}{unit}",
-                    if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.digits$}") }
-                ));
+                let value = if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.digits$}") };
+                ui.monospace(format!("{}{unit}", crate::measure::with_minus(&value)));
                 if let Some((id, name)) =
                     volume.labels.as_ref().filter(|_| volume.incoming.is_none()).and_then(|l| l.at_world(point))
                 {
@@ -47,7 +45,7 @@ fn notices(ui: &mut Ui, session: &mut Session) {
     let text_color = ui.visuals().text_color();
     let error = theme::legible(ui, theme::ERROR);
     let color = |notice: &Notice| if notice.is_error { error } else { text_color };
-    let dismiss = ui.small_button("×").on_hover_text(i18n::text("status-dismiss")).clicked();
+    let dismiss = crate::panels::sign_button(ui, "×", i18n::text("status-dismiss")).clicked();
     let more = session.notices.len() - 1;
     let text = if more == 0 { last.text.clone() } else { format!("{} (+{more})", last.text) };
     let label = ui.add(egui::Label::new(RichText::new(text).color(color(last))).truncate());

@@ -60,6 +60,9 @@ pub(super) fn respond(
             }
         }
     }
+    if settings.uses_tool_at_cursor.take_if(|wanted| *wanted == pane).is_some() {
+        use_at_cursor(session, settings, port, pane);
+    }
     measure::draw_hint(&ui.painter().with_clip_rect(port.rect), port, settings, pane);
 }
 
@@ -134,6 +137,26 @@ fn begin(
         settings.drag = Some(Drag::Draw(pane, at));
     } else {
         settings.drag = Some(Drag::Tool(pane, tool));
+    }
+}
+
+/// A click with the tool in hand where the crosshair is.
+fn use_at_cursor(session: &mut Session, settings: &mut ViewSettings, port: &SlicePort, pane: Pane) {
+    if settings.drag.is_some() {
+        return;
+    }
+    let at = port.screen_from_world(settings.cursor_of(pane.side));
+    match settings.tool {
+        Tool::Measure(kind) => measure::press_by_key(session, settings, port, pane, kind, at),
+        Tool::Label(tool) => {
+            label::press(session, settings, port, pane, tool, at, [false; 2]);
+            // An outline goes on with the next point; all else is done.
+            match settings.drag.take() {
+                Some(Drag::OutlineFree(_) | Drag::OutlinePoint(..)) | None => {}
+                Some(drag) => label::release(session, settings, &drag),
+            }
+        }
+        _ => {}
     }
 }
 

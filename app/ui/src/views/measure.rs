@@ -188,6 +188,28 @@ pub(super) fn press(
     complete(session, settings);
 }
 
+/// Sets a point; a second one at the same place ends a freehand outline.
+pub(super) fn press_by_key(
+    session: &mut Session,
+    settings: &mut ViewSettings,
+    port: &SlicePort,
+    pane: Pane,
+    kind: MeasureKind,
+    at: Pos2,
+) {
+    let is_last = settings
+        .drawing
+        .as_ref()
+        .filter(|d| d.pane == pane && d.kind == kind)
+        .is_some_and(|d| d.points_mm.last().is_some_and(|&p| port.screen_from_world(p).distance(at) < 1.0));
+    match kind {
+        MeasureKind::Freehand if is_last => release(session, settings, port, at, at),
+        // A length of nothing is none.
+        _ if is_last => {}
+        _ => press(session, settings, port, pane, kind, at),
+    }
+}
+
 /// A drag that ends away from where it began sets the point there.
 pub(super) fn release(
     session: &mut Session,

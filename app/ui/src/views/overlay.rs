@@ -5,17 +5,19 @@ use voco_volume::direction_letters;
 
 use super::port::SlicePort;
 use crate::document::{Pane, Side};
+use crate::measure::with_minus;
 use crate::panels::decimals;
 use crate::{OpenVolume, ViewKind, ViewSettings, Window, i18n, theme};
 
 /// Views of less width, in points, have their corner texts in two lines.
 const NARROW: f32 = 250.0;
 
-/// Text on a picture: readable on black and on white.
+/// Text on a picture: readable on black and, by a dark line all around each letter, on white.
 pub(crate) fn text(painter: &Painter, at: Pos2, anchor: Align2, text: &str, size: f32, color: Color32) {
     let font = FontId::proportional(size);
-    for offset in [egui::vec2(1.0, 1.0), egui::vec2(-1.0, 0.0), egui::vec2(0.0, -1.0)] {
-        painter.text(at + offset, anchor, text, font.clone(), Color32::from_black_alpha(170));
+    for (x, y) in [(-1.0, -1.0), (0.0, -1.0), (1.0, -1.0), (-1.0, 0.0), (1.0, 0.0), (-1.0, 1.0), (0.0, 1.0), (1.0, 1.0)]
+    {
+        painter.text(at + egui::vec2(x, y), anchor, text, font.clone(), Color32::from_black_alpha(190));
     }
     painter.text(at, anchor, text, font, color);
 }
@@ -46,10 +48,14 @@ pub(crate) fn scale_bar(painter: &Painter, rect: Rect, mm_per_point: f64) {
     let length = (length_mm / mm_per_point) as f32;
     let right = rect.right() - 12.0;
     let y = rect.bottom() - if rect.width() < NARROW { 50.0 } else { 34.0 };
-    let stroke = Stroke::new(2.0, theme::ON_PICTURE);
-    painter.hline((right - length)..=right, y, stroke);
-    for x in [right - length, right] {
-        painter.vline(x, (y - 4.0)..=(y + 4.0), stroke);
+    // A dark edge first, without which it is lost on bright tissue.
+    for (stroke, more) in
+        [(Stroke::new(4.0, Color32::from_black_alpha(190)), 1.0), (Stroke::new(2.0, theme::ON_PICTURE), 0.0)]
+    {
+        painter.hline((right - length - more)..=(right + more), y, stroke);
+        for x in [right - length, right] {
+            painter.vline(x, (y - 4.0 - more)..=(y + 4.0 + more), stroke);
+        }
     }
     let label = if length_mm >= 10.0 { format!("{} cm", length_mm / 10.0) } else { format!("{length_mm} mm") };
     text(painter, pos2(right - length / 2.0, y - 5.0), Align2::CENTER_BOTTOM, &label, 12.0, theme::ON_PICTURE);
@@ -92,18 +98,18 @@ pub(crate) fn slice_corners(
     column(painter, rect.left_top() + vec2(8.0, 6.0), &left_top, false);
     let digits = decimals(window.width).saturating_sub(1);
     let mut left_bottom =
-        vec![(format!("W {:.digits$}  L {:.digits$}", window.width, window.level), theme::ON_PICTURE)];
+        vec![(with_minus(&format!("W {:.digits$}  L {:.digits$}", window.width, window.level)), theme::ON_PICTURE)];
     if settings.inverted {
         left_bottom.insert(0, (i18n::text("view-inverted").to_owned(), theme::WARNING));
     }
     let mode = match settings.slab.mode {
         SlabMode::Thin => None,
-        SlabMode::Max => Some("MIP"),
-        SlabMode::Min => Some("MinIP"),
-        SlabMode::Mean => Some("Mean"),
+        SlabMode::Max => Some("slab-max"),
+        SlabMode::Min => Some("slab-min"),
+        SlabMode::Mean => Some("slab-mean"),
     };
     if let Some(mode) = mode {
-        left_bottom.insert(0, (format!("{mode} {:.0} mm", settings.slab.thickness_mm), theme::WARNING));
+        left_bottom.insert(0, (format!("{} {:.0} mm", i18n::text(mode), settings.slab.thickness_mm), theme::WARNING));
     }
     let raised = if rect.width() < NARROW { 16.0 } else { 0.0 };
     column(painter, rect.left_bottom() + vec2(8.0, -6.0 - raised), &left_bottom, true);

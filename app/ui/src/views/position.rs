@@ -10,7 +10,7 @@ use voco_volume::position::{Crop, PositionGrid};
 use super::port::SlicePort;
 use super::{overlay, scene3d};
 use crate::boxes::{box_edges, box_section};
-use crate::{OpenVolume, Session, ViewSettings, theme};
+use crate::{OpenVolume, Session, ViewSettings, i18n, theme};
 
 /// A box to draw.
 struct Marked {
@@ -87,7 +87,12 @@ fn marked(session: &Session, settings: &ViewSettings) -> Vec<Marked> {
         grid(&mut out, settings, overlay.grid, &overlay.frame, None);
         if settings.show_grid && settings.show_crops {
             for (n, &crop) in overlay.crops.iter().enumerate() {
-                let mut marked = plain(crop, &overlay.frame, theme::TRUTH, Some(format!("crop {}", n + 1)));
+                let mut marked = plain(
+                    crop,
+                    &overlay.frame,
+                    theme::TRUTH,
+                    Some(i18n::text_with("place-crop", [("number", (n + 1).into())])),
+                );
                 if n % 2 == 1 {
                     marked.text_place = TextPlace::BottomRight;
                 }

@@ -113,9 +113,10 @@ fn by_position(slices: Vec<Slice>, normal: DVec3, warnings: &mut Vec<String>) ->
     }
     let left_out: usize = places.iter().map(|p| p.len() - 1).sum();
     if left_out > 0 {
+        let slices = if left_out == 1 { "1 slice lies".to_owned() } else { format!("{left_out} slices lie") };
+        let are = if left_out == 1 { "is" } else { "are" };
         warnings.push(format!(
-            "{left_out} slices lie where another slice of the series lies already and are left out (duplicates, or a series that is \
-             not whole)."
+            "{slices} where another slice of the series lies already and {are} left out (duplicates, or a series that is not whole)."
         ));
     }
     vec![places.into_iter().filter_map(|p| p.into_iter().next()).collect()]

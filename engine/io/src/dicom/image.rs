@@ -5,6 +5,7 @@ use glam::DVec3;
 use crate::Problem;
 use crate::dicom::data_set::DataSet;
 use crate::dicom::file::{Source, Syntax};
+use crate::dicom::patient::Lying;
 use crate::dicom::tags;
 
 /// Rows and columns are 16-bit numbers; frames are counted here.
@@ -102,6 +103,7 @@ pub(crate) struct ImageHeader {
     pub sop_class: String,
     pub format: PixelFormat,
     pub padding: Option<i32>,
+    pub lying: Lying,
     pub frames: Vec<Frame>,
 }
 
@@ -129,6 +131,7 @@ impl ImageHeader {
             series_number: data.integer(tags::SERIES_NUMBER),
             sop_class: text(tags::SOP_CLASS),
             padding: padding.map(|p| if format.is_signed { p.cast_signed().into() } else { p.into() }),
+            lying: Lying::of(data),
             format,
             frames,
         })

@@ -7,6 +7,7 @@ mod encode;
 mod file;
 mod geometry;
 mod image;
+mod patient;
 mod pixels;
 mod report;
 mod save;

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use crate::dicom::file::{Source, is_dicom, read_head};
 use crate::dicom::geometry::Stack;
 use crate::dicom::image::{Frame, ImageHeader, NoImage, PixelFormat};
+use crate::dicom::patient::{Position, mixed};
 use crate::{Control, OpenError, Problem};
 
 /// Folders within the folder that is looked at.
@@ -209,6 +210,8 @@ struct Group {
     slices: Vec<Slice>,
     instances: BTreeSet<(String, usize)>,
     num_copies: usize,
+    /// How the patient lay, as its slices say.
+    positions: BTreeSet<Position>,
 }
 
 /// Images of one series that share size and orientation.
@@ -227,6 +230,7 @@ fn group(files: &[PathBuf], images: Vec<Image>) -> Vec<Series> {
                     slices: Vec::new(),
                     instances: BTreeSet::new(),
                     num_copies: 0,
+                    positions: BTreeSet::new(),
                 });
                 groups.len() - 1
             });
@@ -239,6 +243,7 @@ fn group(files: &[PathBuf], images: Vec<Image>) -> Vec<Series> {
                 group.files.push(file);
                 group.formats.push(header.format.clone());
             }
+            group.positions.extend(header.lying.position());
             group.slices.push(Slice { file: group.files.len() - 1, frame: frame.clone(), instance });
         }
     }
@@ -263,12 +268,16 @@ fn belongs(group: &Group, header: &ImageHeader, frame: &Frame) -> bool {
 }
 
 fn finished(files: &[PathBuf], group: Group) -> Series {
-    let Group { first, files: used, formats, slices, num_copies, .. } = group;
+    let Group { first, first_frame, files: used, formats, slices, num_copies, positions, .. } = group;
     let mut warnings = Vec::new();
     if num_copies > 0 {
-        warnings
-            .push(format!("{num_copies} slices are there twice (the same image under two names); each is used once."));
+        warnings.push(match num_copies {
+            1 => "1 slice is there twice (the same image under two names); it is used once.".into(),
+            n => format!("{n} slices are there twice (the same image under two names); each is used once."),
+        });
     }
+    // As in the other slices: those that run otherwise are another group.
+    warnings.extend(mixed(&positions).or_else(|| first.lying.contradiction(&first_frame.place)));
     let stack = Stack::new(slices, &mut warnings);
     let format = &first.format;
     let dims = [format.columns, format.rows, stack.num_slices()];
