@@ -14,6 +14,7 @@ mod resample;
 mod restore;
 mod slice;
 mod stats;
+mod terms;
 mod view;
 mod volume;
 
@@ -30,5 +31,6 @@ pub use resample::{Interpolation, reduce_by};
 pub use restore::{Part, Restore, Run};
 pub use slice::{SliceFrame, SlicePlane};
 pub use stats::Stats;
+pub use terms::{Code, Terms};
 pub use view::PreparedView;
 pub use volume::{Rescale, Volume, VoxelType, Voxels};

@@ -4,7 +4,7 @@ use voco_labelstore::{Logic, SegmentId};
 
 use super::{choice, label_tools::value};
 use crate::commands;
-use crate::labelling::{Effect, EffectKind, Islands, Smoothing};
+use crate::labelling::{Effect, EffectKind, Islands, Smoothing, change_text};
 use crate::{Outbox, Request, Session, ViewSettings, i18n};
 
 /// Algorithms on whole segments: settings, preview, apply.
@@ -178,6 +178,9 @@ fn apply_ui(ui: &mut Ui, session: &mut Session, settings: &ViewSettings, outbox:
     });
     if let Some(proposal) = work.proposal() {
         let count = super::label_tools::grouped(proposal.voxels);
-        ui.label(i18n::text_with("effect-found", [("name", proposal.name.as_str().into()), ("count", count.into())]));
+        ui.label(i18n::text_with(
+            "effect-found",
+            [("name", change_text(&proposal.name).into()), ("count", count.into())],
+        ));
     }
 }
