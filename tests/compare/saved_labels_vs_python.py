@@ -146,7 +146,7 @@ def main():
 
 def codes_of(name, terms):
     """Category, type, modifier, region and its modifier, as TotalSegmentator's own table codes a class."""
-    row = terms[name]
+    row = terms[name.replace(" ", "_")]
     return [(row[n], row[n + 1]) for n in (1, 4, 7, 10, 13)]
 
 

@@ -61,7 +61,10 @@ impl ReadLabels {
             let volume = volume.map_err(|e| failed(&e))?;
             let own: Vec<_> = one.segments.iter().filter(|s| s.layer == one.component).collect();
             let entries = if own.is_empty() {
-                let named = |(id, _): (u16, u64)| names.get(&id).map(|name| PresetEntry::new(id, name));
+                // Only the names of a known data set are no guess.
+                let is_known = matches!(source, ImageSource::Sample);
+                let entry = if is_known { PresetEntry::named } else { PresetEntry::new };
+                let named = |(id, _): (u16, u64)| names.get(&id).map(|name| entry(id, name));
                 volume.counts().into_iter().filter_map(named).collect()
             } else {
                 names_from = "the file itself";

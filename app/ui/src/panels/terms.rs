@@ -105,12 +105,13 @@ fn grid_ui(ui: &mut Ui, terms: &mut Terms) {
             let label = ui.label(i18n::text(name)).id;
             let mut code = term.clone().unwrap_or_default();
             let mut field = |text: &mut String, width: f32, most: usize| {
-                let field = egui::TextEdit::singleline(text).desired_width(width).char_limit(most);
-                ui.add(field).labelled_by(label);
+                // Sized: a cell of a grid would make it as narrow as its column began.
+                let field = egui::TextEdit::singleline(text).char_limit(most);
+                ui.add_sized([width, ui.spacing().interact_size.y], field).labelled_by(label);
             };
             field(&mut code.scheme, 60.0, MAX_CODE);
             field(&mut code.value, 110.0, MAX_CODE);
-            field(&mut code.meaning, 230.0, MAX_MEANING);
+            field(&mut code.meaning, 220.0, MAX_MEANING);
             *term = (code != Code::default()).then_some(code);
             ui.end_row();
         }

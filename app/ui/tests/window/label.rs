@@ -98,6 +98,9 @@ fn segment(harness: &Harness) -> voco_labelstore::Segment {
 #[test]
 fn terms_are_found_by_name_chosen_and_taken_back() {
     let Some(mut harness) = window(crate::ball(glam::DVec3::ZERO)) else { return };
+    // The list lies below the edge of the small window.
+    harness.set_size(vec2(1100.0, 1500.0));
+    harness.run_steps(4);
     let row = harness.get_by_label("liver").rect().center();
     harness.hover_at(row);
     harness.step();
