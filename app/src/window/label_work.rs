@@ -225,7 +225,6 @@ impl App {
                     self.tasks.closers.close(ready);
                 }
             }
-            TaskOutcome::NoWork => {}
             TaskOutcome::Proposal { volume_id, found } => {
                 self.take_proposal(task, volume_id, found.map(|found| *found));
             }
