@@ -123,7 +123,7 @@ fn with_layers<R>(
     }
     let segment = |s: &voco_labelstore::Segment| {
         let layer = ids.iter().position(|id| *id == s.layer)?;
-        Some(Segment { layer, value: s.value, name: s.name.clone(), color: Some(s.color) })
+        Some(Segment { layer, value: s.value, name: s.name.clone(), color: Some(s.color), terms: s.terms.clone() })
     };
     let segments: Vec<Segment> = document.segments().iter().filter_map(segment).collect();
     let borrowed: Vec<&[u16]> = layers.iter().map(Vec::as_slice).collect();

@@ -29,7 +29,7 @@ uniforms! {
         down_texel: [f32; 3],
         label_opacity: f32,
         box_max_texel: [f32; 3],
-        outline: u32,
+        outline_px: f32,
         label_origin: [f32; 3],
         pixel_u: f32,
         label_right: [f32; 3],

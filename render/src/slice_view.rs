@@ -52,8 +52,8 @@ pub struct SliceLook {
     pub window_level: f64,
     /// 0…1.
     pub label_opacity: f32,
-    /// Only the edges of labels.
-    pub label_outline: bool,
+    /// Only the edges of labels, this wide on the screen whatever the zoom.
+    pub label_outline_px: Option<f32>,
     /// How labels and reference are laid over each other, if both are there.
     pub comparison: Comparison,
     /// White for low values.

@@ -14,7 +14,8 @@ struct SliceUniforms {
     down_texel: vec3f,
     label_opacity: f32,
     box_max_texel: vec3f,
-    outline: u32,
+    // Width of the edges of labels; 0 where the whole area is shown.
+    outline_px: f32,
     label_origin: vec3f,
     pixel_u: f32,
     label_right: vec3f,
@@ -56,9 +57,25 @@ fn label_at_uv(uv: vec2f) -> u32 {
     return label_at(u.label_origin + u.label_right * uv.x + u.label_down * uv.y);
 }
 
-fn is_outline(id: u32, uv: vec2f) -> bool {
-    return label_at_uv(uv + vec2f(u.pixel_u, 0.0)) != id || label_at_uv(uv - vec2f(u.pixel_u, 0.0)) != id
-        || label_at_uv(uv + vec2f(0.0, u.pixel_v)) != id || label_at_uv(uv - vec2f(0.0, u.pixel_v)) != id;
+fn is_other_across(id: u32, uv: vec2f, step_px: vec2f) -> bool {
+    let step = step_px * vec2f(u.pixel_u, u.pixel_v);
+    return label_at_uv(uv + step) != id || label_at_uv(uv - step) != id;
+}
+
+// How much of a pixel the outline covers; it lies within its label, so neighbours do not hide one another's. The ring where another
+// label begins tells how deep within it the pixel lies.
+fn outline_cover(id: u32, uv: vec2f) -> f32 {
+    for (var ring = 1.0; ring < u.outline_px + 1.0; ring += 1.0) {
+        var is_edge = is_other_across(id, uv, vec2f(ring, 0.0)) || is_other_across(id, uv, vec2f(0.0, ring));
+        if ring > 1.0 && !is_edge {
+            let slant = ring * 0.7071068;
+            is_edge = is_other_across(id, uv, vec2f(slant, slant)) || is_other_across(id, uv, vec2f(slant, -slant));
+        }
+        if is_edge {
+            return min(u.outline_px - ring + 1.0, 1.0);
+        }
+    }
+    return 0.0;
 }
 
 fn compared(id: u32) -> u32 {
@@ -163,9 +180,9 @@ fn labels_over(image: vec3f, uv: vec2f) -> vec3f {
         if id != 0u {
             let label = label_color(id);
             var alpha = label.a * u.label_opacity;
-            if u.outline != 0u {
+            if u.outline_px > 0.0 {
                 // A thin line needs more weight than an area to be seen.
-                alpha = select(0.0, min(alpha * 2.5, 1.0), is_outline(id, uv));
+                alpha = min(alpha * 2.5, 1.0) * outline_cover(id, uv);
             }
             color = mix(color, label.rgb, alpha);
         }

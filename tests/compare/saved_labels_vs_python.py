@@ -1,13 +1,15 @@
 """Reads back with nibabel, SimpleITK, pydicom, highdicom and VTK what voco saves of a label map, and compares voxels and geometry.
 
     pip install numpy nibabel SimpleITK pydicom highdicom vtk
-    python3 tests/compare/saved_labels_vs_python.py VOCO DICOM_FOLDER LABELS.nii.gz
+    python3 tests/compare/saved_labels_vs_python.py VOCO DICOM_FOLDER LABELS.nii.gz TERMS.csv
 
 The folder holds one CT series and the label map lies on its grid (shared/data/dicom/ts_ct_j2k and ct/ts_abdomen_slab_label.nii.gz do).
 NIfTI, .seg.nrrd and DICOM SEG must hold the same voxels at the same places; contours of an RTSTRUCT, filled by VTK's rules of even and odd,
-may differ by their rims; smoothed surfaces must enclose the segments' volume within 2 percent in all, within 10 each. Exit status 1 if something is wrong.
+may differ by their rims; the terms of segments must be those of TERMS.csv, the file
+totalsegmentator/resources/totalsegmentator_snomed_mapping.csv of TotalSegmentator 2.18.0; smoothed surfaces must enclose the segments' volume within 2 percent in all, within 10 each. Exit status 1 if something is wrong.
 """
 
+import csv
 import json
 import subprocess
 import sys
@@ -57,6 +59,8 @@ def by_world(labels, affine, other_affine, shape):
 
 def main():
     program, series, labels = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+    with open(sys.argv[4], newline="") as table:
+        terms = {row[0]: row for row in csv.reader(table)}
     truth = nibabel.load(labels)
     values, affine = np.asanyarray(truth.dataobj).astype(np.uint16), truth.affine
     ids = [int(n) for n in np.unique(values) if n]
@@ -78,6 +82,12 @@ def main():
         same = np.array_equal(read, values) and np.allclose(sitk_affine(nrrd), affine, atol=1e-3)
         told = {int(nrrd.GetMetaData(f"Segment{n}_LabelValue")): nrrd.GetMetaData(f"Segment{n}_Name") for n in range(len(ids))}
         check(".seg.nrrd by SimpleITK", same and told == names, "voxels, affine, names")
+        wanted = {name: codes_of(name, terms) for name in names.values()}
+        tags = {}
+        for n in range(len(ids)):
+            entry = nrrd.GetMetaData(f"Segment{n}_Tags").split("TerminologyEntry:")[1].rstrip("|").split("~")
+            tags[nrrd.GetMetaData(f"Segment{n}_Name")] = [tuple(entry[at].split("^")[:2]) for at in (1, 2, 3, 5, 6)]
+        check("terms in .seg.nrrd by SimpleITK", tags == wanted, f"{len(wanted)} as TotalSegmentator's table has them")
 
         voco(program, labels, out / "seg.dcm", "--image", series, "--names", "totalsegmentator")
         segmentation = highdicom.seg.segread(str(out / "seg.dcm"))
@@ -95,6 +105,12 @@ def main():
         kept = segmentation.StudyInstanceUID == source.StudyInstanceUID
         kept &= segmentation.FrameOfReferenceUID == source.FrameOfReferenceUID
         check("DICOM SEG by pydicom", kept, "study and frame of reference of the series")
+        data = pydicom.dcmread(out / "seg.dcm", stop_before_pixels=True)
+        coded = {segment.SegmentLabel: codes_of_segment(segment) for segment in data.SegmentSequence}
+        check("terms in DICOM SEG by pydicom", coded == wanted, f"{len(wanted)} as TotalSegmentator's table has them")
+        own = [segmentation.get_segment_description(n) for n in range(1, len(ids) + 1)]
+        same = all((s.segmented_property_type.scheme_designator, s.segmented_property_type.value) == wanted[s.segment_label][1] for s in own)
+        check("terms in DICOM SEG by highdicom", same, "types of all segments")
 
         voco(program, labels, out / "rt.dcm", "--image", series, "--as", "rtstruct", "--names", "totalsegmentator")
         structures = pydicom.dcmread(out / "rt.dcm")
@@ -126,6 +142,31 @@ def main():
             fine = worst < 0.1 and wrong < 0.02 * total and off < 0.25
             check(f"STL ({space}) by VTK", fine, f"volumes within {100 * worst:.1f} % each, {100 * wrong / total:.1f} % in all, at their places")
     sys.exit(bool(failures))
+
+
+def codes_of(name, terms):
+    """Category, type, modifier, region and its modifier, as TotalSegmentator's own table codes a class."""
+    row = terms[name.replace(" ", "_")]
+    return [(row[n], row[n + 1]) for n in (1, 4, 7, 10, 13)]
+
+
+def codes_of_segment(segment):
+    def code(item, name):
+        found = item.get(name) if item is not None else None
+        return (found[0].CodingSchemeDesignator, found[0].CodeValue) if found else ("", "")
+
+    def first(name):
+        found = segment.get(name)
+        return found[0] if found else None
+
+    kind, region = first("SegmentedPropertyTypeCodeSequence"), first("AnatomicRegionSequence")
+    return [
+        code(segment, "SegmentedPropertyCategoryCodeSequence"),
+        code(segment, "SegmentedPropertyTypeCodeSequence"),
+        code(kind, "SegmentedPropertyTypeModifierCodeSequence"),
+        code(segment, "AnatomicRegionSequence"),
+        code(region, "AnatomicRegionModifierSequence"),
+    ]
 
 
 def contours(structures, values, affine, names):

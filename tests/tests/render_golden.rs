@@ -47,7 +47,7 @@ impl Scene {
             window_width: window.0,
             window_level: window.1,
             label_opacity,
-            label_outline: false,
+            label_outline_px: None,
             comparison: Comparison::default(),
             inverted: false,
             slab: voco_render::Slab::default(),

@@ -131,7 +131,7 @@ fn format_of(path: &Path, kind: DicomKind) -> anyhow::Result<LabelFormat> {
 
 fn entries(names: &Path) -> anyhow::Result<Vec<PresetEntry>> {
     match names.to_str().and_then(crate::label_presets::named) {
-        Some(names) => Ok(names.iter().map(|(&id, name)| PresetEntry::new(id, name)).collect()),
+        Some(names) => Ok(names.iter().map(|(&id, name)| PresetEntry::named(id, name)).collect()),
         None => read_table(names).map_err(anyhow::Error::msg),
     }
 }
@@ -142,6 +142,7 @@ fn rename(document: &mut Document, entries: &[PresetEntry]) -> anyhow::Result<()
             document.update_segment(id, "Rename", |segment| {
                 segment.name.clone_from(&entry.name);
                 segment.color = entry.color.unwrap_or(segment.color);
+                segment.terms.clone_from(&entry.terms);
             })?;
         }
     }

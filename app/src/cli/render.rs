@@ -232,7 +232,7 @@ impl<'a> Scene<'a> {
             window_width: self.window.width,
             window_level: self.window.level,
             label_opacity: 0.4,
-            label_outline: false,
+            label_outline_px: None,
             comparison: self.comparison,
             inverted: false,
             slab: Slab::default(),

@@ -26,8 +26,8 @@ pub(super) struct App {
     pub render: RenderContext,
     /// Asks for another frame; from any thread.
     pub wake: Arc<dyn Fn() + Send + Sync>,
-    /// Volumes whose labels are being opened to be worked on.
-    pub opening_labels: std::collections::BTreeSet<voco_ui::VolumeId>,
+    /// Volumes whose labels are being opened to be worked on, with labels that came meanwhile.
+    pub opening_labels: std::collections::BTreeMap<voco_ui::VolumeId, Vec<super::tasks::TaskOutcome>>,
     /// Volumes whose labels were saved in this session: again without asking.
     pub saved_here: std::collections::BTreeSet<voco_ui::VolumeId>,
     /// The DICOM series that volumes come from: labels are saved beside them as DICOM.
@@ -111,7 +111,7 @@ impl App {
             wake: waker(),
             series: std::collections::BTreeMap::new(),
             saved_here: std::collections::BTreeSet::new(),
-            opening_labels: std::collections::BTreeSet::new(),
+            opening_labels: std::collections::BTreeMap::new(),
             recent,
             told_of_render_error: false,
             dialogs: super::dialogs::Dialogs::new(waker()),
@@ -191,5 +191,7 @@ impl eframe::App for App {
     fn on_exit(&mut self) {
         self.tasks.cancel_all();
         self.models.cancel_all();
+        // Work that was closed a moment ago is on the disk before the program ends.
+        self.tasks.closers.finish();
     }
 }

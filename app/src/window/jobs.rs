@@ -237,7 +237,7 @@ impl App {
             work.name.clone_from(&read.name);
             // What a network found never replaces the user's file unasked.
             work.path = None;
-            let name = read.name;
+            let name = voco_labelstore::change_name("network", &[&read.name]);
             let ticket = work.edit(move |document| document.replace_with(&name, "network", &read.layers));
             if let Some(incoming) = &mut volume.incoming {
                 incoming.ticket = Some(ticket);
@@ -245,7 +245,7 @@ impl App {
         } else {
             let (image, render) = (volume.volume.clone(), self.render.clone());
             let read = Some(Box::new(read));
-            self.start_task(TaskWork::OpenDocument { volume_id: id, image, read, is_new: true, render });
+            self.open_document(TaskWork::OpenDocument { volume_id: id, image, read, is_new: true, render });
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use voco_labelstore::LabelWorker;
-use voco_ui::labelling::{Ask, LabelWork, NetworkPrior, Proposal};
+use voco_labelstore::{JournalNews, LabelWorker};
+use voco_ui::labelling::{Ask, LabelWork, NetworkPrior, Proposal, change_text};
 use voco_ui::{Proposing, ReferenceLabels, VolumeId, i18n};
 
+use super::about::About;
 use super::app::App;
 use super::labels::{ReadLabels, ReadyLabels, import};
 use super::tasks::{TaskOutcome, TaskWork};
@@ -33,7 +34,9 @@ impl App {
         let mut work = LabelWork::new(ready.name, ready.names_from, worker, first, ready.texture);
         work.path = ready.path;
         work.saved_change = ready.saved_change;
-        volume.labels = Some(work);
+        if let Some(old) = volume.labels.replace(work) {
+            self.tasks.closers.close(old);
+        }
         self.compare(id);
     }
 
@@ -52,14 +55,8 @@ impl App {
                 work.is_file_at = Some(ticket);
             }
             _ => {
-                let image = volume.volume.clone();
-                self.start_task(TaskWork::OpenDocument {
-                    volume_id: id,
-                    image,
-                    read: Some(Box::new(read)),
-                    is_new: true,
-                    render,
-                });
+                let (image, read) = (volume.volume.clone(), Some(Box::new(read)));
+                self.open_document(TaskWork::OpenDocument { volume_id: id, image, read, is_new: true, render });
             }
         }
     }
@@ -67,13 +64,21 @@ impl App {
     /// An empty label map for a volume, or the work that was begun on it.
     pub(super) fn new_labels(&mut self, id: VolumeId, is_new: bool) {
         let Some(volume) = self.session.volume(id) else { return };
-        // Two at a time would find the journal locked by one another.
-        if volume.labels.is_some() || !self.opening_labels.insert(id) {
+        if volume.labels.is_some() || self.opening_labels.contains_key(&id) {
             return;
         }
         let image = volume.volume.clone();
         let render = self.render.clone();
-        self.start_task(TaskWork::OpenDocument { volume_id: id, image, read: None, is_new, render });
+        self.open_document(TaskWork::OpenDocument { volume_id: id, image, read: None, is_new, render });
+    }
+
+    /// Starts a task that opens the journal of an image. Two at a time would find it locked by one another; labels that come
+    /// meanwhile wait.
+    pub(super) fn open_document(&mut self, work: TaskWork) {
+        if let About::Opens(id) = work.about() {
+            self.opening_labels.entry(id).or_default();
+        }
+        self.start_task(work);
     }
 
     /// Another segment, which is then worked on.
@@ -95,11 +100,12 @@ impl App {
 
     /// Takes what the writers of all label maps have done.
     pub(super) fn poll_labels(&mut self) {
-        let (mut changed, mut errors) = (Vec::new(), Vec::new());
+        let (mut changed, mut errors, mut news) = (Vec::new(), Vec::new(), Vec::new());
         for volume in &mut self.session.volumes {
             if let Some(work) = &mut volume.labels {
                 let polled = work.poll();
                 errors.extend(polled.errors);
+                news.extend(polled.news);
                 if polled.has_changed {
                     changed.push(volume.id);
                     // What a network found is in the document now.
@@ -112,6 +118,15 @@ impl App {
             let mut letters = text.chars();
             let text = letters.next().map_or_else(String::new, |c| c.to_uppercase().chain(letters).collect());
             self.session.notice(text, true);
+        }
+        for news in news {
+            let (id, problem) = match news {
+                JournalNews::NotKept(problem) => ("label-not-kept", problem),
+                JournalNews::NeverKept(problem) => ("label-never-kept", problem),
+                JournalNews::KeptAgain => ("label-kept-again", String::new()),
+            };
+            let is_problem = !problem.is_empty();
+            self.session.notice(i18n::text_with(id, [("problem", problem.into())]), is_problem);
         }
         for id in changed {
             self.compare(id);
@@ -165,8 +180,8 @@ impl App {
         }
         match found {
             Ok(proposal) if proposal.voxels == 0 => {
-                self.session
-                    .notice(i18n::text_with("tell-nothing-would-change", [("name", proposal.name.into())]), false);
+                let name = change_text(&proposal.name);
+                self.session.notice(i18n::text_with("label-nothing-changes", [("name", name.into())]), false);
             }
             Ok(proposal) => {
                 if let Some(work) = self.session.volume_mut(id).and_then(|v| v.labels.as_mut()) {
@@ -187,6 +202,11 @@ impl App {
 
     /// A task about labels has ended.
     pub(super) fn take_label_outcome(&mut self, task: u64, outcome: TaskOutcome) {
+        if let TaskOutcome::Labels { volume_id, .. } | TaskOutcome::Prediction { volume_id, .. } = &outcome
+            && let Some(waiting) = self.opening_labels.get_mut(volume_id)
+        {
+            return waiting.push(outcome);
+        }
         match outcome {
             TaskOutcome::Labels { volume_id, read, note } => {
                 self.put_read(volume_id, *read);
@@ -204,18 +224,17 @@ impl App {
                 self.compare(volume_id);
             }
             TaskOutcome::Work { volume_id, ready } => {
-                self.opening_labels.remove(&volume_id);
                 if let Some(volume) = self.session.volume_mut(volume_id) {
                     volume.incoming = None;
                     self.put_work(volume_id, *ready);
+                } else {
+                    self.tasks.closers.close(ready);
                 }
             }
-            TaskOutcome::NoWork(volume_id) => drop(self.opening_labels.remove(&volume_id)),
             TaskOutcome::Proposal { volume_id, found } => {
                 self.take_proposal(task, volume_id, found.map(|found| *found));
             }
             TaskOutcome::LabelStats { volume_id, stats } => {
-                self.session.is_counting_labels = false;
                 if let Some(volume) = self.session.volume_mut(volume_id) {
                     volume.label_stats = Some(*stats);
                 }
@@ -237,7 +256,10 @@ impl App {
         let (document, image) = (Arc::clone(work.document()), volume.volume.clone());
         let (name, names_from) = (work.name.clone(), work.names_from.clone());
         let render = self.render.clone();
-        self.start_task(TaskWork::ResampleLabels { volume_id: id, document, name, names_from, image, render });
+        if self.opening_labels.contains_key(&id) {
+            return;
+        }
+        self.open_document(TaskWork::ResampleLabels { volume_id: id, document, name, names_from, image, render });
     }
 
     /// Opens a copy of the image in which everything outside (or inside) a segment is blank.

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use voco_io::{Control, LabelNames, Opened};
 use voco_label::{LabelMap, LabelVolume, Watch};
-use voco_labelstore::{Document, ImageKey, PresetEntry, StoreError};
+use voco_labelstore::{Document, ImageKey, PresetEntry, StoreError, change_name};
 use voco_render::{LabelTexture, RenderContext};
 use voco_ui::labelling::{Ask, DisplayIds, FlatLabels, NetworkPrior, Proposal, propose};
 use voco_ui::{LabelStats, LabelStatsRow, OpenLabels, VolumeId, i18n, numbers_only};
@@ -61,12 +61,18 @@ impl ReadLabels {
             let volume = volume.map_err(|e| failed(&e))?;
             let own: Vec<_> = one.segments.iter().filter(|s| s.layer == one.component).collect();
             let entries = if own.is_empty() {
-                let named = |(id, _): (u16, u64)| names.get(&id).map(|name| PresetEntry::new(id, name));
+                // Only the names of a known data set are no guess.
+                let is_known = matches!(source, ImageSource::Sample);
+                let entry = if is_known { PresetEntry::named } else { PresetEntry::new };
+                let named = |(id, _): (u16, u64)| names.get(&id).map(|name| entry(id, name));
                 volume.counts().into_iter().filter_map(named).collect()
             } else {
                 names_from = i18n::text("names-from-itself");
-                let entry =
-                    |s: &&voco_io::Segment| PresetEntry { color: s.color, ..PresetEntry::new(s.value, &s.name) };
+                let entry = |s: &&voco_io::Segment| PresetEntry {
+                    color: s.color,
+                    terms: s.terms.clone(),
+                    ..PresetEntry::new(s.value, &s.name)
+                };
                 own.iter().map(entry).collect()
             };
             layers.push((volume, entries));
@@ -137,36 +143,40 @@ pub(super) fn open(
     is_new: bool,
     render: &RenderContext,
 ) -> Result<Option<ReadyLabels>, String> {
-    let failed =
-        |e: &dyn std::fmt::Display| i18n::text_with("tell-labels-not-opened", [("problem", e.to_string().into())]);
-    if let Some(read) = read.as_ref().filter(|r| !r.geometry.is_same_grid(image.geometry(), 1e-3)) {
+    find(journal_folder(), image, read, is_new)?.map(|found| ready(found, render)).transpose()
+}
+
+/// A document, and what is known of it.
+#[derive(Default)]
+struct Found {
+    read: Option<ReadLabels>,
+    document: Option<Document>,
+    journal: Option<(PathBuf, ImageKey)>,
+    saved_change: Option<u64>,
+    notes: Vec<String>,
+}
+
+fn find(
+    folder: Option<PathBuf>,
+    image: &Volume,
+    read: Option<ReadLabels>,
+    is_new: bool,
+) -> Result<Option<Found>, String> {
+    let failed = |e: StoreError| i18n::text_with("tell-labels-not-opened", [("problem", e.to_string().into())]);
+    let new = || Document::new(*image.geometry(), Some(image.clone())).map_err(failed);
+    if let Some(other) = read.as_ref().filter(|r| !r.geometry.is_same_grid(image.geometry(), 1e-3)) {
         // Looked at only, until they are on the image's grid.
-        let mut document = Document::new(read.geometry, None).map_err(|e| failed(&e))?;
-        import(&mut document, read).map_err(|e| failed(&e))?;
-        return ready(Some(read), document, None, None, Vec::new(), render).map(Some);
+        let mut document = Document::new(other.geometry, None).map_err(failed)?;
+        import(&mut document, other).map_err(failed)?;
+        return Ok(Some(Found { read, document: Some(document), ..Found::default() }));
     }
-    let place = journal_folder().map(|folder| (folder, ImageKey::of(image)));
+    let place = folder.map(|folder| (folder, ImageKey::of(image)));
     let place = place.map(|(folder, key)| (folder.join(key.file_name()), key));
     let mut notes = Vec::new();
     if let Some((path, key)) = place.as_ref().filter(|(path, _)| path.exists()) {
         match Document::open(path, key, *image.geometry(), Some(image.clone())) {
-            Ok((mut document, _)) if document.current_change() > 0 || !document.segments().is_empty() => {
-                let mark = std::fs::read_to_string(saved_mark(path)).ok();
-                let mut saved = mark.and_then(|text| text.trim().parse::<u64>().ok());
-                let is_unsaved = saved != Some(document.current_change());
-                match &read {
-                    Some(read) if is_unsaved => {
-                        notes.push(i18n::text_with("tell-work-instead-of-file", [("name", read.name.as_str().into())]));
-                    }
-                    Some(read) if !document.holds(&read.layers) => {
-                        import(&mut document, read).map_err(|e| failed(&e))?;
-                        saved = Some(document.current_change());
-                    }
-                    Some(_) => {}
-                    None => notes.push(i18n::text("tell-work-found-again").into()),
-                }
-                let read = read.filter(|_| !is_unsaved);
-                return ready(read.as_ref(), document, None, saved, notes, render).map(Some);
+            Ok((document, _)) if document.current_change() > 0 || !document.segments().is_empty() => {
+                return with_work(path, document, read).map(Some).map_err(failed);
             }
             // Begun, and never used: as if it were not there. Its lock goes with it.
             Ok((document, _)) => drop(document),
@@ -174,46 +184,59 @@ pub(super) fn open(
             Err(problem) => notes.push(i18n::text_with("tell-work-lost", [("problem", problem.to_string().into())])),
         }
         if !notes.is_empty() {
-            let mut document = Document::new(*image.geometry(), Some(image.clone())).map_err(|e| failed(&e))?;
+            let mut document = new()?;
             if let Some(read) = &read {
-                import(&mut document, read).map_err(|e| failed(&e))?;
+                import(&mut document, read).map_err(failed)?;
             }
-            return ready(read.as_ref(), document, None, None, notes, render).map(Some);
+            return Ok(Some(Found { read, document: Some(document), notes, ..Found::default() }));
         }
     }
     if read.is_none() && !is_new {
         return Ok(None);
     }
-    let mut document = Document::new(*image.geometry(), Some(image.clone())).map_err(|e| failed(&e))?;
+    let mut document = new()?;
     if let Some(read) = &read {
-        import(&mut document, read).map_err(|e| failed(&e))?;
+        import(&mut document, read).map_err(failed)?;
     } else {
         let layer = document.layers().next().map(|layer| layer.id);
-        layer
-            .map_or(Ok(()), |l| {
-                document.add_segment(l, &i18n::text_with("segment-numbered", [("number", 1.into())]), None).map(drop)
-            })
-            .map_err(|e| failed(&e))?;
+        let name = i18n::text_with("segment-numbered", [("number", 1.into())]);
+        layer.map_or(Ok(()), |l| document.add_segment(l, &name, None).map(drop)).map_err(failed)?;
     }
-    if let Some((path, _)) = &place {
-        // Only the folder: the journal begins with the first change.
-        drop(path.parent().map(std::fs::create_dir_all));
+    Ok(Some(Found { read, document: Some(document), journal: place, ..Found::default() }))
+}
+
+/// Work that was begun earlier, together with what was read now: neither is lost.
+fn with_work(journal: &Path, mut document: Document, read: Option<ReadLabels>) -> Result<Found, StoreError> {
+    let mark = std::fs::read_to_string(saved_mark(journal)).ok();
+    let mut saved_change = mark.and_then(|text| text.trim().parse::<u64>().ok());
+    let is_unsaved = saved_change != Some(document.current_change());
+    let mut notes = Vec::new();
+    match &read {
+        Some(read) if is_unsaved && !read.is_saved => {
+            document.add_layers(&change_name("add-layers", &[&read.name]), &read.name, &read.layers)?;
+            notes.push(i18n::text_with("tell-work-and-file", [("name", read.name.as_str().into())]));
+        }
+        Some(read) if is_unsaved => {
+            notes.push(i18n::text_with("tell-work-instead-of-file", [("name", read.name.as_str().into())]));
+        }
+        Some(read) if !document.holds(&read.layers) => {
+            import(&mut document, read)?;
+            saved_change = read.is_saved.then(|| document.current_change());
+        }
+        Some(_) => {}
+        None => notes.push(i18n::text("tell-work-found-again").into()),
     }
-    ready(read.as_ref(), document, place, None, notes, render).map(Some)
+    let read = read.filter(|_| !is_unsaved);
+    Ok(Found { read, document: Some(document), journal: None, saved_change, notes })
 }
 
 pub(super) fn import(document: &mut Document, read: &ReadLabels) -> Result<(), StoreError> {
-    document.replace_with(&format!("Open {}", read.name), "import", &read.layers)
+    document.replace_with(&change_name("open", &[&read.name]), "import", &read.layers)
 }
 
-fn ready(
-    read: Option<&ReadLabels>,
-    document: Document,
-    journal: Option<(PathBuf, ImageKey)>,
-    saved_change: Option<u64>,
-    notes: Vec<String>,
-    render: &RenderContext,
-) -> Result<ReadyLabels, String> {
+fn ready(found: Found, render: &RenderContext) -> Result<ReadyLabels, String> {
+    let Found { read, document, journal, saved_change, notes } = found;
+    let (read, document) = (read.as_ref(), document.ok_or("The labels cannot be opened.")?);
     let ids = DisplayIds::of(&document);
     let table = ids.table(&document);
     let flat = FlatLabels { document: Arc::new(document.frozen()), ids, table };
@@ -360,7 +383,7 @@ pub(super) fn resampled(
         let entry = |s: &voco_labelstore::Segment| PresetEntry {
             color: Some(s.color),
             visible: s.visible,
-            code: s.code.clone(),
+            terms: s.terms.clone(),
             ..PresetEntry::new(s.value, &s.name)
         };
         layers.push((volume, of_layer.map(entry).collect()));
@@ -373,7 +396,7 @@ pub(super) fn resampled(
 pub(super) fn outcome(volume_id: VolumeId, opened: Result<Option<ReadyLabels>, String>) -> TaskOutcome {
     match opened {
         Ok(Some(ready)) => TaskOutcome::Work { volume_id, ready: Box::new(ready) },
-        Ok(None) => TaskOutcome::NoWork(volume_id),
+        Ok(None) => TaskOutcome::NoWork,
         Err(text) => TaskOutcome::Failed(text),
     }
 }
@@ -415,4 +438,73 @@ pub(super) fn masked(
     let mask = document.mask(segment).map_err(|e| format!("{e}."))?;
     voco_label::tools::blank::masked_image(image, &mask, fill, inside)
         .map_err(|e| i18n::text_with("tell-image-not-masked", [("problem", e.to_string().into())]))
+}
+
+#[cfg(test)]
+mod tests {
+    use voco_volume::{Rescale, Voxels};
+
+    use super::*;
+
+    fn image() -> Volume {
+        let geometry = Geometry::new([2, 2, 1], glam::DAffine3::IDENTITY).expect("a grid");
+        Volume::new(geometry, Voxels::U8([0, 1, 2, 3].into()), Rescale::IDENTITY).expect("a volume")
+    }
+
+    fn read(is_saved: bool) -> ReadLabels {
+        let volume = LabelVolume::from_values(&[0_u16, 7, 7, 0], [2, 2, 1]).expect("labels");
+        ReadLabels {
+            name: "resampled".into(),
+            path: None,
+            is_saved,
+            names_from: String::new(),
+            geometry: *image().geometry(),
+            layers: vec![(volume, vec![PresetEntry::new(7, "organ")])],
+        }
+    }
+
+    /// A journal with one segment at the first voxel that is in no file.
+    fn begun(folder: &Path) {
+        let (image, key) = (image(), ImageKey::of(&image()));
+        let path = folder.join(key.file_name());
+        let (mut document, _) = Document::open(&path, &key, *image.geometry(), None).expect("a journal");
+        let layer = document.layers().next().expect("a layer").id;
+        let mine = document.add_segment(layer, "mine", None).expect("added");
+        let target = voco_labelstore::Target::Paint(mine);
+        let mut gesture = document.begin(target, voco_labelstore::Rules::default(), "brush", "").expect("begun");
+        gesture.staged.insert([0, 0, 0]);
+        gesture.staged.insert([1, 0, 0]);
+        document.commit(&gesture).expect("painted");
+    }
+
+    #[test]
+    fn labels_in_no_file_join_work_in_no_file_and_neither_is_lost() {
+        let folder = tempfile::tempdir().expect("a folder");
+        begun(folder.path());
+        let found = find(Some(folder.path().into()), &image(), Some(read(false)), true).expect("opened").expect("work");
+        let mut document = found.document.expect("a document");
+        assert!(found.notes[0].contains("resampled"), "{:?}", found.notes);
+        let voxels = |document: &Document, name: &str| {
+            let segment = document.segments().iter().find(|s| s.name == name)?;
+            document.mask(segment.id).ok().map(|mask| mask.count())
+        };
+        assert_eq!((voxels(&document, "mine"), voxels(&document, "organ")), (Some(2), Some(2)), "they overlap in one");
+        assert_ne!(found.saved_change, Some(document.current_change()), "it is in no file");
+        document.undo().expect("undone");
+        assert_eq!((voxels(&document, "mine"), voxels(&document, "organ")), (Some(2), None));
+        document.redo().expect("redone");
+        drop(document);
+        let again = find(Some(folder.path().into()), &image(), None, false).expect("opened").expect("work");
+        let document = again.document.expect("a document");
+        assert_eq!((voxels(&document, "mine"), voxels(&document, "organ")), (Some(2), Some(2)), "in the journal");
+    }
+
+    #[test]
+    fn a_file_waits_until_work_in_no_file_was_looked_at() {
+        let folder = tempfile::tempdir().expect("a folder");
+        begun(folder.path());
+        let found = find(Some(folder.path().into()), &image(), Some(read(true)), true).expect("opened").expect("work");
+        assert_eq!(found.document.expect("a document").segments().len(), 1);
+        assert!(found.notes[0].contains("once more"), "{:?}", found.notes);
+    }
 }

@@ -1,6 +1,8 @@
 //! The native window: eframe around `voco_ui`, and everything that panels ask for.
 
+mod about;
 mod app;
+mod closers;
 mod compare;
 mod dialogs;
 mod fonts;

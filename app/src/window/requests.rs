@@ -6,6 +6,7 @@ use voco_ui::{
     FinetuneSetup, Loading, OpenVolume, Preflight, Request, TrainedVolume, TrainingSource, VolumeId, Window, Work, i18n,
 };
 
+use super::about::About;
 use super::app::App;
 use super::dialogs::Asked;
 use super::reference::Match;
@@ -35,7 +36,8 @@ impl App {
                 let work = self.session.volume(id).and_then(|v| v.labels.as_ref());
                 let last = work.and_then(|w| w.now().history.iter().rev().find(|line| line.is_done));
                 if let Some((flat, last)) = work.and_then(voco_ui::labelling::LabelWork::flat_before).zip(last) {
-                    let name = i18n::text_with("reference-before", [("name", last.name.as_str().into())]);
+                    let change = voco_ui::labelling::change_text(&last.name);
+                    let name = voco_ui::i18n::text_with("label-before", [("change", change.into())]);
                     let (flat, render) = (Box::new(flat), self.render.clone());
                     self.start_task(TaskWork::AsReference { volume_id: id, flat, name, render });
                 }
@@ -198,6 +200,7 @@ impl App {
         for result in self.tasks.results() {
             self.session.loading.retain(|l| l.task != result.task);
             self.ended_3d(result.task);
+            let (task, about) = (result.task, result.about);
             if matches!(&self.session.preflight, Preflight::Running(_, _, task, _) if *task == result.task)
                 && !matches!(result.outcome, TaskOutcome::Preflight(_))
             {
@@ -258,8 +261,6 @@ impl App {
                 TaskOutcome::Told(text) => self.session.notice(text, false),
                 TaskOutcome::Times { volume_id, failed } => self.times_ended(result.task, volume_id, failed),
                 TaskOutcome::Failed(text) => {
-                    self.opening_labels.clear();
-                    self.session.is_counting_labels = false;
                     self.session.proposing.take_if(|p| p.task == result.task);
                     let references = self.session.volumes.iter_mut().filter_map(|v| v.reference.as_mut());
                     for reference in references {
@@ -270,18 +271,31 @@ impl App {
                 outcome @ (TaskOutcome::Labels { .. }
                 | TaskOutcome::Reference { .. }
                 | TaskOutcome::Work { .. }
-                | TaskOutcome::NoWork(_)
+                | TaskOutcome::NoWork
                 | TaskOutcome::Proposal { .. }
                 | TaskOutcome::LabelStats { .. }
                 | TaskOutcome::LabelTable { .. }
                 | TaskOutcome::Masked { .. }
                 | TaskOutcome::Prediction { .. }
                 | TaskOutcome::LabelsSaved { .. }) => self.take_label_outcome(result.task, outcome),
-                TaskOutcome::Cancelled => {
-                    self.session.is_counting_labels = false;
-                    self.session.proposing.take_if(|p| p.task == result.task);
+                TaskOutcome::Cancelled => drop(self.session.proposing.take_if(|p| p.task == result.task)),
+            }
+            self.ended(task, about);
+        }
+    }
+
+    /// What was remembered of a task is over, whatever came of it.
+    fn ended(&mut self, task: u64, about: About) {
+        match about {
+            About::Opens(id) => {
+                for waiting in self.opening_labels.remove(&id).unwrap_or_default() {
+                    self.take_label_outcome(task, waiting);
                 }
             }
+            About::CountsLabels => self.session.is_counting_labels = false,
+            About::Surfaces => self.settings.view3d.made.surfaces_asked = false,
+            About::ListsRuns => self.session.runs.is_loading = false,
+            About::Times(_) | About::Nothing => {}
         }
     }
 
@@ -445,7 +459,9 @@ impl App {
     }
 
     fn close(&mut self, id: VolumeId) {
-        self.session.volumes.retain(|v| v.id != id);
+        // Its labels may have changes that are not on the disk yet, and the window does not wait for that.
+        let closed = self.session.volumes.extract_if(.., |v| v.id == id);
+        closed.for_each(|volume| self.tasks.closers.close(volume));
         self.session.measurements.remove(&id.0);
         self.forget_source(id);
         self.series.remove(&id);
@@ -462,8 +478,10 @@ impl App {
 
     /// A task whose result says all there is to say.
     pub(super) fn start_task(&mut self, work: TaskWork) {
+        let about = work.about();
         if let Err(text) = self.tasks.start(work) {
             self.session.notice(text, true);
+            self.ended(0, about);
         }
     }
 

@@ -110,13 +110,16 @@ impl App {
         let Some(work) = self.session.volume_mut(id).and_then(|v| v.labels.as_mut()) else { return };
         work.names_from = i18n::text("names-from-table").into();
         work.edit(move |document| {
-            document.begin_group("Names from a table", "segments");
+            document.begin_group(&voco_labelstore::change_name("names-from-table", &[]), "segments");
             let Some(layer) = document.layers().next().map(|layer| layer.id) else { return Ok(()) };
             for entry in &entries {
                 if let Some(segment) = document.segment_at(layer, entry.value).map(|s| s.id) {
                     document.update_segment(segment, "", |segment| {
                         segment.name.clone_from(&entry.name);
                         segment.color = entry.color.unwrap_or(segment.color);
+                        if !entry.terms.is_empty() {
+                            segment.terms.clone_from(&entry.terms);
+                        }
                     })?;
                 }
             }

@@ -15,6 +15,8 @@ use voco_ui::{
 use voco_volume::position::{Crop, PositionGrid};
 use voco_volume::{Geometry, LabelTable, Recipe, Stats, Volume, preprocess};
 
+use super::about::About;
+use super::closers::Closers;
 use super::labels::{self, ReadLabels, ReadyLabels};
 
 /// Most tasks at a time; more wait for a thread to be free.
@@ -27,6 +29,8 @@ pub(super) struct Tasks {
     progress: Arc<Mutex<Vec<(u64, f32)>>>,
     cancels: Vec<(u64, CancelFlag)>,
     next: u64,
+    /// What ends beside the window; tasks that need its files wait for it.
+    pub closers: Arc<Closers>,
 }
 
 /// Where an image comes from.
@@ -153,6 +157,8 @@ pub(super) enum TaskWork {
     },
     SaveLabels(VolumeId, Box<crate::label_files::SaveLabels>),
     View3d(Box<super::view3d::Work>),
+    #[cfg(test)]
+    Panic(About),
 }
 
 /// What came of a task.
@@ -176,7 +182,7 @@ pub(super) enum TaskOutcome {
         ready: Box<ReadyLabels>,
     },
     /// Nobody has labelled this image yet.
-    NoWork(VolumeId),
+    NoWork,
     Proposal {
         volume_id: VolumeId,
         found: Result<Box<Proposal>, String>,
@@ -252,6 +258,7 @@ pub(super) enum TaskOutcome {
 
 pub(super) struct TaskResult {
     pub task: u64,
+    pub about: About,
     pub outcome: TaskOutcome,
 }
 
@@ -270,7 +277,9 @@ impl Tasks {
         let (jobs, job_receiver) = bounded::<(u64, TaskWork, CancelFlag)>(256);
         let (result_sender, results) = bounded(256);
         let progress = Arc::new(Mutex::new(Vec::new()));
+        let closers = Arc::new(Closers::default());
         for n in 0..MAX_THREADS {
+            let closers = Arc::clone(&closers);
             let (jobs, results) = (job_receiver.clone(), result_sender.clone());
             let (wake, progress) = (Arc::clone(wake), Arc::clone(&progress));
             let body = move || {
@@ -279,10 +288,16 @@ impl Tasks {
                         progress.lock().push((task, share));
                         wake();
                     };
-                    let done =
-                        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(task, work, &cancel, &report)));
-                    let outcome = done.unwrap_or_else(|_| TaskOutcome::Failed(i18n::text("tell-program-error").into()));
-                    if results.send(TaskResult { task, outcome }).is_err() {
+                    let about = work.about();
+                    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                        // Its journal may still be locked by the volume that was closed a moment ago.
+                        if work.opens_journal() && !closers.wait(&|| cancel.is_cancelled()) {
+                            return TaskOutcome::Cancelled;
+                        }
+                        run(task, work, &cancel, &report)
+                    }));
+                    let outcome = done.unwrap_or_else(|_| about.failed(i18n::text("tell-program-error").into()));
+                    if results.send(TaskResult { task, about, outcome }).is_err() {
                         break;
                     }
                     wake();
@@ -291,7 +306,7 @@ impl Tasks {
             // Without threads nothing can be opened, which the first task will say.
             std::thread::Builder::new().name(format!("task-{n}")).spawn(body).ok();
         }
-        Self { jobs, results, progress, cancels: Vec::new(), next: 1 }
+        Self { jobs, results, progress, cancels: Vec::new(), next: 1, closers }
     }
 
     /// Queues a task; its number and the way to stop it.
@@ -398,6 +413,8 @@ fn run(task: u64, work: TaskWork, cancel: &CancelFlag, report: &(dyn Fn(f32) + S
         TaskWork::WritePicture { path, picture } => super::kept::write_picture(&path, &picture),
         TaskWork::WriteText { path, text, what } => super::kept::write_text(&path, &text, &what),
         TaskWork::View3d(work) => super::view3d::run(*work, cancel, control).into(),
+        #[cfg(test)]
+        TaskWork::Panic(_) => panic!("as a test asked"),
         TaskWork::PositionFrame { volume_id, volume, recipe, seed } => {
             position_frame(volume_id, &volume, recipe, seed, cancel)
         }

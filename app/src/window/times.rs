@@ -16,7 +16,7 @@ pub(super) type TimeSlot = Arc<Mutex<Vec<(u64, VolumeId, usize, TimePoint)>>>;
 
 /// What to read.
 pub(super) struct ReadTimes {
-    volume_id: VolumeId,
+    pub(super) volume_id: VolumeId,
     source: ImageSource,
     geometry: Geometry,
     /// From this one on.

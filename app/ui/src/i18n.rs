@@ -8,7 +8,7 @@ use fluent_bundle::{FluentArgs, FluentResource};
 
 pub use fluent_bundle::FluentValue;
 
-const ENGLISH: [&str; 8] = [
+const ENGLISH: [&str; 9] = [
     include_str!("../../../assets/locale/en/commands.ftl"),
     include_str!("../../../assets/locale/en/views.ftl"),
     include_str!("../../../assets/locale/en/panels.ftl"),
@@ -17,6 +17,7 @@ const ENGLISH: [&str; 8] = [
     include_str!("../../../assets/locale/en/volume3d.ftl"),
     include_str!("../../../assets/locale/en/labels.ftl"),
     include_str!("../../../assets/locale/en/window.ftl"),
+    include_str!("../../../assets/locale/en/changes.ftl"),
 ];
 
 /// Texts of one language.

@@ -109,6 +109,7 @@ impl Shell {
         panels::curve_window(ui, session, settings, outbox);
         panels::export_window(ui, session, settings, outbox);
         panels::save_labels_window(ui, session, outbox);
+        panels::terms_window(ui, session);
         self.sheet.show(ui, &self.maps.keys, settings);
         self.windows.show(ui, settings);
         if let Some(command) = self.palette.show(ui, &self.maps.keys, session, settings) {

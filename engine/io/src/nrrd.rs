@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use glam::DVec3;
-use voco_volume::VoxelType;
+use voco_volume::{Code, Terms, VoxelType};
 
 use crate::array::{Array, LPS, Packing, Part, affine, beside, header_text, numbered};
 use crate::{Control, Format, LabelNames, Opened, Problem, Segment};
@@ -322,10 +322,27 @@ impl Header {
                 value: number("LabelValue").unwrap_or(1),
                 name: pair(&key("Name")).unwrap_or_default().to_owned(),
                 color,
+                terms: pair(&key("Tags")).map(terms_of_tags).unwrap_or_default(),
             });
         }
         segments
     }
+}
+
+/// The terms in Slicer's tags of a segment: `TerminologyEntry:LIST~category~type~modifier~LIST~region~modifier`, each term
+/// `scheme^code^meaning`.
+fn terms_of_tags(tags: &str) -> Terms {
+    let Some(entry) = tags.split('|').find_map(|tag| tag.trim().strip_prefix("TerminologyEntry:")) else {
+        return Terms::default();
+    };
+    let parts: Vec<&str> = entry.split('~').collect();
+    let code = |n: usize| {
+        let mut words = parts.get(n)?.split('^').map(|word| word.trim().to_owned());
+        let (scheme, value) = (words.next()?, words.next()?);
+        (!value.is_empty()).then(|| Code { scheme, value, meaning: words.next().unwrap_or_default() })
+    };
+    let (category, kind, modifier) = (code(1), code(2), code(3));
+    Terms { category, kind, modifier, region: code(5), region_modifier: code(6) }.of_file()
 }
 
 fn voxel_type(name: &str) -> Result<VoxelType, Problem> {

@@ -2,7 +2,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use voco_volume::{Geometry, LabelTable, Volume};
+use voco_volume::{Geometry, LabelTable, Terms, Volume};
 
 use crate::nifti::{self, NiftiKind};
 use crate::{OpenError, Problem, dicom, metaimage, nrrd, zarr};
@@ -63,6 +63,8 @@ pub struct Segment {
     pub name: String,
     /// sRGB.
     pub color: Option<[u8; 3]>,
+    /// What it is in the terms of a terminology; empty if the file does not say so.
+    pub terms: Terms,
 }
 
 impl Opened {

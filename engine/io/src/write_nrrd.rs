@@ -2,7 +2,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use glam::DVec3;
-use voco_volume::{Rescale, Volume, VoxelType, Voxels};
+use voco_volume::{Code, Rescale, Terms, Volume, VoxelType, Voxels};
 
 use crate::array::LPS;
 use crate::write::Image;
@@ -51,10 +51,33 @@ pub(crate) fn header(image: &Image<'_>) -> String {
         }
         pair(key("Layer"), &segment.layer.to_string());
         pair(key("LabelValue"), &segment.value.to_string());
+        if !segment.terms.is_empty() {
+            pair(key("Tags"), &format!("TerminologyEntry:{}|", terminology(&segment.terms)));
+        }
         pair(key("Extent"), &format!("0 {} 0 {} 0 {}", nx - 1, ny - 1, nz - 1));
     }
     text.push('\n');
     text
+}
+
+/// Terms as 3D Slicer writes them. Its lists are named as it names those that come with it.
+fn terminology(terms: &Terms) -> String {
+    let tissue = Code::tissue();
+    let code = |code: &Option<Code>| {
+        let Some(code) = code else { return "^^".to_owned() };
+        // These signs part one word from the next.
+        let word = |text: &str| text.replace(['~', '^', '|'], " ");
+        format!("{}^{}^{}", word(&code.scheme), word(&code.value), word(&code.meaning))
+    };
+    let chosen = |term: &Option<Code>| code(&Some(term.as_ref().unwrap_or(&tissue).clone()));
+    format!(
+        "Segmentation category and type - 3D Slicer General Anatomy list~{}~{}~{}~Anatomic codes - DICOM master list~{}~{}",
+        chosen(&terms.category),
+        chosen(&terms.kind),
+        code(&terms.modifier),
+        code(&terms.region),
+        code(&terms.region_modifier),
+    )
 }
 
 /// The volume with its rescale done: in whole numbers if those are, else in 32-bit floats.

@@ -6,14 +6,23 @@ use voco_io::{
     Control, SaveError, Segment, SeriesLabels, is_dicom_label_file, open, open_labels, open_volume,
     save_dicom_segmentation, save_structure_set, scan_folder,
 };
-use voco_volume::Volume;
+use voco_volume::{Code, Terms, Volume};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/dicom").join(name)
 }
 
 fn segment(layer: usize, value: u16, name: &str) -> Segment {
-    Segment { layer, value, name: name.into(), color: Some([10 * value as u8 + 20, 200, 90]) }
+    Segment { layer, value, name: name.into(), color: Some([10 * value as u8 + 20, 200, 90]), terms: Terms::default() }
+}
+
+fn left_kidney() -> Terms {
+    Terms {
+        category: Some(Code::snomed("123037004", "Anatomical Structure")),
+        kind: Some(Code::snomed("64033007", "Kidney")),
+        modifier: Some(Code::snomed("7771000", "Left")),
+        ..Terms::default()
+    }
 }
 
 fn ids(volume: &Volume) -> Vec<u16> {
@@ -53,7 +62,20 @@ fn what_is_written_over_a_series_is_read_back() {
         let series = &scan.series[0];
         let image = open(&fixture(source), Control::NONE).expect("readable").volume;
         let (first, second) = layers();
-        let segments = [segment(0, 1, "ring"), segment(0, 2, "Niere – links"), segment(1, 1, "box")];
+        let mut segments = [segment(0, 1, "ring"), segment(0, 2, "Niere – links"), segment(1, 1, "box")];
+        segments[1].terms = left_kidney();
+        segments[2].terms = Terms {
+            category: Some(Code::snomed("49755003", "Morphologically Altered Structure")),
+            // Longer than the field for short codes.
+            kind: Some(Code {
+                scheme: "99LOCAL".into(),
+                value: "a-code-of-21-letters-".into(),
+                meaning: "Müll".into(),
+            }),
+            region: Some(Code::snomed("64033007", "Kidney")),
+            region_modifier: Some(Code::snomed("24028007", "Right")),
+            ..Terms::default()
+        };
         let labels =
             SeriesLabels { series, geometry: image.geometry(), layers: &[&first, &second], segments: &segments };
         let path = folder.path().join(format!("{source}.seg.dcm"));
@@ -72,6 +94,9 @@ fn what_is_written_over_a_series_is_read_back() {
         let names: Vec<_> = layer_0.segments.iter().map(|s| (s.layer, s.value, s.name.as_str(), s.color)).collect();
         let wanted: Vec<_> = segments.iter().zip(1..).map(|(s, n)| (s.layer, n, s.name.as_str(), s.color)).collect();
         assert_eq!(names.len(), wanted.len());
+        for (read, saved) in layer_0.segments.iter().zip(&segments) {
+            assert_eq!(read.terms, saved.terms, "{source}");
+        }
         for (a, b) in names.iter().zip(&wanted) {
             assert_eq!((a.0, a.1, a.2), (b.0, b.1, b.2), "{source}");
             let (a, b) = (a.3.expect("a colour"), b.3.expect("a colour"));

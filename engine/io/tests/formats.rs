@@ -7,7 +7,7 @@ use glam::{DAffine3, DMat3, DVec3};
 use voco_io::{
     Control, Format, Opened, Segment, files_of, open, open_volume, save_segmentation, save_volume, save_volumes,
 };
-use voco_volume::{Geometry, LabelTable, Rescale, Volume, VoxelType, Voxels};
+use voco_volume::{Code, Geometry, LabelTable, Rescale, Terms, Volume, VoxelType, Voxels};
 
 const DIMS: [usize; 3] = [4, 3, 2];
 
@@ -171,12 +171,25 @@ fn a_segmentation_comes_back_with_names_colours_and_layers() {
     let path = folder.path().join("case.seg.nrrd");
     let (_, _, grid) = geometry();
     let layers: [Vec<u16>; 2] = [(0..24).map(|n| n % 3).collect(), (0..24).map(|n| n / 20).collect()];
-    let segment = |layer, value, name: &str, color| Segment { layer, value, name: name.into(), color: Some(color) };
-    let segments = [
+    let segment = |layer, value, name: &str, color| Segment {
+        layer,
+        value,
+        name: name.into(),
+        color: Some(color),
+        terms: Terms::default(),
+    };
+    let mut segments = [
         segment(0, 1, "liver", [200, 10, 30]),
         segment(0, 2, "left kidney", [0, 255, 7]),
         segment(1, 1, "tumour", [9, 9, 9]),
     ];
+    let tumour_in_liver = Terms {
+        category: Some(Code::snomed("49755003", "Morphologically Altered Structure")),
+        kind: Some(Code::snomed("108369006", "Neoplasm")),
+        region: Some(Code::snomed("10200004", "Liver")),
+        ..Terms::default()
+    };
+    segments[2].terms = tumour_in_liver;
     save_segmentation(&path, &grid, &[&layers[0], &layers[1]], &segments, Control::NONE).expect("saved");
     for (number, labels) in layers.iter().enumerate() {
         let opened = open_volume(&path, number, Control::NONE).expect("readable");
@@ -189,6 +202,36 @@ fn a_segmentation_comes_back_with_names_colours_and_layers() {
         let first = table.get(1).expect("an entry");
         assert_eq!((first.name.as_str(), first.color), [("liver", [200, 10, 30]), ("tumour", [9, 9, 9])][number]);
     }
+}
+
+/// A line of a file that 3D Slicer 5 saved (`Segmentation.seg.nrrd` of its test data), and one of a segment that nobody coded.
+#[test]
+fn terms_are_written_and_read_as_3d_slicer_does() {
+    const RIB: &str = "Segment0_Tags:=Segmentation.Status:inprogress|TerminologyEntry:Segmentation category and type - 3D Slicer \
+        General Anatomy list~SCT^123037004^Anatomical Structure~SCT^113197003^Rib~^^~Anatomic codes - DICOM master list~^^~^^|";
+    const TISSUE: &str = "Segment1_Tags:=TerminologyEntry:Segmentation category and type - 3D Slicer General Anatomy list\
+        ~SCT^85756007^Tissue~SCT^85756007^Tissue~^^~Anatomic codes - DICOM master list~^^~^^|";
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("slicer.seg.nrrd");
+    let head = "NRRD0004\ntype: unsigned char\ndimension: 3\nspace: left-posterior-superior\nsizes: 4 3 2\n\
+        space directions: (1,0,0) (0,1,0) (0,0,1)\nkinds: domain domain domain\nencoding: raw\nspace origin: (0,0,0)\n\
+        Segment0_ID:=Segment_1\nSegment0_LabelValue:=1\nSegment0_Name:=ribs\n";
+    let text = format!("{head}{RIB}\nSegment1_ID:=Segment_2\nSegment1_LabelValue:=2\nSegment1_Name:=x\n{TISSUE}\n\n");
+    std::fs::write(&path, [text.as_bytes(), &[1_u8; 24]].concat()).expect("writable");
+    let read = opened(&path).segments;
+    let rib = Terms {
+        category: Some(Code::snomed("123037004", "Anatomical Structure")),
+        kind: Some(Code::snomed("113197003", "Rib")),
+        ..Terms::default()
+    };
+    assert_eq!((&read[0].terms, &read[1].terms), (&rib, &Terms::default()));
+    let again = folder.path().join("again.seg.nrrd");
+    save_segmentation(&again, opened(&path).volume.geometry(), &[&[1; 24]], &read, Control::NONE).expect("saved");
+    let bytes = std::fs::read(&again).expect("there");
+    let written = String::from_utf8_lossy(&bytes);
+    let wanted = RIB.replace("Segmentation.Status:inprogress|", "");
+    assert!(written.lines().any(|line| line == wanted), "{written}");
+    assert!(!written.contains("Segment1_Tags"), "nobody coded it");
 }
 
 #[test]

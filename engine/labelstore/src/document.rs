@@ -127,6 +127,9 @@ impl Document {
     /// If there is work in that journal already, or it cannot be written.
     pub fn keep_in(&mut self, journal: &Path, key: &ImageKey) -> Result<(), StoreError> {
         let mut found = Self::new(self.geometry, None)?;
+        if let Some(folder) = journal.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
         let (journal, recovery) = Journal::open(journal, key, &mut found)?;
         if recovery.records > 0 {
             return Err(StoreError::BadJournal("it holds other work on this image"));

@@ -1,4 +1,6 @@
-use crate::{Code, StoreError};
+use voco_volume::Terms;
+
+use crate::StoreError;
 
 /// A label of a preset or of a table of labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,14 +15,21 @@ pub struct PresetEntry {
     pub opacity: u8,
     /// Drawn or not.
     pub visible: bool,
-    /// The term, if there is one.
-    pub code: Option<Code>,
+    /// What it is in the terms of a terminology.
+    pub terms: Terms,
 }
 
 impl PresetEntry {
     /// Without a colour of its own.
     pub fn new(value: u16, name: &str) -> Self {
-        Self { value, name: name.into(), color: None, opacity: 255, visible: true, code: None }
+        Self { value, name: name.into(), color: None, opacity: 255, visible: true, terms: Terms::default() }
+    }
+}
+
+impl PresetEntry {
+    /// With the terms that its name stands for, if they are known: for the classes of a data set, whose names are no guess.
+    pub fn named(value: u16, name: &str) -> Self {
+        Self { terms: crate::terms_of_name(name).cloned().unwrap_or_default(), ..Self::new(value, name) }
     }
 }
 

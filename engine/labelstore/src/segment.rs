@@ -1,4 +1,5 @@
 use serde::{Deserialize, Serialize};
+use voco_volume::Terms;
 
 /// Names a segment for as long as the document lives; never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -23,17 +24,6 @@ pub enum Status {
     Flagged,
 }
 
-/// A term of a terminology, for example SCT 10200004 "Liver".
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Code {
-    /// The coding scheme, for example `SCT`.
-    pub scheme: String,
-    /// The code within it.
-    pub value: String,
-    /// What it means.
-    pub meaning: String,
-}
-
 /// A segment: a name for the voxels that have one value in one layer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {
@@ -49,8 +39,9 @@ pub struct Segment {
     pub color: [u8; 3],
     /// 0 to 255.
     pub opacity: u8,
-    /// The term, if one was chosen.
-    pub code: Option<Code>,
+    /// What it is in the terms of a terminology, if somebody chose them.
+    #[serde(flatten)]
+    pub terms: Terms,
     /// Drawn or not.
     pub visible: bool,
     /// Its voxels do not change.

@@ -3,6 +3,8 @@
 //! ITK-SNAP: `index r g b alpha visible mesh-visible "name"`. Slicer, as `FreeSurfer`: `index name r g b alpha`, where blanks in
 //! names are underscores; newer versions write a table with columns separated by commas.
 
+use voco_volume::{Code, Terms};
+
 use crate::{PresetEntry, Segment, StoreError};
 
 /// Whose table it is.
@@ -119,13 +121,19 @@ fn of_columns(line: &str, columns: &[String]) -> Option<PresetEntry> {
         entry.color = Some([r, g, b]);
     }
     entry.opacity = part("color_a").unwrap_or(255);
-    let scheme = get("type_codingschemedesignator").or_else(|| get("type_codingscheme"));
-    if let (Some(scheme), Some(value)) = (scheme, get("type_codevalue"))
-        && !value.is_empty()
-    {
-        let meaning = get("type_codemeaning").unwrap_or_default();
-        entry.code = Some(crate::Code { scheme: scheme.into(), value: value.into(), meaning: meaning.into() });
-    }
+    let code = |what: &str| {
+        let part = |name: &str| get(&format!("{what}_{name}")).unwrap_or_default().trim().to_owned();
+        let scheme = [part("codingschemedesignator"), part("codingscheme")].concat();
+        let code = Code { scheme, value: part("codevalue"), meaning: part("codemeaning") };
+        (!code.value.is_empty() && !code.scheme.is_empty()).then_some(code)
+    };
+    entry.terms = Terms {
+        category: code("category"),
+        kind: code("type"),
+        modifier: code("typemodifier"),
+        region: code("region"),
+        region_modifier: code("regionmodifier"),
+    };
     Some(entry)
 }
 

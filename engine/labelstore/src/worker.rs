@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, never};
 
@@ -14,6 +15,9 @@ use crate::{Document, ImageKey, JournalHealth, StoreError};
 const QUEUE: usize = 256;
 /// History lines that are published; all are in [`Document::history`].
 const SHOWN_HISTORY: usize = 500;
+
+/// How long the thread waits, at least, before it tries again to begin a journal that could not be begun.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Something to do to a document.
 pub type Edit = Box<dyn FnOnce(&mut Document) -> Result<(), StoreError> + Send>;
@@ -41,6 +45,19 @@ pub struct Published {
     pub error: Option<String>,
     /// Whether the journal keeps up; `None` before there is one.
     pub journal: Option<JournalHealth>,
+    /// That a journal cannot be begun, or now is; told once each.
+    pub news: Option<JournalNews>,
+}
+
+/// What became of the journal of a document that had none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JournalNews {
+    /// Changes are not kept, and why; it is tried again with later changes.
+    NotKept(String),
+    /// Changes are not kept, and why; trying again would not help.
+    NeverKept(String),
+    /// All changes are kept from now on, those from before included.
+    KeptAgain,
 }
 
 /// A line of the history list.
@@ -71,10 +88,20 @@ impl LabelWorker {
         journal: Option<(PathBuf, ImageKey)>,
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> std::io::Result<(Self, Published)> {
+        Self::start_with(document, journal, wake, RETRY_AFTER)
+    }
+
+    fn start_with(
+        document: Document,
+        journal: Option<(PathBuf, ImageKey)>,
+        wake: Arc<dyn Fn() + Send + Sync>,
+        retry_after: Duration,
+    ) -> std::io::Result<(Self, Published)> {
         let (edits, inbox) = bounded::<(u64, Edit)>(QUEUE);
         let (outbox, published) = bounded(QUEUE);
-        let first = publish(&document, 0, None);
-        let body = move || run(document, journal, &inbox, &outbox, &*wake);
+        let first = publish(&document, 0, None, None);
+        let keeper = Keeper { journal, retry_after, next_try: None };
+        let body = move || run(document, keeper, &inbox, &outbox, &*wake);
         let thread = std::thread::Builder::new().name("label-writer".into()).spawn(body)?;
         Ok((Self { edits: Some(edits), waiting: VecDeque::new(), published, next: 1, thread: Some(thread) }, first))
     }
@@ -131,21 +158,51 @@ impl Drop for LabelWorker {
     }
 }
 
+/// Begins the journal of a document, and tries again where that did not work.
+struct Keeper {
+    /// Where it is to be; none if there is one already, or will not be.
+    journal: Option<(PathBuf, ImageKey)>,
+    retry_after: Duration,
+    /// Not before then; it did not work earlier.
+    next_try: Option<Instant>,
+}
+
+impl Keeper {
+    /// Before each change.
+    fn keep(&mut self, document: &mut Document) -> Option<JournalNews> {
+        let (path, key) = self.journal.as_ref().filter(|_| !document.has_journal())?;
+        if self.next_try.is_some_and(|at| Instant::now() < at) {
+            return None;
+        }
+        let is_again = self.next_try.is_some();
+        match document.keep_in(path, key) {
+            Ok(()) => {
+                self.journal = None;
+                is_again.then_some(JournalNews::KeptAgain)
+            }
+            // The disk may get room, the folder may come back, the other window may be closed.
+            Err(problem @ (StoreError::Io(_) | StoreError::InUse)) => {
+                self.next_try = Some(Instant::now() + self.retry_after);
+                (!is_again).then(|| JournalNews::NotKept(problem.to_string()))
+            }
+            Err(problem) => {
+                self.journal = None;
+                Some(JournalNews::NeverKept(problem.to_string()))
+            }
+        }
+    }
+}
+
 fn run(
     mut document: Document,
-    mut journal: Option<(PathBuf, ImageKey)>,
+    mut keeper: Keeper,
     inbox: &Receiver<(u64, Edit)>,
     outbox: &Sender<Published>,
     wake: &(dyn Fn() + Send + Sync),
 ) {
     for (ticket, edit) in inbox {
         let mut error = None;
-        if !document.has_journal()
-            && let Some((path, key)) = journal.take()
-            && let Err(problem) = document.keep_in(&path, &key)
-        {
-            error = Some(format!("Changes of labels are not kept on the disk: {problem}."));
-        }
+        let news = keeper.keep(&mut document);
         match catch_unwind(AssertUnwindSafe(|| edit(&mut document))) {
             Ok(Ok(())) => {}
             Ok(Err(problem)) => error = Some(problem.to_string()),
@@ -155,7 +212,7 @@ fn run(
         }
         // An edit that failed halfway must not swallow those after it.
         document.end_group();
-        if outbox.send(publish(&document, ticket, error)).is_err() {
+        if outbox.send(publish(&document, ticket, error, news)).is_err() {
             // The window has gone; what waits is done all the same.
             continue;
         }
@@ -163,7 +220,7 @@ fn run(
     }
 }
 
-fn publish(document: &Document, ticket: u64, error: Option<String>) -> Published {
+fn publish(document: &Document, ticket: u64, error: Option<String>, news: Option<JournalNews>) -> Published {
     let history = document.history();
     let skipped = history.len().saturating_sub(SHOWN_HISTORY);
     let line = |item: crate::HistoryItem<'_>| HistoryLine {
@@ -180,6 +237,7 @@ fn publish(document: &Document, ticket: u64, error: Option<String>) -> Published
         history: history.skip(skipped).map(line).collect(),
         error,
         journal: document.journal_health(),
+        news,
     }
 }
 
@@ -241,10 +299,47 @@ mod tests {
         let (mut worker, _) =
             LabelWorker::start(document(), Some((path.clone(), key.clone())), Arc::new(|| {})).expect("a thread");
         worker.edit(move |document| document.add_segment(layer, "liver", None).map(drop));
-        let told = worker.wait().and_then(|p| p.error).expect("an error");
-        assert!(told.contains("other work"), "{told}");
+        let told = worker.wait().and_then(|p| p.news);
+        assert!(matches!(&told, Some(JournalNews::NeverKept(why)) if why.contains("other work")), "{told:?}");
         drop(worker);
         let (again, _) = Document::open(&path, &key, geometry, None).expect("still there");
         assert_eq!(again.segments()[0].name, "spleen");
+    }
+
+    #[test]
+    fn a_journal_that_cannot_be_begun_is_tried_again_and_then_holds_everything() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let geometry = *document().geometry();
+        let key = ImageKey::of_dims(geometry.dims());
+        // A file stands where the folder should be.
+        let blocked = folder.path().join("labels");
+        std::fs::write(&blocked, "in the way").expect("writable");
+        let path = blocked.join(key.file_name());
+        let pause = Duration::from_millis(60);
+        let place = Some((path.clone(), key.clone()));
+        let (mut worker, first) = LabelWorker::start_with(document(), place, Arc::new(|| {}), pause).expect("a thread");
+        let layer = first.document.layers().next().expect("one layer").id;
+        let mut add = |name: &'static str| {
+            worker.edit(move |document| document.add_segment(layer, name, None).map(drop));
+            let published = worker.wait().expect("published");
+            assert_eq!(published.error, None);
+            (published.news, published.journal.is_some())
+        };
+        let (news, has_journal) = add("one");
+        assert!(matches!(news, Some(JournalNews::NotKept(_))) && !has_journal, "{news:?}");
+        assert_eq!(add("two"), (None, false), "told once");
+        std::thread::sleep(pause);
+        assert_eq!(add("three"), (None, false), "tried again, and still told once");
+        std::fs::remove_file(&blocked).expect("removed");
+        assert_eq!(add("four"), (None, false), "not before the pause is over");
+        std::thread::sleep(pause);
+        assert_eq!(add("five"), (Some(JournalNews::KeptAgain), true));
+        assert_eq!(add("six"), (None, true));
+        drop(worker);
+        let (mut again, _) = Document::open(&path, &key, geometry, None).expect("kept");
+        let names: Vec<&str> = again.segments().iter().map(|s| s.name.as_str()).collect();
+        assert_eq!(names, ["one", "two", "three", "four", "five", "six"]);
+        again.undo().expect("undone");
+        assert_eq!(again.segments().len(), 5, "with what can be undone");
     }
 }

@@ -15,6 +15,7 @@ mod restore;
 mod shared;
 mod slice;
 mod stats;
+mod terms;
 mod view;
 mod volume;
 
@@ -32,5 +33,6 @@ pub use restore::{Part, Restore, Run};
 pub use shared::{Shared, Zeroed};
 pub use slice::{SliceFrame, SlicePlane};
 pub use stats::Stats;
+pub use terms::{Code, Terms};
 pub use view::PreparedView;
 pub use volume::{Rescale, Volume, VoxelType, Voxels};

@@ -55,21 +55,36 @@ fn overlays_show_exactly_the_voxel_that_holds_the_pixel() {
 }
 
 #[test]
-fn outlines_are_a_pixel_wide_and_leave_the_inside_free() {
+fn outlines_are_as_wide_as_asked_at_every_zoom_and_leave_the_inside_free() {
     let Some(mut gpu) = Gpu::new() else { return };
     let geometry = Geometry::new([20, 20, 3], glam::DAffine3::IDENTITY).unwrap();
     let volume = volume_of(geometry, |[i, j, _]| i16::from((5..15).contains(&i) && (5..15).contains(&j)));
     let table = LabelTable::from_ids([1], |_| None);
     let texture = LabelTexture::upload(&gpu.ctx, &volume, &table).unwrap();
-    let mut view = view_of(&geometry, SlicePlane::Axial, [80, 80]);
-    view.center_mm_on_picture = glam::DVec2::ZERO;
-    let look = SliceLook { label_outline: true, ..LOOK };
-    let rgba = gpu
-        .renderer
-        .render_slice_to_rgba(&gpu.ctx, &mut gpu.state, None, SliceLabels::of(Some(&texture)), &view, &look, &[])
-        .unwrap();
-    let drawn = rgba.chunks(4).filter(|p| p[..3] != [0; 3]).count();
-    assert_eq!(drawn, 4 * 39, "the rim of a square of 40 pixels");
+    // A square of 40 pixels, then of 80 and of 160 under another zoom.
+    for zoom in [1_u32, 2, 4] {
+        let mut view = view_of(&geometry, SlicePlane::Axial, [80 * zoom, 80 * zoom]);
+        view.center_mm_on_picture = glam::DVec2::ZERO;
+        let side = 40 * zoom as usize;
+        let mut drawn = |width_px: f32| {
+            let look = SliceLook { label_opacity: 0.4, label_outline_px: Some(width_px), ..LOOK };
+            let labels = SliceLabels::of(Some(&texture));
+            let rgba = gpu.renderer.render_slice_to_rgba(&gpu.ctx, &mut gpu.state, None, labels, &view, &look, &[]);
+            // Opaque at that opacity; the colour of label 1 has its greatest part in red.
+            let full = table.get(1).unwrap().color;
+            let most = (0..3).max_by_key(|&n| full[n]).unwrap();
+            let reds: Vec<f64> = rgba.unwrap().chunks(4).map(|p| f64::from(p[most]) / f64::from(full[most])).collect();
+            (reds.iter().filter(|r| **r > 0.0).count(), reds.iter().filter(|r| **r > 0.99).count())
+        };
+        for width in [1_usize, 2, 3, 5, 8] {
+            let rim = side * side - (side - 2 * width).pow(2);
+            assert_eq!(drawn(width as f32), (rim, rim), "{width} pixels at zoom {zoom}");
+        }
+        // Half a pixel: one that is half covered; two and a half: a third that is.
+        let rim = |width: usize| side * side - (side - 2 * width).pow(2);
+        assert_eq!(drawn(0.5), (rim(1), 0), "zoom {zoom}");
+        assert_eq!(drawn(2.5), (rim(3), rim(2)), "zoom {zoom}");
+    }
 }
 
 #[test]

@@ -92,7 +92,7 @@ const LOOK: SliceLook = SliceLook {
     window_width: 2000.0,
     window_level: 0.0,
     label_opacity: 1.0,
-    label_outline: false,
+    label_outline_px: None,
     comparison: Comparison { style: ComparisonStyle::Off, class: None },
     inverted: false,
     slab: Slab { mode: SlabMode::Thin, thickness_mm: 0.0 },

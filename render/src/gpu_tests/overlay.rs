@@ -153,8 +153,8 @@ fn labels_look_the_same_under_an_invisible_overlay_and_lie_over_an_opaque_one() 
     let table = LabelTable::from_ids(1..4, |_| None);
     let labels = LabelTexture::upload(&gpu.ctx, &ids, &table).unwrap();
     let view = view_of(base.geometry(), SlicePlane::Axial, SIZE);
-    for (label_opacity, label_outline) in [(0.4, false), (0.3, true), (1.0, false)] {
-        let look = SliceLook { label_opacity, label_outline, ..LOOK };
+    for (label_opacity, label_outline_px) in [(0.4, None), (0.3, Some(1.0)), (1.0, None)] {
+        let look = SliceLook { label_opacity, label_outline_px, ..LOOK };
         let maps = SliceLabels::of(Some(&labels));
         let (ctx, state) = (&gpu.ctx, &mut gpu.state);
         let volume = Some(&texture);
@@ -165,7 +165,7 @@ fn labels_look_the_same_under_an_invisible_overlay_and_lie_over_an_opaque_one() 
         };
         let invisible = draw(0.0);
         let greatest = plain.iter().zip(&invisible).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
-        assert!(greatest <= 1, "{label_opacity} {label_outline}: {greatest}");
+        assert!(greatest <= 1, "{label_opacity} {label_outline_px:?}: {greatest}");
         let opaque = draw(1.0);
         assert_ne!(opaque, plain);
         if label_opacity == 1.0 {

@@ -26,7 +26,7 @@ impl Renderer {
         part.kind = match &uniforms {
             SliceUniforms { layer: 0, slab_mode: 0, comparison: 0, .. } if volume.is_some() => match labels {
                 None => SliceKind::Plain,
-                Some(_) if !look.label_outline => SliceKind::Labels,
+                Some(_) if look.label_outline_px.is_none() => SliceKind::Labels,
                 Some(_) => SliceKind::Any,
             },
             _ => SliceKind::Any,
@@ -83,7 +83,7 @@ fn uniforms(
         label_opacity: look.label_opacity.clamp(0.0, 1.0),
         // Without a volume, the box has nothing inside.
         box_max_texel: volume.map_or(DVec3::splat(-1.0), |v| v.grid.box_max_texel()).as_vec3().to_array(),
-        outline: look.label_outline.into(),
+        outline_px: look.label_outline_px.map_or(0.0, |px| px.clamp(0.25, 64.0)),
         label_origin,
         pixel_u: (1.0 / width) as f32,
         label_right,

@@ -1,9 +1,10 @@
 //! Commands for labels.
 
+use voco_labelstore::change_name;
 use voco_volume::SlicePlane;
 
 use super::Command;
-use crate::document::{Tool, ViewKind, Work};
+use crate::document::{Drag, Tool, ViewKind, Work};
 use crate::labelling::{Ask, Effect, EffectKind, LabelWork, What};
 use crate::{Outbox, Request, Session, ViewSettings, i18n, views};
 
@@ -20,6 +21,11 @@ pub(super) fn run(command: Command, session: &mut Session, settings: &mut ViewSe
             }
         }
         Command::LabelOutline => settings.label_outline = !settings.label_outline,
+        Command::OutlineThinner | Command::OutlineWider => {
+            // Whoever sets the width wants to see it.
+            settings.label_outline = true;
+            settings.preferences.step_outline(command == Command::OutlineWider);
+        }
         Command::LargerTip | Command::SmallerTip => settings.labels.step_radius(command == Command::LargerTip),
         Command::NewSegment => session.active.into_iter().for_each(|id| settings.asks.push(Request::NewSegment(id))),
         Command::LabelStatistics => {
@@ -58,14 +64,12 @@ fn on_segment(command: Command, work: &mut LabelWork) {
             work.current = all.get((at + by) % all.len()).map(|s| s.id);
         }
         Command::ToggleSegment => {
-            let name =
-                if segment.visible { format!("Hide {}", segment.name) } else { format!("Show {}", segment.name) };
-            work.update_segment(current, name, |s| s.visible = !s.visible);
+            let key = if segment.visible { "hide" } else { "show" };
+            work.update_segment(current, change_name(key, &[&segment.name]), |s| s.visible = !s.visible);
         }
         Command::LockSegment => {
-            let name =
-                if segment.locked { format!("Unlock {}", segment.name) } else { format!("Lock {}", segment.name) };
-            work.update_segment(current, name, |s| s.locked = !s.locked);
+            let key = if segment.locked { "unlock" } else { "lock" };
+            work.update_segment(current, change_name(key, &[&segment.name]), |s| s.locked = !s.locked);
         }
         _ => {}
     }
@@ -96,6 +100,27 @@ pub(super) fn apply(session: &mut Session, settings: &mut ViewSettings) {
             }
         }
     }
+}
+
+/// True while the smart tool has marks.
+pub(super) fn has_marks(session: &Session) -> bool {
+    session.active().and_then(|v| v.labels.as_ref()).is_some_and(|work| !work.marks.is_empty())
+}
+
+/// Takes back the last mark of the smart tool and asks anew without it; false if there is none. Marks are no changes of the
+/// labels yet: they come before those.
+pub(crate) fn take_back_mark(session: &mut Session, settings: &mut ViewSettings) -> bool {
+    let Some(work) = session.active_mut().and_then(|v| v.labels.as_mut()) else { return false };
+    if work.marks.pop().is_none() {
+        return false;
+    }
+    work.reject();
+    // A drag that still draws it would go on with the one before.
+    settings.drag.take_if(|drag| matches!(drag, Drag::Mark(_)));
+    // What was asked with the mark must not come any more, whether or not something is asked without it.
+    settings.asks.push(Request::StopProposing);
+    views::ask_smart(session, settings);
+    true
 }
 
 /// Esc: gives up what is in hand. False if nothing is.
@@ -143,12 +168,12 @@ fn copy_slice(session: &mut Session, settings: &ViewSettings) {
     let Some(current) = work.current else { return };
     match work.document().mask_of_slice(current, axis, slice) {
         Ok(mask) if mask.is_empty() => session.notice(i18n::text("label-nothing-copied"), false),
-        Ok(mask) => session.slice_clipboard = Some((mask, axis, slice)),
+        Ok(mask) => session.slice_clipboard = Some((std::sync::Arc::new(mask), axis, slice)),
         Err(problem) => session.notice(format!("{problem}."), true),
     }
 }
 
-/// Puts the copied part of a slice onto the slice of the crosshair, as a proposal of the chosen segment.
+/// Puts the copied part of a slice onto the slice of the crosshair. The writer's thread moves and paints it.
 fn paste_slice(session: &mut Session, settings: &ViewSettings) {
     let Some((axis, slice)) = slice_of(session, settings) else { return };
     let Some((mask, from_axis, from)) = session.slice_clipboard.clone() else { return };
@@ -163,20 +188,13 @@ fn paste_slice(session: &mut Session, settings: &ViewSettings) {
     if mask.dims() != work.geometry().dims() {
         return session.notice(i18n::text("label-paste-grid"), true);
     }
-    let shifted = mask.shifted(by);
-    let target = voco_labelstore::Target::Paint(segment.id);
-    let told = work.begin(target, rules, "paste", &format!("Paste into {}", segment.name)).map_err(|e| e.to_string());
-    let told = told.and_then(|()| {
-        work.stage(|staged| {
-            staged.unite(&shifted)?;
-            Ok(shifted.bounding_box().unwrap_or(voco_label::VoxelBox::EMPTY))
-        })
-        .map_err(|e| e.to_string())
+    work.abandon();
+    work.edit(move |document| {
+        let name = change_name("paste", &[&segment.name]);
+        let mut gesture = document.begin(voco_labelstore::Target::Paint(segment.id), rules, "paste", &name)?;
+        gesture.staged = mask.shifted(by);
+        document.commit(&gesture).map(drop)
     });
-    match told {
-        Ok(()) => work.finish(),
-        Err(problem) => session.notice(format!("{problem}."), true),
-    }
 }
 
 /// The tool in hand, if it is one for labels.

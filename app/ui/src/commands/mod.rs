@@ -8,7 +8,7 @@ mod run;
 mod times;
 
 pub use keymap::{KeyMap, Shortcut};
-pub(crate) use label::{effect_ask, tool_in_hand};
+pub(crate) use label::{effect_ask, take_back_mark, tool_in_hand};
 pub use mouse::{MouseAction, MouseInput, MouseMap, WheelAction};
 pub(crate) use run::{
     align_centers, is_enabled, is_on, run, select, set_layout, show_volume, step_cine, step_slab, step_slices,
@@ -241,6 +241,8 @@ commands! {
     LabelToggle "label.toggle" Labels "S" "S";
     LabelStronger "label.stronger" Labels "D" "D";
     LabelOutline "label.outline" Labels "Shift+S" "Shift+S";
+    OutlineThinner "label.outline-thinner" Labels "Shift+A" "Shift+A";
+    OutlineWider "label.outline-wider" Labels "Shift+D" "Shift+D";
     LabelPaint "label.paint" Labels "Shift+B" "Shift+B";
     LabelErase "label.erase" Labels "Shift+E" "Shift+E";
     LabelPolygon "label.polygon" Labels "Shift+P" "Shift+P";

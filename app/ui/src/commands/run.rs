@@ -29,6 +29,7 @@ pub(crate) fn run(command: Command, session: &mut Session, settings: &mut ViewSe
         Command::PreviousVolume => next_volume(session, settings, -1),
         Command::CloseVolume => session.active.into_iter().for_each(|id| outbox.ask(Request::Close(id))),
         Command::Quit => outbox.ask(Request::Quit),
+        Command::Undo if label::take_back_mark(session, settings) => {}
         Command::Undo => step_edits(session, true),
         Command::Redo => step_edits(session, false),
         Command::Preferences => settings.show_preferences = !settings.show_preferences,
@@ -228,7 +229,7 @@ pub(crate) fn is_enabled(command: Command, session: &Session, settings: &ViewSet
         Command::NextVolume | Command::PreviousVolume | Command::Checkerboard | Command::Swipe => {
             session.volumes.len() > 1
         }
-        Command::Undo => edit_stamps(session, true).iter().any(Option::is_some),
+        Command::Undo => label::has_marks(session) || edit_stamps(session, true).iter().any(Option::is_some),
         Command::Redo => edit_stamps(session, false).iter().any(Option::is_some),
         Command::DeleteMeasurement => settings.selected.is_some(),
         Command::NextTime | Command::PreviousTime | Command::TimeCine => times::has_times(session, settings),
@@ -236,9 +237,12 @@ pub(crate) fn is_enabled(command: Command, session: &Session, settings: &ViewSet
             let doc = volume.and_then(|v| session.measurements.get(&v.id.0));
             doc.is_some_and(|d| !d.items().is_empty())
         }
-        Command::LabelFainter | Command::LabelToggle | Command::LabelStronger | Command::LabelOutline => {
-            volume.is_some_and(|v| v.label_texture().is_some())
-        }
+        Command::LabelFainter
+        | Command::LabelToggle
+        | Command::LabelStronger
+        | Command::LabelOutline
+        | Command::OutlineThinner
+        | Command::OutlineWider => volume.is_some_and(|v| v.label_texture().is_some()),
         Command::ApplyLabels => label::has_something_to_apply(session, settings),
         Command::NextSegment
         | Command::PreviousSegment

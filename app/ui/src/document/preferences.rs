@@ -46,6 +46,8 @@ pub struct Preferences {
     pub hide_identifiers: bool,
     /// CT windows; the first nine have the keys 1 to 9.
     pub windows: Vec<NamedWindow>,
+    /// Width of the outlines of labels on slices, in points.
+    pub outline_points: f32,
     /// Slices per second of cine.
     pub cine_per_second: f32,
     /// The layout and window of a new volume follow the hanging protocols.
@@ -69,6 +71,7 @@ impl Default for Preferences {
             scale_percent: 100,
             hide_identifiers: false,
             windows: WindowPreset::ALL.iter().map(window).collect(),
+            outline_points: 1.0,
             cine_per_second: 12.0,
             hang: true,
             keep_windows: true,
@@ -80,6 +83,8 @@ impl Default for Preferences {
 impl Preferences {
     /// Least and greatest scale, percent.
     pub const SCALES: std::ops::RangeInclusive<u16> = 75..=300;
+    /// Least and greatest width of outlines, in points.
+    pub const OUTLINES_POINTS: std::ops::RangeInclusive<f32> = 0.5..=5.0;
     const MAX_WINDOWS: usize = 64;
     /// Folders whose window is remembered.
     pub const MAX_PROJECTS: usize = 200;
@@ -92,6 +97,13 @@ impl Preferences {
     /// Buttons of this scheme with these changes.
     pub fn mouse_map(&self) -> MouseMap {
         MouseMap::new(self.scheme, &self.drags, &self.wheel)
+    }
+
+    /// Outlines of labels half a point wider or thinner.
+    pub fn step_outline(&mut self, wider: bool) {
+        let step = if wider { 0.5 } else { -0.5 };
+        self.outline_points =
+            (self.outline_points + step).clamp(*Self::OUTLINES_POINTS.start(), *Self::OUTLINES_POINTS.end());
     }
 
     /// One step larger or smaller.
@@ -121,6 +133,7 @@ impl Preferences {
             Value::Array(std::iter::once(format!("{key:016x}").into()).chain(numbers).collect())
         });
         put("projects", Value::Array(projects.collect()));
+        put("outline_points", f64::from(self.outline_points).into());
         put("cine_per_second", f64::from(self.cine_per_second).into());
         let windows = self.windows.iter().map(|w| {
             let mut row = Table::new();
@@ -180,6 +193,10 @@ impl Preferences {
                 let rows = value.as_array()?.iter().rev().take(Self::MAX_PROJECTS);
                 self.project_windows = rows.map(project_window).collect::<Option<Vec<_>>>()?;
                 self.project_windows.reverse();
+            }
+            "outline_points" => {
+                let points = number(value)? as f32;
+                self.outline_points = Self::OUTLINES_POINTS.contains(&points).then_some(points)?;
             }
             "cine_per_second" => {
                 let rate = number(value)?;

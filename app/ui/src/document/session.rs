@@ -61,7 +61,7 @@ pub struct Session {
     /// Labels are being counted.
     pub is_counting_labels: bool,
     /// A part of a slice that was copied: its voxels, the axis across it, and which slice.
-    pub slice_clipboard: Option<(voco_label::BrickMask, usize, usize)>,
+    pub slice_clipboard: Option<(std::sync::Arc<voco_label::BrickMask>, usize, usize)>,
     /// What label ids may mean.
     pub label_presets: Vec<LabelPreset>,
     /// The graphics adapter, for the status bar.

@@ -3,6 +3,7 @@
 //! [`LabelWork`] never changes voxels itself. It holds the last state that the writer's thread has published, draws it together with
 //! what is not committed yet, and sends edits. So a frame never waits for a commit, however large.
 
+mod change_text;
 mod display;
 mod propose;
 mod settings;
@@ -17,16 +18,20 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 use voco_label::{BRICK, BRICK_VOXELS, BrickMask, LabelError, VoxelBox};
-use voco_labelstore::{Document, DrawOver, Gesture, LabelWorker, Published, Rules, SegmentId, StoreError, Target};
+use voco_labelstore::{
+    Document, DrawOver, Gesture, JournalNews, LabelWorker, Published, Rules, SegmentId, StoreError, Target,
+};
 use voco_render::{LabelTexture, RenderContext, RenderError};
 use voco_volume::{Geometry, LabelTable};
 
+pub use change_text::change_text;
 pub use display::{DisplayIds, FlatLabels};
 pub use propose::{Ask, NetworkPrior, ProposeError, What, propose};
 pub use settings::{Effect, EffectKind, IslandUse, Islands, LabelSettings, LabelTool, Mark, Over, Proposal, Smoothing};
 pub use smart::smart_box;
 
 use crate::document::next_stamp;
+use crate::panels::TermsEdit;
 use stale::Stale;
 
 /// Bricks that go to the graphics memory in one frame while no hand is painting: a few milliseconds.
@@ -50,6 +55,8 @@ pub struct LabelWork {
     pub choose_new: bool,
     /// Marks of the smart tool.
     pub marks: Vec<Mark>,
+    /// Terms of a segment that are being edited.
+    pub terms_edit: Option<TermsEdit>,
     worker: LabelWorker,
     now: Published,
     /// What it was before the last change.
@@ -78,6 +85,8 @@ pub struct Polled {
     pub has_changed: bool,
     /// What went wrong, one sentence each.
     pub errors: Vec<String>,
+    /// What became of the journal.
+    pub news: Vec<JournalNews>,
 }
 
 impl LabelWork {
@@ -103,6 +112,7 @@ impl LabelWork {
             is_file_at: None,
             choose_new: false,
             marks: Vec::new(),
+            terms_edit: None,
             worker,
             now: first,
             before: None,
@@ -398,6 +408,7 @@ impl LabelWork {
                 }
             }
             polled.errors.extend(published.error.clone());
+            polled.news.extend(published.news.clone());
             let added = new.segments().iter().map(|s| s.id).filter(|id| old.segment(*id).is_err()).max();
             if self.choose_new && added.is_some() {
                 (self.current, self.choose_new) = (added, false);

@@ -7,7 +7,7 @@ use voco_label::tools::grow::{GrowthCost, grow_from_seeds};
 use voco_label::tools::smooth::{gaussian_image, gradient_length, joint_smoothed};
 use voco_label::tools::{Plane, between, polygon, shape, trace, watershed::watershed};
 use voco_label::{BrickMask, Connectivity, LabelError, Lattice, Mask, VoxelBox, Watch, in_range, read_image_box};
-use voco_labelstore::{Document, DrawOver, Gesture, LayerId, Logic, Rules, SegmentId, StoreError, Target};
+use voco_labelstore::{Document, DrawOver, Gesture, LayerId, Logic, Rules, SegmentId, StoreError, Target, change_name};
 use voco_volume::{Geometry, Volume};
 
 use super::{Effect, IslandUse, Islands, Mark, Proposal, Smoothing};
@@ -110,8 +110,8 @@ pub fn propose(
     if segment.locked {
         return Err(StoreError::Locked(segment.name.clone()).into());
     }
-    let (tool, title) = names(&ask.what);
-    let name = format!("{title}: {}", segment.name);
+    let (tool, key) = names(&ask.what);
+    let name = change_name(key, &[&segment.name]);
     let run = Run { document, ask, tool, name: &name, watch };
     let mut gestures = run.gestures(prior)?;
     gestures.retain(|gesture| !gesture.staged.is_empty());
@@ -132,29 +132,30 @@ pub fn propose(
     Ok(Proposal { gestures, name, tool, voxels, apart, effect })
 }
 
+/// The tool, and the key of what it does.
 fn names(what: &What) -> (&'static str, &'static str) {
     match what {
         What::Effect { effect, .. } => match effect {
-            Effect::Threshold { .. } => ("threshold", "Threshold"),
-            Effect::GrowFromSeeds { .. } => ("grow-from-seeds", "Grow from seeds"),
-            Effect::Watershed { .. } => ("watershed", "Watershed"),
-            Effect::BetweenSlices => ("between-slices", "Fill between slices"),
-            Effect::Islands(Islands::KeepLargest, _) => ("islands", "Keep the largest island"),
-            Effect::Islands(Islands::RemoveSmall, _) => ("islands", "Remove small islands"),
-            Effect::Islands(Islands::Split, _) => ("islands", "Split into islands"),
-            Effect::Smooth(..) => ("smooth", "Smooth"),
-            Effect::Margin(mm) if *mm < 0.0 => ("margin", "Shrink"),
-            Effect::Margin(_) => ("margin", "Grow"),
-            Effect::Hollow(..) => ("hollow", "Hollow"),
-            Effect::FillHoles { .. } => ("fill-holes", "Fill holes"),
-            Effect::Logic(..) => ("logic", "Combine"),
+            Effect::Threshold { .. } => ("threshold", "threshold"),
+            Effect::GrowFromSeeds { .. } => ("grow-from-seeds", "grow-from-seeds"),
+            Effect::Watershed { .. } => ("watershed", "watershed"),
+            Effect::BetweenSlices => ("between-slices", "between-slices"),
+            Effect::Islands(Islands::KeepLargest, _) => ("islands", "keep-largest"),
+            Effect::Islands(Islands::RemoveSmall, _) => ("islands", "remove-small"),
+            Effect::Islands(Islands::Split, _) => ("islands", "split"),
+            Effect::Smooth(..) => ("smooth", "smooth"),
+            Effect::Margin(mm) if *mm < 0.0 => ("margin", "shrink"),
+            Effect::Margin(_) => ("margin", "margin"),
+            Effect::Hollow(..) => ("hollow", "hollow"),
+            Effect::FillHoles { .. } => ("fill-holes", "fill-holes"),
+            Effect::Logic(..) => ("logic", "logic"),
         },
-        What::Fill { .. } => ("fill", "Fill"),
-        What::Grow { .. } => ("grow", "Grow region"),
-        What::LevelTrace { .. } => ("level-trace", "Level trace"),
-        What::Island { .. } => ("island", "Island"),
-        What::Cut { .. } | What::Cut3d { .. } => ("scissors", "Scissors"),
-        What::Smart { .. } => ("smart", "Smart segmentation"),
+        What::Fill { .. } => ("fill", "fill"),
+        What::Grow { .. } => ("grow", "grow"),
+        What::LevelTrace { .. } => ("level-trace", "level-trace"),
+        What::Island { .. } => ("island", "island"),
+        What::Cut { .. } | What::Cut3d { .. } => ("scissors", "scissors"),
+        What::Smart { .. } => ("smart", "smart"),
     }
 }
 

@@ -4,7 +4,7 @@ use voco_labelstore::{Logic, SegmentId};
 
 use super::{choice, label_tools::value};
 use crate::commands;
-use crate::labelling::{Effect, EffectKind, Islands, Smoothing};
+use crate::labelling::{Effect, EffectKind, Islands, Smoothing, change_text};
 use crate::{Outbox, Request, Session, ViewSettings, i18n};
 
 /// Algorithms on whole segments: settings, preview, apply.
@@ -178,8 +178,7 @@ fn apply_ui(ui: &mut Ui, session: &mut Session, settings: &ViewSettings, outbox:
     });
     if let Some(proposal) = work.proposal() {
         let count = super::label_tools::grouped(proposal.voxels);
-        let voxels = proposal.voxels.into();
-        let name = proposal.name.as_str().into();
+        let (name, voxels) = (change_text(&proposal.name).into(), proposal.voxels.into());
         ui.label(i18n::text_with("effect-found", [("name", name), ("voxels", voxels), ("count", count.into())]));
     }
 }

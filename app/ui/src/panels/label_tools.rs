@@ -4,7 +4,7 @@ use voco_label::tools::brush::Tip;
 use super::{choice, label_effects};
 use crate::commands::{self, Command, KeyMap};
 use crate::document::Tool;
-use crate::labelling::{IslandUse, LabelSettings, LabelTool, LabelWork, Over};
+use crate::labelling::{IslandUse, LabelSettings, LabelTool, LabelWork, Over, change_text};
 use crate::{Outbox, Request, Session, ViewSettings, i18n, icons, theme};
 
 /// The right panel for labels by hand: tools and their settings, what may change, algorithms, history.
@@ -224,22 +224,16 @@ fn smart_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, num
     settings.labels.smart_prior &= has_network;
     ui.horizontal(|ui| {
         ui.label(i18n::text_with("label-marks", [("count", num_marks.into())]));
-        let mut ask_again = false;
         ui.add_enabled_ui(num_marks > 0, |ui| {
-            let Some(work) = session.active_mut().and_then(|v| v.labels.as_mut()) else { return };
             if ui.small_button(i18n::text("label-marks-undo")).clicked() {
-                work.marks.pop();
-                work.reject();
-                ask_again = true;
+                commands::take_back_mark(session, settings);
             }
+            let Some(work) = session.active_mut().and_then(|v| v.labels.as_mut()) else { return };
             if ui.small_button(i18n::text("label-marks-clear")).clicked() {
                 work.marks.clear();
                 work.reject();
             }
         });
-        if ask_again {
-            crate::views::ask_smart(session, settings);
-        }
     });
 }
 
@@ -267,7 +261,7 @@ fn history_ui(ui: &mut Ui, session: &mut Session, outbox: &mut Outbox) {
             };
             let line = &history[at];
             let voxels = if line.voxels > 0 { format!("  ({})", grouped(line.voxels)) } else { String::new() };
-            let text = RichText::new(format!("{}{voxels}", line.name));
+            let text = RichText::new(format!("{}{voxels}", change_text(&line.name)));
             let text = if line.is_done { text } else { text.weak().strikethrough() };
             let response = ui.add(egui::Button::selectable(last_done == Some(at), text).truncate());
             if response.on_hover_text(i18n::text("label-history-tip")).clicked() {

@@ -1,11 +1,13 @@
 use std::collections::BTreeMap;
 
 use egui::{RichText, Sense, Slider, Ui, Widget};
-use voco_labelstore::{Segment, SegmentId, Status};
+use voco_labelstore::{PresetEntry, Segment, SegmentId, Status, change_name, terms_of_name};
 use voco_volume::LabelColors;
 
 use crate::labelling::LabelWork;
-use crate::{LabelPreset, Outbox, Request, Session, ViewSettings, VolumeId, i18n, icons, numbers_only, theme};
+use crate::{
+    LabelPreset, Outbox, Preferences, Request, Session, ViewSettings, VolumeId, i18n, icons, numbers_only, theme,
+};
 
 /// The label map over the volume on show: how it is drawn, and its segments.
 pub(crate) fn labels_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
@@ -68,7 +70,12 @@ fn look_ui(ui: &mut Ui, work: &mut LabelWork, settings: &mut ViewSettings) {
         .on_hover_text(i18n::text("labels-slices-tip"));
     ui.add(Slider::new(&mut settings.label_opacity_3d, 0.0..=1.0).text(i18n::text("view-3d")).max_decimals(2))
         .on_hover_text(i18n::text("labels-3d-tip"));
-    ui.checkbox(&mut settings.label_outline, i18n::text("label-outline"));
+    ui.horizontal(|ui| {
+        ui.checkbox(&mut settings.label_outline, i18n::text("label-outline"));
+        let width = &mut settings.preferences.outline_points;
+        let slider = Slider::new(width, Preferences::OUTLINES_POINTS).step_by(0.1).suffix(i18n::text("labels-points"));
+        ui.add_enabled(settings.label_outline, slider).on_hover_text(i18n::text("labels-outline-width-tip"));
+    });
     let segments = work.document().segments().to_vec();
     ui.horizontal(|ui| {
         ui.label(i18n::text("labels-colours"));
@@ -76,32 +83,32 @@ fn look_ui(ui: &mut Ui, work: &mut LabelWork, settings: &mut ViewSettings) {
             let is_on = segments.first().is_some_and(|s| set.color(s.value) == s.color);
             let button = ui.selectable_label(is_on, i18n::text(name)).on_hover_text(i18n::text("labels-colours-tip"));
             if button.clicked() {
-                change_all(work, "Recolour all", move |segment| segment.color = set.color(segment.value));
+                change_all(work, "recolour-all", move |segment| segment.color = set.color(segment.value));
             }
         }
     });
     ui.horizontal(|ui| {
         for (text, visible) in [("labels-show-all", true), ("labels-hide-all", false)] {
             if ui.small_button(i18n::text(text)).clicked() {
-                let name = if visible { "Show all" } else { "Hide all" };
+                let name = if visible { "show-all" } else { "hide-all" };
                 change_all(work, name, move |segment| segment.visible = visible);
             }
         }
         let all_locked = segments.iter().all(|s| s.locked);
         let text = i18n::text(if all_locked { "labels-unlock-all" } else { "labels-lock-all" });
         if ui.small_button(text).on_hover_text(i18n::text("labels-lock-tip")).clicked() {
-            let name = if all_locked { "Unlock all" } else { "Lock all" };
+            let name = if all_locked { "unlock-all" } else { "lock-all" };
             change_all(work, name, move |segment| segment.locked = !all_locked);
         }
     });
 }
 
 /// One change of the history for all segments.
-fn change_all(work: &mut LabelWork, name: &'static str, change: impl Fn(&mut Segment) + Send + 'static) {
+fn change_all(work: &mut LabelWork, key: &'static str, change: impl Fn(&mut Segment) + Send + 'static) {
     work.edit(move |document| {
-        document.begin_group(name, "segments");
+        document.begin_group(&change_name(key, &[]), "segments");
         for id in document.segments().iter().map(|s| s.id).collect::<Vec<_>>() {
-            document.update_segment(id, name, &change)?;
+            document.update_segment(id, "", &change)?;
         }
         document.end_group();
         Ok(())
@@ -144,19 +151,19 @@ fn row_ui(
             && !ui.input(|i| i.pointer.any_down())
         {
             ui.data_mut(|d| d.remove::<[u8; 3]>(ui.scope_id().with("color")));
-            work.update_segment(id, format!("Recolour {}", segment.name), move |s| s.color = color);
+            work.update_segment(id, change_name("recolour", &[&segment.name]), move |s| s.color = color);
         }
         let (eye, eye_name) = if segment.visible { ("eye", "labels-hide") } else { ("eye-off", "labels-show") };
         let name = i18n::text_with(eye_name, [("name", segment.name.as_str().into())]);
         if icons::button(ui, eye, &name, &name, false, true).clicked() {
-            let title = if segment.visible { "Hide" } else { "Show" };
-            work.update_segment(id, format!("{title} {}", segment.name), |s| s.visible = !s.visible);
+            let key = if segment.visible { "hide" } else { "show" };
+            work.update_segment(id, change_name(key, &[&segment.name]), |s| s.visible = !s.visible);
         }
         let (lock, lock_name) = if segment.locked { ("lock", "labels-unlock") } else { ("unlock", "labels-lock") };
         let name = i18n::text_with(lock_name, [("name", segment.name.as_str().into())]);
         if icons::button(ui, lock, &name, &name, segment.locked, true).clicked() {
-            let title = if segment.locked { "Unlock" } else { "Lock" };
-            work.update_segment(id, format!("{title} {}", segment.name), |s| s.locked = !s.locked);
+            let key = if segment.locked { "unlock" } else { "lock" };
+            work.update_segment(id, change_name(key, &[&segment.name]), |s| s.locked = !s.locked);
         }
         if let Some(mut text) = ui.data(|d| d.get_temp::<String>(editing)) {
             let field = egui::TextEdit::singleline(&mut text).desired_width(f32::INFINITY).ui(ui);
@@ -165,7 +172,8 @@ fn row_ui(
                 ui.data_mut(|d| d.remove::<String>(editing));
                 let text = text.trim().to_owned();
                 if !text.is_empty() && text != segment.name && !ui.input(|i| i.key_pressed(egui::Key::Escape)) {
-                    work.update_segment(id, format!("Rename {} to {text}", segment.name), move |s| s.name = text);
+                    let name = change_name("rename", &[&segment.name, &text]);
+                    work.update_segment(id, name, move |s| s.name = text);
                 }
             } else {
                 ui.data_mut(|d| d.insert_temp(editing, text));
@@ -195,7 +203,7 @@ fn row_ui(
 
 fn tip_ui(ui: &mut Ui, segment: &Segment) {
     ui.label(i18n::text_with("labels-value", [("value", segment.value.to_string().into())]));
-    if let Some(code) = &segment.code {
+    for code in segment.terms.all().into_iter().flatten() {
         ui.label(format!("{} {} “{}”", code.scheme, code.value, code.meaning));
     }
     if !segment.comment.is_empty() {
@@ -221,11 +229,15 @@ fn menu_ui(
     ui.menu_button(i18n::text("labels-status"), |ui| {
         for status in [Status::NotStarted, Status::InProgress, Status::Done, Status::Flagged] {
             if ui.selectable_label(segment.status == status, i18n::text(status_text(status))).clicked() {
-                work.update_segment(id, format!("Status of {}", segment.name), move |s| s.status = status);
+                work.update_segment(id, change_name("status", &[&segment.name]), move |s| s.status = status);
                 ui.close();
             }
         }
     });
+    if ui.button(i18n::text("labels-terms")).on_hover_text(i18n::text("labels-terms-tip")).clicked() {
+        work.terms_edit = Some(super::TermsEdit::new(segment));
+        ui.close();
+    }
     ui.menu_button(i18n::text("labels-merge"), |ui| {
         egui::ScrollArea::vertical().max_height(300.0).show(ui, |ui| {
             for other in all.iter().filter(|s| s.id != id) {
@@ -247,7 +259,7 @@ fn menu_ui(
     if ui.button(i18n::text("labels-own-layer")).on_hover_text(i18n::text("labels-own-layer-tip")).clicked() {
         let name = segment.name.clone();
         work.edit(move |document| {
-            document.begin_group(&format!("Move {name} to its own layer"), "layers");
+            document.begin_group(&change_name("own-layer", &[&name]), "layers");
             let layer = document.add_layer(&name);
             document.move_to_layer(id, layer)?;
             document.end_group();
@@ -313,17 +325,18 @@ fn names_ui(ui: &mut Ui, work: &mut LabelWork, presets: &[LabelPreset]) {
     work.names_from = title;
     if work.document().segments().is_empty() {
         // Nothing is there to be renamed: its classes are what is going to be labelled.
-        let entries: Vec<_> = names.iter().map(|(&id, name)| voco_labelstore::PresetEntry::new(id, name)).collect();
+        let entries: Vec<_> = names.iter().map(|(&id, name)| PresetEntry::named(id, name)).collect();
         work.edit(move |document| {
             let Some(layer) = document.layers().next().map(|layer| layer.id) else { return Ok(()) };
             document.add_preset(layer, &entries).map(drop)
         });
         return;
     }
-    change_all(work, "Rename all", move |segment| {
+    change_all(work, "rename-all", move |segment| {
         segment.name = names
             .get(&segment.value)
             .cloned()
             .unwrap_or_else(|| i18n::text_with("label-numbered", [("number", segment.value.into())]));
+        segment.terms = terms_of_name(&segment.name).cloned().unwrap_or_default();
     });
 }

@@ -5,7 +5,7 @@ use glam::DVec3;
 use voco_label::BrickMask;
 use voco_label::tools::brush::{Tip, adapted, stroke};
 use voco_label::tools::{Plane, polygon};
-use voco_labelstore::Target;
+use voco_labelstore::{Target, change_name};
 
 use super::{overlay, port::SlicePort, wire};
 use crate::document::{Drag, Pane, Side};
@@ -130,12 +130,8 @@ fn begin_stroke(
         (true, false) => Target::Erase(current),
         (true, true) => Target::EraseAll(segment.layer),
     };
-    let (tool, name) = if erases {
-        ("eraser", format!("Erase: {}", segment.name))
-    } else {
-        ("brush", format!("Brush: {}", segment.name))
-    };
-    work.begin(target, settings.labels.rules(), tool, &name)
+    let tool = if erases { "eraser" } else { "brush" };
+    work.begin(target, settings.labels.rules(), tool, &change_name(tool, &[&segment.name]))
 }
 
 /// Adds what lies under the tip between two points.
@@ -361,14 +357,14 @@ pub(crate) fn use_outline(session: &mut Session, settings: &mut ViewSettings) {
         let ask = Ask { segment: current, rules: labels.rules(), what };
         return settings.asks.push(Request::Propose(id, Box::new(ask)));
     }
-    let (tool, title) = match outline.tool {
-        LabelTool::Lasso => ("lasso", format!("Lasso: {name}")),
-        LabelTool::LiveWire => ("livewire", format!("Live wire: {name}")),
-        _ => ("polygon", format!("Polygon: {name}")),
+    let tool = match outline.tool {
+        LabelTool::Lasso => "lasso",
+        LabelTool::LiveWire => "livewire",
+        _ => "polygon",
     };
     let geometry = *work.geometry();
     let told = work
-        .begin(Target::Paint(current), settings.labels.rules(), tool, &title)
+        .begin(Target::Paint(current), settings.labels.rules(), tool, &change_name(tool, &[&name]))
         .map_err(|e| e.to_string())
         .and_then(|()| {
             let filled =
@@ -408,6 +404,9 @@ pub(super) fn draw(
         draw_outline(painter, port, outline, color, pointer.filter(|_| outline.pane == pane));
     }
     draw_marks(painter, port, &work.marks, color);
+    if settings.wire.as_ref().is_some_and(wire::Wire::is_pending) {
+        ui.ctx().request_repaint();
+    }
     let crate::Tool::Label(tool) = settings.tool else { return };
     let Some(at) = pointer.filter(|_| settings.drag.is_none() || matches!(settings.drag, Some(Drag::Stroke(..))))
     else {

@@ -46,7 +46,7 @@ pub(crate) fn slice_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSe
             window_width: window.width,
             window_level: window.level,
             label_opacity: settings.label_opacity,
-            label_outline: settings.label_outline,
+            label_outline_px: settings.label_outline.then_some(settings.preferences.outline_points * pixels_per_point),
             comparison: volume.reference.as_ref().map_or(Comparison::default(), |r| r.look),
             inverted: settings.inverted,
             slab: settings.slab,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use egui::{Key, Modifiers, PointerButton, vec2};
+use egui_kittest::kittest::Queryable;
 use voco_labelstore::{Document, LabelWorker};
 use voco_render::LabelTexture;
 use voco_ui::labelling::{DisplayIds, LabelTool, LabelWork};
@@ -88,4 +89,102 @@ fn strokes_outlines_and_keys_do_what_they_say() {
     harness.key_press(Key::Escape);
     harness.run_steps(2);
     assert_eq!(harness.state().settings.tool, Tool::Crosshair);
+}
+
+fn segment(harness: &Harness) -> voco_labelstore::Segment {
+    harness.state().session.volumes[0].labels.as_ref().expect("labels").document().segments()[0].clone()
+}
+
+#[test]
+fn terms_are_found_by_name_chosen_and_taken_back() {
+    let Some(mut harness) = window(crate::ball(glam::DVec3::ZERO)) else { return };
+    // The list lies below the edge of the small window.
+    harness.set_size(vec2(1100.0, 1500.0));
+    harness.run_steps(4);
+    let row = harness.get_by_label("liver").rect().center();
+    harness.hover_at(row);
+    harness.step();
+    for pressed in [true, false] {
+        let (button, modifiers) = (PointerButton::Secondary, Modifiers::NONE);
+        harness.event(egui::Event::PointerButton { pos: row, button, pressed, modifiers });
+        harness.step();
+    }
+    harness.run_steps(3);
+    harness.get_by_label("Terminology…").click();
+    harness.run_steps(4);
+    // It looks for the segment's name at once.
+    harness.get_by_label("Liver").click();
+    harness.run_steps(2);
+    harness.get_by_label("Apply").click();
+    harness.run_steps(2);
+    count(&mut harness);
+    let terms = segment(&harness).terms;
+    let code = |code: &Option<voco_labelstore::Code>| code.as_ref().map(|c| (c.scheme.clone(), c.value.clone()));
+    assert_eq!(code(&terms.category), Some(("SCT".into(), "123037004".into())));
+    assert_eq!(code(&terms.kind), Some(("SCT".into(), "10200004".into())), "as DICOM's PS3.16 has it");
+    assert_eq!(terms.modifier, None);
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::Z);
+    harness.run_steps(2);
+    count(&mut harness);
+    assert!(segment(&harness).terms.is_empty());
+}
+
+#[test]
+fn outlines_get_wider_and_thinner_by_keys() {
+    let Some(mut harness) = window(crate::ball(glam::DVec3::ZERO)) else { return };
+    let width = |harness: &Harness| {
+        let settings = &harness.state().settings;
+        settings.label_outline.then_some(settings.preferences.outline_points)
+    };
+    assert_eq!(width(&harness), None);
+    harness.key_press_modifiers(Modifiers::SHIFT, Key::D);
+    harness.run_steps(2);
+    assert_eq!(width(&harness), Some(1.5));
+    for _ in 0..12 {
+        harness.key_press_modifiers(Modifiers::SHIFT, Key::D);
+        harness.run_steps(2);
+    }
+    assert_eq!(width(&harness), Some(5.0));
+    for _ in 0..12 {
+        harness.key_press_modifiers(Modifiers::SHIFT, Key::A);
+        harness.run_steps(2);
+    }
+    assert_eq!(width(&harness), Some(0.5));
+}
+
+#[test]
+fn marks_of_the_smart_tool_are_taken_back_one_by_one_before_changes() {
+    let Some(mut harness) = window(crate::ball(glam::DVec3::ZERO)) else { return };
+    let at = support::middle(&harness, "Axial view");
+    support::drag(&mut harness, PointerButton::Primary, at, at + vec2(60.0, 0.0), Modifiers::NONE);
+    let painted = count(&mut harness);
+    harness.state_mut().settings.tool = Tool::Label(LabelTool::Smart);
+    let marks = |harness: &Harness| harness.state().session.volumes[0].labels.as_ref().map_or(0, |l| l.marks.len());
+    for n in 0..3 {
+        support::click(&mut harness, at + vec2(0.0, 20.0 * n as f32));
+    }
+    assert_eq!(marks(&harness), 3);
+    for left in [2, 1, 0] {
+        harness.key_press_modifiers(Modifiers::COMMAND, Key::Z);
+        harness.run_steps(2);
+        assert_eq!((marks(&harness), count(&mut harness)), (left, painted), "the stroke stays");
+    }
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::Z);
+    harness.run_steps(2);
+    assert_eq!(count(&mut harness), 0, "then the stroke goes");
+}
+
+#[test]
+fn a_slice_is_copied_to_another() {
+    let Some(mut harness) = window(crate::ball(glam::DVec3::ZERO)) else { return };
+    let at = support::middle(&harness, "Axial view");
+    support::drag(&mut harness, PointerButton::Primary, at, at + vec2(60.0, 0.0), Modifiers::NONE);
+    let painted = count(&mut harness);
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::C);
+    harness.run_steps(2);
+    harness.key_press(Key::ArrowUp);
+    harness.run_steps(2);
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::V);
+    harness.run_steps(2);
+    assert_eq!(count(&mut harness), 2 * painted);
 }

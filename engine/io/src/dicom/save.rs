@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use glam::DVec3;
-use voco_volume::Geometry;
+use voco_volume::{Code, Geometry};
 
 use crate::array::LPS;
 use crate::dicom::contours::outlines;
@@ -224,12 +224,41 @@ fn described(number: usize, segment: &Segment) -> Elements {
     item.u16s(tags::SEGMENT_NUMBER, &[number as u16 + 1])
         .text(tags::SEGMENT_LABEL, *b"LO", &segment.name)
         .text(0x0062_0008, *b"CS", "SEMIAUTOMATIC")
-        .text(0x0062_0009, *b"LO", "VoCo Workbench")
-        .code(0x0062_0003, ["85756007", "SCT", "Tissue"])
-        .code(0x0062_000f, ["85756007", "SCT", "Tissue"]);
+        .text(0x0062_0009, *b"LO", "VoCo Workbench");
+    let terms = &segment.terms;
+    // Category and type must be there; a placeholder that other programs know stands where nobody chose one.
+    let tissue = Code::tissue();
+    item.sequence(tags::PROPERTY_CATEGORY, vec![coded(terms.category.as_ref().unwrap_or(&tissue))]);
+    let with = |code: &Code, tag: u32, modifier: &Option<Code>| {
+        let mut out = coded(code);
+        if let Some(modifier) = modifier {
+            out.sequence(tag, vec![coded(modifier)]);
+        }
+        vec![out]
+    };
+    let kind = terms.kind.as_ref().unwrap_or(&tissue);
+    item.sequence(tags::PROPERTY_TYPE, with(kind, tags::PROPERTY_TYPE_MODIFIER, &terms.modifier));
+    if let Some(region) = &terms.region {
+        let region = with(region, tags::ANATOMIC_REGION_MODIFIER, &terms.region_modifier);
+        item.sequence(tags::ANATOMIC_REGION, region);
+    }
     if let Some(color) = segment.color {
         item.u16s(tags::RECOMMENDED_COLOR, &lab_of_rgb(color));
     }
+    item
+}
+
+/// A code within the lengths that DICOM has for its parts.
+fn coded(code: &Code) -> Elements {
+    let cut = |text: &str, most: usize| text.chars().take(most).collect::<String>();
+    let mut item = Elements::default();
+    if code.value.chars().count() <= 16 {
+        item.text(tags::CODE_VALUE, *b"SH", &code.value);
+    } else {
+        item.text(tags::LONG_CODE_VALUE, *b"UC", &code.value);
+    }
+    item.text(tags::CODING_SCHEME, *b"SH", &cut(&code.scheme, 16));
+    item.text(tags::CODE_MEANING, *b"LO", &cut(&code.meaning, 64));
     item
 }
 

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use glam::DVec3;
-use voco_volume::{Geometry, Rescale, Volume, Voxels};
+use voco_volume::{Code, Geometry, Rescale, Terms, Volume, Voxels};
 
 use crate::dicom::data_set::DataSet;
 use crate::dicom::file::Source;
@@ -54,7 +54,7 @@ pub(super) fn read(
             let known = segments.iter().position(|s| s.value == number);
             let known = known.unwrap_or_else(|| {
                 let name = format!("Segment {number}");
-                segments.push(Segment { layer: usize::MAX, value: number, name, color: None });
+                segments.push(Segment { layer: usize::MAX, value: number, name, color: None, terms: Terms::default() });
                 segments.len() - 1
             });
             let inside = |v: &i32| *v >= threshold;
@@ -224,9 +224,29 @@ fn segments(data: &DataSet<'_>) -> Vec<Segment> {
         let name =
             item.text(tags::SEGMENT_LABEL).map_or_else(|| format!("Segment {value}"), std::borrow::Cow::into_owned);
         let color = <[u16; 3]>::try_from(item.u16s(tags::RECOMMENDED_COLOR)).ok().map(rgb_of_lab);
-        Some(Segment { layer: usize::MAX, value, name, color })
+        Some(Segment { layer: usize::MAX, value, name, color, terms: terms(&item) })
     };
     data.items(tags::SEGMENT_SEQUENCE).into_iter().filter_map(segment).collect()
+}
+
+/// What a segment says that it is.
+fn terms(segment: &DataSet<'_>) -> Terms {
+    let code = |of: Option<&DataSet<'_>>, tag: u32| {
+        let item = of?.item(tag)?;
+        let text = |tag: u32| item.text(tag).map(|t| t.trim().to_owned()).filter(|t| !t.is_empty());
+        let value = text(tags::CODE_VALUE).or_else(|| text(tags::LONG_CODE_VALUE))?;
+        let (scheme, meaning) = (text(tags::CODING_SCHEME), text(tags::CODE_MEANING));
+        Some(Code { scheme: scheme.unwrap_or_default(), value, meaning: meaning.unwrap_or_default() })
+    };
+    let (kind, region) = (segment.item(tags::PROPERTY_TYPE), segment.item(tags::ANATOMIC_REGION));
+    let terms = Terms {
+        category: code(Some(segment), tags::PROPERTY_CATEGORY),
+        kind: code(Some(segment), tags::PROPERTY_TYPE),
+        modifier: code(kind.as_ref(), tags::PROPERTY_TYPE_MODIFIER),
+        region: code(Some(segment), tags::ANATOMIC_REGION),
+        region_modifier: code(region.as_ref(), tags::ANATOMIC_REGION_MODIFIER),
+    };
+    terms.of_file()
 }
 
 /// sRGB of DICOM's scaled `CIELab` under D50 (PS3.3 C.10.7.1.1; the matrices are Lindbloom's, D50 adapted).

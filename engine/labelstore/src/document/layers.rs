@@ -1,7 +1,7 @@
 use voco_label::{Brick, LabelVolume, MaskBrick};
 
 use super::Document;
-use crate::{BrickChange, LayerId, LayerInfo, Op, PresetEntry, SegmentId, StoreError};
+use crate::{BrickChange, LayerId, LayerInfo, Op, PresetEntry, SegmentId, StoreError, change_name};
 
 impl Document {
     /// Adds an empty layer on top.
@@ -9,7 +9,7 @@ impl Document {
         let id = LayerId(self.state.next_layer);
         let after = LayerInfo { id, name: name.into() };
         let op = Op::Layer { index: self.state.layers.len(), before: None, after: Some(after) };
-        self.apply(&format!("Add layer {name}"), "layers", vec![op], 0);
+        self.apply(&change_name("add-layer", &[name]), "layers", vec![op], 0);
         id
     }
 
@@ -20,9 +20,9 @@ impl Document {
     pub fn rename_layer(&mut self, layer: LayerId, name: &str) -> Result<(), StoreError> {
         let (index, before) = self.layer_info(layer)?;
         if before.name != name {
-            let after = Some(LayerInfo { id: layer, name: name.into() });
+            let (old, after) = (before.name.clone(), Some(LayerInfo { id: layer, name: name.into() }));
             let op = Op::Layer { index, before: Some(before), after };
-            self.apply(&format!("Rename layer to {name}"), "layers", vec![op], 0);
+            self.apply(&change_name("rename-layer", &[&old, name]), "layers", vec![op], 0);
         }
         Ok(())
     }
@@ -53,7 +53,7 @@ impl Document {
         for (index, segment) in self.state.segments.iter().enumerate().rev().filter(|(_, s)| s.layer == layer) {
             ops.push(Op::Segment { index, before: Some(segment.clone()), after: None });
         }
-        let name = format!("Delete layer {}", info.name);
+        let name = change_name("delete-layer", &[&info.name]);
         ops.push(Op::Layer { index, before: Some(info), after: None });
         self.apply(&name, "layers", ops, voxels);
         Ok(())
@@ -75,7 +75,7 @@ impl Document {
         }
         let outer = self.group.is_some();
         if !outer {
-            self.begin_group(&format!("Open labels {name}"), "import");
+            self.begin_group(&change_name("open", &[name]), "import");
         }
         let layer = self.add_layer(name);
         let counts = volume.counts();
@@ -105,6 +105,36 @@ impl Document {
         Ok((layer, added))
     }
 
+    /// Layers of labels beside all that there is, as one entry of the history called `name`; the layers are called `title`.
+    ///
+    /// # Errors
+    /// As [`Self::import_layer`].
+    pub fn add_layers(
+        &mut self,
+        name: &str,
+        title: &str,
+        layers: &[(LabelVolume, Vec<PresetEntry>)],
+    ) -> Result<(), StoreError> {
+        self.begin_group(name, "import");
+        self.import_layers(|n| if layers.len() == 1 { title.to_owned() } else { format!("{title} {n}") }, layers)?;
+        self.end_group();
+        Ok(())
+    }
+
+    fn import_layers(
+        &mut self,
+        title: impl Fn(usize) -> String,
+        layers: &[(LabelVolume, Vec<PresetEntry>)],
+    ) -> Result<(), StoreError> {
+        for (n, (volume, entries)) in (1..).zip(layers) {
+            let (layer, _) = self.import_layer(&title(n), volume, entries)?;
+            let missing: Vec<PresetEntry> =
+                entries.iter().filter(|e| self.segment_at(layer, e.value).is_none()).cloned().collect();
+            self.add_preset(layer, &missing)?;
+        }
+        Ok(())
+    }
+
     /// Layers of labels in place of all that there is, locked segments included, as one entry of the history: what opening a file does,
     /// and a network that has labelled the whole image.
     ///
@@ -118,13 +148,8 @@ impl Document {
     ) -> Result<(), StoreError> {
         self.begin_group(name, tool);
         let old: Vec<LayerId> = self.layers().map(|layer| layer.id).collect();
-        for (n, (volume, entries)) in (1..).zip(layers) {
-            let title = if layers.len() == 1 { "Labels".to_owned() } else { format!("Layer {n}") };
-            let (layer, _) = self.import_layer(&title, volume, entries)?;
-            let missing: Vec<PresetEntry> =
-                entries.iter().filter(|e| self.segment_at(layer, e.value).is_none()).cloned().collect();
-            self.add_preset(layer, &missing)?;
-        }
+        let title = |n: usize| if layers.len() == 1 { "Labels".to_owned() } else { format!("Layer {n}") };
+        self.import_layers(title, layers)?;
         let locked: Vec<SegmentId> =
             self.segments().iter().filter(|s| old.contains(&s.layer) && s.locked).map(|s| s.id).collect();
         for id in locked {

@@ -1,9 +1,11 @@
 use rayon::prelude::*;
 use voco_label::{Brick, BrickMask, MaskBrick};
+use voco_volume::Terms;
 
 use super::Document;
 use crate::{
-    BrickChange, Change, Committed, LayerId, Op, PresetEntry, Segment, SegmentId, Status, StoreError, distinct_color,
+    BrickChange, Change, Committed, LayerId, Op, PresetEntry, Segment, SegmentId, Status, StoreError, change_name,
+    distinct_color,
 };
 
 impl Document {
@@ -39,7 +41,7 @@ impl Document {
             name: name.into(),
             color: color.unwrap_or_else(|| distinct_color(value)),
             opacity: 255,
-            code: None,
+            terms: Terms::default(),
             visible: true,
             locked: false,
             status: Status::NotStarted,
@@ -47,7 +49,7 @@ impl Document {
         };
         let index = self.state.segments.len();
         let op = Op::Segment { index, before: None, after: Some(segment) };
-        self.apply(&format!("Add {name}"), "segments", vec![op], 0);
+        self.apply(&change_name("add", &[name]), "segments", vec![op], 0);
         Ok(id)
     }
 
@@ -59,15 +61,15 @@ impl Document {
         self.layer(layer)?;
         let outer = self.group.is_some();
         if !outer {
-            self.begin_group("Add labels of a preset", "segments");
+            self.begin_group(&change_name("add-preset", &[]), "segments");
         }
         let mut added = Vec::new();
         for entry in entries {
             if entry.value != 0 && self.segment_at(layer, entry.value).is_none() {
                 let id = self.add_segment_with_value(layer, entry.value, &entry.name, entry.color)?;
-                if entry.code.is_some() || !entry.visible || entry.opacity != 255 {
+                if !entry.terms.is_empty() || !entry.visible || entry.opacity != 255 {
                     self.update_segment(id, "", |segment| {
-                        segment.code.clone_from(&entry.code);
+                        segment.terms.clone_from(&entry.terms);
                         (segment.visible, segment.opacity) = (entry.visible, entry.opacity);
                     })?;
                 }
@@ -112,7 +114,7 @@ impl Document {
         let to = to.min(self.state.segments.len() - 1);
         if index != to {
             let segment = self.state.segments[index].clone();
-            let name = format!("Move {} in the list", segment.name);
+            let name = change_name("move-in-list", &[&segment.name]);
             let out = Op::Segment { index, before: Some(segment.clone()), after: None };
             let back = Op::Segment { index: to, before: None, after: Some(segment) };
             self.apply(&name, "segments", vec![out, back], 0);
@@ -127,7 +129,7 @@ impl Document {
     pub fn remove_segment(&mut self, id: SegmentId) -> Result<(), StoreError> {
         let (index, segment) = self.unlocked(id)?;
         let (voxels, mut ops) = self.moved_out(&segment, 0);
-        let name = format!("Delete {}", segment.name);
+        let name = change_name("delete", &[&segment.name]);
         ops.push(Op::Segment { index, before: Some(segment), after: None });
         self.apply(&name, "segments", ops, voxels);
         Ok(())
@@ -172,7 +174,7 @@ impl Document {
         ops.append(&mut steps);
         ops.retain(|op| !matches!(op, Op::Bricks { bricks, .. } if bricks.is_empty()));
         let names: Vec<&str> = sources.iter().map(|s| s.name.as_str()).collect();
-        let name = format!("Merge {} into {}", names.join(", "), target.name);
+        let name = change_name("merge", &[&names.join(", "), &target.name]);
         done.change = self.apply(&name, "segments", ops, done.voxels);
         Ok(done)
     }
@@ -211,7 +213,7 @@ impl Document {
         if bricks > 0 {
             ops.push(Op::Bricks { layer, bricks: copied.into_iter().map(|c| c.1).collect() });
         }
-        let name = format!("Move {} to another layer", segment.name);
+        let name = change_name("move-to-layer", &[&segment.name]);
         ops.push(Op::Segment { index, before: Some(segment), after: Some(moved) });
         let change = self.apply(&name, "segments", ops, voxels);
         Ok(Committed { change, voxels, bricks })

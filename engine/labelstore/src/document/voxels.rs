@@ -220,15 +220,16 @@ impl Document {
             })
         };
         let changes: Vec<_> = (0..grid.count()).into_par_iter().with_min_len(16).filter_map(change).collect();
-        let name = match logic {
-            Logic::Copy => format!("Copy {} to {}", from.name, to.name),
-            Logic::Add => format!("Add {} to {}", from.name, to.name),
-            Logic::Subtract => format!("Subtract {} from {}", from.name, to.name),
-            Logic::Intersect => format!("Intersect {} with {}", to.name, from.name),
-            Logic::Invert => format!("Invert {}", to.name),
-            Logic::Clear => format!("Clear {}", to.name),
-            Logic::Fill => format!("Fill {}", to.name),
+        let key = match logic {
+            Logic::Copy => "logic-copy",
+            Logic::Add => "logic-add",
+            Logic::Subtract => "logic-subtract",
+            Logic::Intersect => "logic-intersect",
+            Logic::Invert => "logic-invert",
+            Logic::Clear => "logic-clear",
+            Logic::Fill => "logic-fill",
         };
+        let name = crate::change_name(key, &[&to.name, &from.name]);
         Ok(self.write(&name, "logic", vec![(to.layer, changes)]))
     }
 
@@ -247,10 +248,16 @@ impl Document {
     /// # Errors
     /// If it is not there.
     pub fn mask_of_slice(&self, segment: SegmentId, axis: usize, slice: usize) -> Result<BrickMask, StoreError> {
-        let mut mask = self.mask(segment)?;
+        let segment = self.segment(segment)?;
+        let volume = self.layer(segment.layer)?;
         let (mut min, mut max) = ([0; 3], self.geometry.dims());
         (min[axis], max[axis]) = (slice, slice + 1);
-        mask.intersect(&BrickMask::of_box(self.geometry.dims(), &VoxelBox { min, max })?)?;
+        let mut mask = BrickMask::of_box(self.geometry.dims(), &VoxelBox { min, max })?;
+        // Only the bricks that the slice goes through: a window asks this between two frames.
+        for index in mask.touched().into_iter().map(|n| n as usize) {
+            let inside = volume.brick(index).select(&[segment.value]).and(mask.brick(index));
+            mask.set_brick(index, &inside);
+        }
         Ok(mask)
     }
 

@@ -61,20 +61,22 @@ pub(crate) struct Writer {
     shared: Arc<Shared>,
     /// Records that could not be written yet, with the number of the change in them.
     waiting: VecDeque<(Option<u64>, Vec<u8>)>,
+    /// What the file has to begin with and could not be written; no record means anything without it.
+    base: Option<Box<Base>>,
     /// When the oldest byte that is not synced was written.
     unsynced: Option<Instant>,
 }
 
 impl Writer {
     pub(crate) fn new(file: File, path: PathBuf, head: Vec<u8>, shared: Arc<Shared>) -> Self {
-        Self { file, path, head, shared, waiting: VecDeque::new(), unsynced: None }
+        Self { file, path, head, shared, waiting: VecDeque::new(), base: None, unsynced: None }
     }
 
     pub(crate) fn run(mut self, inbox: &Receiver<Message>) {
         loop {
             let wait = match self.unsynced {
                 Some(since) => SYNC_AFTER.saturating_sub(since.elapsed()),
-                None if self.waiting.is_empty() => Duration::from_hours(1),
+                None if self.waiting.is_empty() && self.base.is_none() => Duration::from_hours(1),
                 None => SYNC_AFTER,
             };
             match inbox.recv_timeout(wait) {
@@ -82,7 +84,7 @@ impl Writer {
                     self.append(Some(what.change), Record::change(Kind::Change, &what, &change));
                 }
                 Ok(Message::Event(event)) => self.append(None, Record::event(&event)),
-                Ok(Message::Compact(base)) => self.compact(&base),
+                Ok(Message::Compact(base)) => self.compact(base),
                 Ok(Message::Flush(done)) => {
                     self.sync();
                     let problem = self.shared.problem.lock().clone();
@@ -104,6 +106,12 @@ impl Writer {
     }
 
     fn write_waiting(&mut self) {
+        if let Some(base) = self.base.take() {
+            self.write_base(base);
+            if self.base.is_some() {
+                return;
+            }
+        }
         while let Some((change, record)) = self.waiting.front() {
             let end = self.shared.bytes.load(Ordering::Relaxed);
             let written = self.file.seek(SeekFrom::Start(end)).and_then(|_| self.file.write_all(record));
@@ -138,21 +146,25 @@ impl Writer {
                 }
             }
         }
-        if self.waiting.is_empty() {
+        if self.waiting.is_empty() && self.base.is_none() {
             *self.shared.problem.lock() = None;
         }
     }
 
     /// Writes a new file beside the old one, and puts it in its place when it is whole.
-    fn compact(&mut self, base: &Base) {
+    fn compact(&mut self, base: Box<Base>) {
         self.write_waiting();
-        if !self.waiting.is_empty() {
+        if !self.waiting.is_empty() || self.base.is_some() {
             // The disk is full or gone; the old file stays, and this is asked for again.
             self.shared.limit.store(self.shared.bytes.load(Ordering::Relaxed), Ordering::Relaxed);
             return;
         }
+        self.write_base(base);
+    }
+
+    fn write_base(&mut self, base: Box<Base>) {
         let shared = Arc::clone(&self.shared);
-        let replaced = self.compacted(base).and_then(|(temporary, places, bytes)| {
+        let replaced = self.compacted(&base).and_then(|(temporary, places, bytes)| {
             // Readers look places up and open the path under this lock.
             let mut all = shared.places.lock();
             self.file = temporary.persist(&self.path).map_err(|error| error.error)?;
@@ -166,7 +178,13 @@ impl Writer {
                 self.unsynced = None;
                 shared.synced.store(shared.written.load(Ordering::Acquire), Ordering::Release);
             }
-            Err(error) => *shared.problem.lock() = Some(error.to_string()),
+            Err(error) => {
+                *shared.problem.lock() = Some(error.to_string());
+                // A file with nothing but its head has no other beginning: this is tried again before anything is added.
+                if shared.bytes.load(Ordering::Relaxed) <= (MAGIC.len() + self.head.len()) as u64 {
+                    self.base = Some(base);
+                }
+            }
         }
         let limit = shared.bytes.load(Ordering::Relaxed) + COMPACT_AFTER_BYTES;
         shared.limit.store(limit, Ordering::Relaxed);

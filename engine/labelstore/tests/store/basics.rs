@@ -63,7 +63,7 @@ fn tables_of_labels_come_back() {
                    5,\"liver, left\",221,130,101,255,SCT,10200004,Liver\n";
     let (_, entries) = read_table(columns).expect("a table");
     assert_eq!(entries[0].name, "liver, left");
-    assert_eq!(entries[0].code.as_ref().map(|c| c.value.as_str()), Some("10200004"));
+    assert_eq!(entries[0].terms.kind.as_ref().map(|c| c.value.as_str()), Some("10200004"));
     for bad in ["", "x y", "1 liver 300 0 0 255", "1 2 3 \"a\"", "99999999 a 1 2 3 4"] {
         assert!(read_table(bad).is_err(), "{bad:?}");
     }

@@ -93,3 +93,66 @@ fn hostile_bytes_are_refused_without_a_panic() {
         drop(Document::open(&other, &key, geometry(DIMS), Some(volume.clone())));
     }
 }
+
+/// A journal is begun, and its folder goes away before what it has to begin with is written: nothing is added without that, and once
+/// the folder is back, all of it is there.
+#[test]
+fn a_beginning_that_could_not_be_written_comes_before_all_changes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (volume, place) = (image(DIMS), folder.path().join("labels"));
+    fs::create_dir(&place).expect("a folder");
+    let key = ImageKey::of(&volume);
+    let path = place.join(key.file_name());
+    let (mut document, _) = Document::open(&path, &key, geometry(DIMS), None).expect("a journal");
+    fs::remove_dir_all(&place).expect("removed");
+    document.compact();
+    let layer = document.layers().next().expect("a layer").id;
+    document.add_segment(layer, "one", None).expect("added");
+    assert!(document.flush().is_err(), "the folder is gone");
+    assert!(document.journal_health().expect("a journal").problem.is_some());
+    fs::create_dir(&place).expect("a folder");
+    document.add_segment(layer, "two", None).expect("added");
+    document.flush().expect("the folder is back");
+    assert_eq!(document.journal_health().expect("a journal").problem, None);
+    let before = plain(&document);
+    drop(document);
+    let (again, recovery) = Document::open(&path, &key, geometry(DIMS), None).expect("there");
+    assert_eq!((plain(&again), recovery.cut_bytes, again.segments().len()), (before, 0, 2));
+}
+
+/// A segment as journals from before there were several terms have it.
+#[test]
+fn segments_with_one_code_are_still_read() {
+    let text = r#"{"id":3,"layer":1,"value":2,"name":"liver","color":[1,2,3],"opacity":255,"code":{"scheme":"SCT","value":"10200004","meaning":"Liver"},"visible":true,"locked":false,"status":"done"}"#;
+    let segment: voco_labelstore::Segment = serde_json::from_str(text).expect("read");
+    assert_eq!(segment.terms.kind.as_ref().map(|c| c.meaning.as_str()), Some("Liver"));
+    assert_eq!((segment.terms.category.as_ref(), segment.comment.as_str()), (None, ""));
+    let none: voco_labelstore::Segment =
+        serde_json::from_str(&text.replace(r#"{"scheme":"SCT","value":"10200004","meaning":"Liver"}"#, "null"))
+            .expect("read");
+    assert!(none.terms.is_empty());
+    let again: voco_labelstore::Segment =
+        serde_json::from_str(&serde_json::to_string(&segment).expect("written")).expect("read");
+    assert_eq!(again, segment);
+}
+
+/// Terms are one change: in the history, in the journal, and taken back.
+#[test]
+fn terms_are_kept_and_taken_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let volume = image(DIMS);
+    let key = ImageKey::of(&volume);
+    let path = folder.path().join(key.file_name());
+    let (mut document, _) = Document::open(&path, &key, geometry(DIMS), None).expect("a journal");
+    let layer = document.layers().next().expect("a layer").id;
+    let id = document.add_segment(layer, "kidney_left", None).expect("added");
+    let terms = voco_labelstore::terms_of_name("kidney_left").expect("known").clone();
+    let name = voco_labelstore::change_name("terms", &["kidney_left"]);
+    document.update_segment(id, &name, |segment| segment.terms.clone_from(&terms)).expect("changed");
+    drop(document);
+    let (mut again, _) = Document::open(&path, &key, geometry(DIMS), None).expect("there");
+    assert_eq!(again.segment(id).expect("there").terms, terms);
+    assert_eq!(again.history().last().map(|item| item.what.name.clone()), Some(name));
+    again.undo().expect("undone");
+    assert!(again.segment(id).expect("there").terms.is_empty());
+}
