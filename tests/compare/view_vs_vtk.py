@@ -133,8 +133,12 @@ def main():
     if args.synthetic:
         path = pathlib.Path(folder.name) / "synthetic_512x512x1000.nii"
         synthetic(path)
-        subprocess.run(["gzip", "-1", "-k", path], check=True)
-        paths += [path, path.with_name(path.name + ".gz")]
+        # In a folder of its own: beside a plain file of that name, ITK reads that one instead.
+        packed = path.parent / "packed" / (path.name + ".gz")
+        packed.parent.mkdir()
+        with open(packed, "wb") as file:
+            subprocess.run(["gzip", "-1", "-c", path], check=True, stdout=file)
+        paths += [path, packed]
     run = lambda command: json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     for path in paths:
         ours, theirs = [], []

@@ -147,13 +147,18 @@ pub(super) fn open(
 }
 
 /// A document, and what is known of it.
-#[derive(Default)]
 struct Found {
     read: Option<ReadLabels>,
-    document: Option<Document>,
+    document: Document,
     journal: Option<(PathBuf, ImageKey)>,
     saved_change: Option<u64>,
     notes: Vec<String>,
+}
+
+impl Found {
+    fn new(read: Option<ReadLabels>, document: Document) -> Self {
+        Self { read, document, journal: None, saved_change: None, notes: Vec::new() }
+    }
 }
 
 fn find(
@@ -168,7 +173,7 @@ fn find(
         // Looked at only, until they are on the image's grid.
         let mut document = Document::new(other.geometry, None).map_err(failed)?;
         import(&mut document, other).map_err(failed)?;
-        return Ok(Some(Found { read, document: Some(document), ..Found::default() }));
+        return Ok(Some(Found::new(read, document)));
     }
     let place = folder.map(|folder| (folder, ImageKey::of(image)));
     let place = place.map(|(folder, key)| (folder.join(key.file_name()), key));
@@ -188,7 +193,7 @@ fn find(
             if let Some(read) = &read {
                 import(&mut document, read).map_err(failed)?;
             }
-            return Ok(Some(Found { read, document: Some(document), notes, ..Found::default() }));
+            return Ok(Some(Found { notes, ..Found::new(read, document) }));
         }
     }
     if read.is_none() && !is_new {
@@ -202,7 +207,7 @@ fn find(
         let name = i18n::text_with("segment-numbered", [("number", 1.into())]);
         layer.map_or(Ok(()), |l| document.add_segment(l, &name, None).map(drop)).map_err(failed)?;
     }
-    Ok(Some(Found { read, document: Some(document), journal: place, ..Found::default() }))
+    Ok(Some(Found { journal: place, ..Found::new(read, document) }))
 }
 
 /// Work that was begun earlier, together with what was read now: neither is lost.
@@ -227,7 +232,7 @@ fn with_work(journal: &Path, mut document: Document, read: Option<ReadLabels>) -
         None => notes.push(i18n::text("tell-work-found-again").into()),
     }
     let read = read.filter(|_| !is_unsaved);
-    Ok(Found { read, document: Some(document), journal: None, saved_change, notes })
+    Ok(Found { saved_change, notes, ..Found::new(read, document) })
 }
 
 pub(super) fn import(document: &mut Document, read: &ReadLabels) -> Result<(), StoreError> {
@@ -236,7 +241,7 @@ pub(super) fn import(document: &mut Document, read: &ReadLabels) -> Result<(), S
 
 fn ready(found: Found, render: &RenderContext) -> Result<ReadyLabels, String> {
     let Found { read, document, journal, saved_change, notes } = found;
-    let (read, document) = (read.as_ref(), document.ok_or("The labels cannot be opened.")?);
+    let read = read.as_ref();
     let ids = DisplayIds::of(&document);
     let table = ids.table(&document);
     let flat = FlatLabels { document: Arc::new(document.frozen()), ids, table };
@@ -482,7 +487,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         begun(folder.path());
         let found = find(Some(folder.path().into()), &image(), Some(read(false)), true).expect("opened").expect("work");
-        let mut document = found.document.expect("a document");
+        let mut document = found.document;
         assert!(found.notes[0].contains("resampled"), "{:?}", found.notes);
         let voxels = |document: &Document, name: &str| {
             let segment = document.segments().iter().find(|s| s.name == name)?;
@@ -495,7 +500,7 @@ mod tests {
         document.redo().expect("redone");
         drop(document);
         let again = find(Some(folder.path().into()), &image(), None, false).expect("opened").expect("work");
-        let document = again.document.expect("a document");
+        let document = again.document;
         assert_eq!((voxels(&document, "mine"), voxels(&document, "organ")), (Some(2), Some(2)), "in the journal");
     }
 
@@ -504,7 +509,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         begun(folder.path());
         let found = find(Some(folder.path().into()), &image(), Some(read(true)), true).expect("opened").expect("work");
-        assert_eq!(found.document.expect("a document").segments().len(), 1);
+        assert_eq!(found.document.segments().len(), 1);
         assert!(found.notes[0].contains("once more"), "{:?}", found.notes);
     }
 }
