@@ -64,19 +64,22 @@ fn fs_main(in: Fullscreen) -> @location(0) vec4f {
     return under(over, transfer_entry(select(best, sum / max(count, 1.0), u.projection == 2u)));
 }
 
-// A ray that begins or ends in something as dark as this begins or ends in the air around the body.
+// A ray that is cut in something as dark as this is cut in the air around the body.
 const OUTSIDE: f32 = 0.2;
+// White that encloses something is at least this thick, mm: a chest's wall is, a table's shell is not.
+const WALL_MM: f32 = 10.0;
 
 // The least value that something white encloses along the ray: the air in front of a body and behind it would hide all that is
-// dark within. A ray that is cut begins and ends within, unless it does so in air.
+// dark within. A ray that is cut, rather than at the end of the volume, begins and ends within, unless it does so in air.
 fn least_along(ray: Ray) -> vec4f {
     var best = 1.0;
     // The least value since something white, which counts once there is more of it.
     var pending = 1.0;
+    var white_steps = 0.0;
     var is_inside = false;
     var was_inside = false;
     var last = 0.0;
-    var is_first = true;
+    var is_first = !is_outermost(ray, 0.0);
     var step = 0.0;
     var brick_end = 0.0;
     loop {
@@ -88,53 +91,58 @@ fn least_along(ray: Ray) -> vec4f {
                 best = min(best, pending);
             }
             pending = 1.0;
+            white_steps = 0.0;
             is_inside = false;
             is_first = true;
             step = ray.gap.y;
             continue;
         }
         let pos_texel = u.eye_texel + ray.dir_texel * (ray.start + step * u.step_mm);
+        var next = step + 1.0;
+        var bound = 0.0;
         if step >= brick_end {
             let brick = brick_at(pos_texel);
             brick_end = step_after(ray, brick, 1.0, step);
-            let bound = f32(textureLoad(brick_texture, brick, 0).r);
-            let is_white = bound >= 255.0;
-            // Not where something waits for white: it might lie in this brick.
-            if is_white || (is_inside && pending == 1.0 && bound >= best * 255.0) {
-                if is_white {
-                    best = select(best, min(best, pending), is_inside);
-                    pending = 1.0;
-                    is_inside = true;
-                    was_inside = true;
-                    last = 1.0;
-                }
-                is_first = false;
-                step = brick_end;
-                continue;
-            }
+            bound = f32(textureLoad(brick_texture, brick, 0).r) / 255.0;
         }
-        let place = transfer_place(pos_texel);
-        is_inside = is_inside || (is_first && place > OUTSIDE);
+        // A brick that is white, or one without anything that would count, is passed at once.
+        if bound == 1.0 || (is_inside && min(bound, pending) >= best) {
+            last = bound;
+            next = brick_end;
+        } else {
+            last = transfer_place(pos_texel);
+        }
+        is_inside = is_inside || (is_first && last > OUTSIDE);
         is_first = false;
-        if place >= 1.0 {
-            best = min(best, pending);
-            pending = 1.0;
-            is_inside = true;
-        } else if is_inside {
-            pending = min(pending, place);
+        if last >= 1.0 {
+            white_steps += next - step;
+            if white_steps * u.step_mm >= WALL_MM {
+                best = min(best, pending);
+                pending = 1.0;
+                is_inside = true;
+            }
+        } else {
+            white_steps = 0.0;
+            pending = select(pending, min(pending, last), is_inside);
         }
         was_inside = was_inside || is_inside;
-        last = place;
-        step += 1.0;
+        step = next;
         if best == 0.0 {
             break;
         }
     }
-    if is_inside && last > OUTSIDE {
+    if is_inside && last > OUTSIDE && !is_outermost(ray, ray.num_steps) {
         best = min(best, pending);
     }
     if !was_inside {
         return vec4f(0.0);
     }
     return transfer_entry(best);
+}
+
+// Whether a step along the ray is one of the first or last within the whole volume.
+fn is_outermost(ray: Ray, step: f32) -> bool {
+    let pos_texel = u.eye_texel + ray.dir_texel * (ray.start + step * u.step_mm);
+    let margin = 1.0 + abs(ray.dir_texel) * u.step_mm;
+    return any(pos_texel < margin) || any(pos_texel > u.last_texel - margin);
 }

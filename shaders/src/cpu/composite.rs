@@ -100,19 +100,25 @@ pub fn mip(texels: Texels<'_>, ray: &Ray, projection: &Projection<'_>) -> [f32; 
     values.reduce(f32::max).map_or([0.0; 4], |best| entry(projection, best))
 }
 
-/// A ray that begins or ends in something as dark as this begins or ends in the air around the body.
-const OUTSIDE: f32 = 0.2;
+/// White that encloses something is at least this thick, mm.
+const WALL_MM: f32 = 10.0;
 
-/// Table entry of the least value that something white encloses along a ray; nothing if the ray meets air only.
+/// Table entry of the least value that something white encloses along a ray through a whole volume; nothing if the ray meets air only.
 pub fn minip(texels: Texels<'_>, ray: &Ray, projection: &Projection<'_>) -> [f32; 4] {
-    let values: Vec<f32> = samples(ray).map(|pos_texel| place(texels, projection, pos_texel)).collect();
-    let is_white = |&value: &f32| value >= 1.0;
-    let begins_inside = values.first().is_some_and(|&value| value > OUTSIDE);
-    let ends_inside = values.last().is_some_and(|&value| value > OUTSIDE);
-    let from = if begins_inside { Some(0) } else { values.iter().position(is_white) };
-    let Some(from) = from else { return [0.0; 4] };
-    let to = if ends_inside { values.len() } else { values.iter().rposition(is_white).map_or(from, |last| last + 1) };
-    entry(projection, values[from..to.max(from)].iter().copied().fold(1.0, f32::min))
+    let mut is_inside = false;
+    let (mut best, mut pending, mut white_mm) = (1.0_f32, 1.0_f32, 0.0);
+    for value in samples(ray).map(|pos_texel| place(texels, projection, pos_texel)) {
+        if value < 1.0 {
+            white_mm = 0.0;
+            pending = if is_inside { pending.min(value) } else { pending };
+            continue;
+        }
+        white_mm += ray.step_mm;
+        if white_mm >= WALL_MM {
+            (best, pending, is_inside) = (best.min(pending), 1.0, true);
+        }
+    }
+    if is_inside { entry(projection, best) } else { [0.0; 4] }
 }
 
 /// Table entry of the mean of all values along a ray; nothing if the ray misses the volume.
