@@ -115,4 +115,25 @@ mod tests {
         assert!(Arc::ptr_eq(&first.meshes[&1].1, &second.meshes[&1].1), "nothing of label 1 has changed");
         assert!(!Arc::ptr_eq(&first.meshes[&2].1, &second.meshes[&2].1));
     }
+
+    /// Seconds from an edit to its surface: VOCO_LABELS names the label map.
+    #[test]
+    #[ignore = "a measurement"]
+    #[expect(clippy::print_stderr, reason = "numbers for the note")]
+    fn seconds_of_a_surface_after_an_edit() {
+        let (Ok(path), Ok(ctx)) = (std::env::var("VOCO_LABELS"), RenderContext::headless()) else { return };
+        let volume = voco_io::open(path.as_ref(), voco_io::Control::NONE).unwrap().volume;
+        let table = LabelTable::from_ids(0..2000, |_| None);
+        let labels = LabelTexture::upload(&ctx, &volume, &table).unwrap();
+        let no = AtomicBool::new(false);
+        let mut known = BTreeMap::new();
+        for n in 0..4 {
+            let began = std::time::Instant::now();
+            let set = label_surfaces(&ctx, &labels, &known, &no, &|_| {}).unwrap();
+            eprintln!("{:?}: {} surfaces in {:.3} s", labels.dims(), set.meshes.len(), began.elapsed().as_secs_f64());
+            known = set.meshes;
+            let largest = known.iter().max_by_key(|(_, (_, mesh))| mesh.num_triangles()).map_or(1, |(id, _)| *id);
+            labels.write(&ctx, [5 + n, 5, 5], [1, 1, 1], &[largest]);
+        }
+    }
 }

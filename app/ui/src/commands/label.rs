@@ -125,6 +125,11 @@ pub(crate) fn take_back_mark(session: &mut Session, settings: &mut ViewSettings)
 
 /// Esc: gives up what is in hand. False if nothing is.
 pub(super) fn cancel(session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) -> bool {
+    let work = session.active_mut().and_then(|v| v.labels.as_mut());
+    // Windows lie above everything else.
+    if work.is_some_and(|work| work.terms_edit.take().is_some()) || session.save_labels.take().is_some() {
+        return true;
+    }
     settings.wire = None;
     if settings.outline.take().is_some() {
         return true;

@@ -67,7 +67,7 @@ pub struct View3d {
     /// The volume whose slices have been drawn: they come a frame before its 3D picture, which takes longer.
     pub(crate) announced: Option<VolumeId>,
     /// What the last picture showed; coarse while it changes.
-    pub drawn: Option<(TransferFunction, VolumeLook)>,
+    pub drawn: Option<Drawn3d>,
     /// The last frame cast rays for a coarse picture: the next one knows how long that took.
     pub was_cast: bool,
     /// Rays per pixel while something turns; follows the time that pictures take.
@@ -138,6 +138,9 @@ pub struct OcclusionKey {
     /// Of isosurfaces.
     pub iso_value: Option<f64>,
 }
+
+/// What a picture was made of: colours, look, and which surfaces.
+pub type Drawn3d = (TransferFunction, VolumeLook, Option<(u64, u64)>);
 
 /// The surfaces of a label map.
 #[derive(Debug, Clone, Default)]

@@ -16,12 +16,16 @@ pub struct TermsEdit {
     segment: SegmentId,
     terms: Terms,
     search: String,
+    /// Not shown yet: the first frame puts the cursor into the field.
+    is_new: bool,
 }
 
 impl TermsEdit {
-    /// Begins with what the segment has, and looks for terms of its name.
+    /// Begins with what the segment has, and looks for terms of its name if there are any.
     pub(crate) fn new(segment: &voco_labelstore::Segment) -> Self {
-        Self { segment: segment.id, terms: segment.terms.clone(), search: segment.name.replace('_', " ") }
+        let name = segment.name.replace('_', " ");
+        let search = if search_terms(&name).is_empty() { String::new() } else { name };
+        Self { segment: segment.id, terms: segment.terms.clone(), search, is_new: true }
     }
 }
 
@@ -69,7 +73,10 @@ fn search_ui(ui: &mut Ui, edit: &mut TermsEdit) {
         let label = ui.label(i18n::text("terms-search")).id;
         let hint = i18n::text("terms-search-hint");
         let field = egui::TextEdit::singleline(&mut edit.search).desired_width(f32::INFINITY).hint_text(hint);
-        ui.add(field).labelled_by(label);
+        let field = ui.add(field).labelled_by(label);
+        if std::mem::take(&mut edit.is_new) {
+            field.request_focus();
+        }
     });
     let found = search_terms(&edit.search);
     if found.is_empty() {

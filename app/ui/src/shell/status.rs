@@ -32,8 +32,11 @@ pub(super) fn show(ui: &mut Ui, session: &mut Session, settings: &ViewSettings) 
             }
         }
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            let adapter = RichText::new(&session.adapter_name).small().weak();
-            ui.label(adapter).on_hover_text(i18n::text("status-adapter"));
+            // Where there is little room, what is said to the user needs it most.
+            if ui.available_width() > 420.0 {
+                let adapter = RichText::new(&session.adapter_name).small().weak();
+                ui.label(adapter).on_hover_text(i18n::text("status-adapter"));
+            }
             notices(ui, session);
         });
     });

@@ -97,12 +97,12 @@ fn picture(
     let Some(transfer) = settings.transfer(volume) else { return };
     let now = ui.input(|i| i.time);
     let look = settings.view3d.look(settings, volume);
-    let drawn = (transfer, look);
+    let drawn = (transfer, look, settings.view3d.made.surfaces.of);
     if settings.view3d.drawn.as_ref() != Some(&drawn) {
         settings.camera_moved_at = now;
         settings.view3d.drawn = Some(drawn.clone());
     }
-    let (transfer, look) = drawn;
+    let (transfer, look, _) = drawn;
     let is_moving = now - settings.camera_moved_at < REST_SECS;
     let quality = if is_moving { settings.view3d.moving_quality() } else { Quality::RESTING };
     if is_moving {
