@@ -116,7 +116,7 @@ mod tests {
         assert!(!Arc::ptr_eq(&first.meshes[&2].1, &second.meshes[&2].1));
     }
 
-    /// Seconds from an edit to its surface: VOCO_LABELS names the label map.
+    /// Seconds from an edit to its surface: `VOCO_LABELS` names the label map.
     #[test]
     #[ignore = "a measurement"]
     #[expect(clippy::print_stderr, reason = "numbers for the note")]

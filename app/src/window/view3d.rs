@@ -23,7 +23,7 @@ use crate::turntable::{Film, turned, write};
 pub(super) enum Work {
     Occlusion { key: Box<OcclusionKey>, texture: Arc<VolumeTexture>, render: RenderContext },
     Surfaces { labels: Arc<LabelTexture>, known: BTreeMap<u16, (u64, Arc<SurfaceMesh>)>, render: RenderContext },
-    Histogram { volume_id: VolumeId, volume: Volume, min: f64, max: f64 },
+    Histogram { volume_id: VolumeId, volume: Box<Volume>, min: f64, max: f64 },
     Write(Box<Turn>),
 }
 
@@ -142,7 +142,7 @@ impl App {
             View3dRequest::Histogram(id) => {
                 let Some(volume) = self.session.volume(id) else { return };
                 let (min, max) = (volume.stats.min, volume.stats.max);
-                let volume = volume.volume.clone();
+                let volume = Box::new(volume.volume.clone());
                 self.start_3d(Work::Histogram { volume_id: id, volume, min, max });
             }
             View3dRequest::KeepPresets => {
