@@ -129,7 +129,7 @@ fn measuring() {
     doc.add(MeasureKind::Length, plane, vec![at(-100.0, 60.0), at(-20.0, 90.0)]);
     doc.add(MeasureKind::Angle, plane, vec![at(40.0, 90.0), at(100.0, 60.0), at(40.0, 40.0)]);
     let lesion = doc.add(MeasureKind::Ellipse, plane, vec![at(-90.0, 0.0), at(-30.0, -40.0)]);
-    doc.set_note(lesion, "liver".into());
+    doc.set_note(lesion, "psoas".into());
     doc.add(
         MeasureKind::Bidirectional,
         plane,

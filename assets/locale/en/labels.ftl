@@ -5,7 +5,6 @@ label-none = This volume has no labels yet.
 label-other-grid = The labels lie on another grid than the image. Resample them onto the image to change them.
 label-other-side = Labels are changed on the main volume; swap the sides to change those of the other one.
 label-outline-hint = Enter fills · drag points · Esc drops
-label-nothing-copied = The chosen segment has nothing on this slice to copy.
 label-not-kept = Changes of labels are not kept on the disk: { $problem }. It is tried again with the next changes; save to a file meanwhile.
 label-never-kept = Changes of labels are not kept on the disk: { $problem }. Save them to a file.
 label-kept-again = Changes of labels are kept on the disk again, with those from before.

@@ -65,6 +65,7 @@ overlay-shown = Show
 overlay-low-tip = Lower values are not drawn
 overlay-high-tip = Higher values are not drawn
 overlay-additive = Add light
+overlay-in-part = Grey, in its own window, in its part of the view
 compare-with = Second volume
 link = Linked
 link-scroll = Scroll

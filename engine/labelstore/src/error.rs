@@ -45,6 +45,9 @@ pub enum StoreError {
     /// Another process has the journal.
     #[error("these labels are being edited in another window; close it first")]
     InUse,
+    /// A slice on which a segment has no voxel.
+    #[error("“{0}” has nothing on that slice to copy")]
+    NothingToCopy(String),
     /// Reading or writing.
     #[error("the saved work cannot be read or written ({0}); check the disk")]
     Io(#[from] std::io::Error),

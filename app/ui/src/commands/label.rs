@@ -4,7 +4,7 @@ use voco_labelstore::change_name;
 use voco_volume::SlicePlane;
 
 use super::Command;
-use crate::document::{Drag, Tool, ViewKind, Work};
+use crate::document::{CopiedSlice, Drag, Tool, ViewKind, Work};
 use crate::labelling::{Ask, Effect, EffectKind, LabelWork, What};
 use crate::{Outbox, Request, Session, ViewSettings, i18n, views};
 
@@ -102,22 +102,33 @@ pub(super) fn apply(session: &mut Session, settings: &mut ViewSettings) {
     }
 }
 
-/// True while the smart tool has marks.
-pub(super) fn has_marks(session: &Session) -> bool {
-    session.active().and_then(|v| v.labels.as_ref()).is_some_and(|work| !work.marks.is_empty())
+/// True while the smart tool has marks, or has some that were taken back.
+pub(super) fn has_marks(session: &Session, taken_back: bool) -> bool {
+    let marks = |work: &LabelWork| !(if taken_back { &work.marks_taken_back } else { &work.marks }).is_empty();
+    session.active().and_then(|v| v.labels.as_ref()).is_some_and(marks)
 }
 
 /// Takes back the last mark of the smart tool and asks anew without it; false if there is none. Marks are no changes of the
 /// labels yet: they come before those.
 pub(crate) fn take_back_mark(session: &mut Session, settings: &mut ViewSettings) -> bool {
     let Some(work) = session.active_mut().and_then(|v| v.labels.as_mut()) else { return false };
-    if work.marks.pop().is_none() {
-        return false;
-    }
+    let Some(mark) = work.marks.pop() else { return false };
+    work.marks_taken_back.push(mark);
     work.reject();
     // A drag that still draws it would go on with the one before.
     settings.drag.take_if(|drag| matches!(drag, Drag::Mark(_)));
     // What was asked with the mark must not come any more, whether or not something is asked without it.
+    settings.asks.push(Request::StopProposing);
+    views::ask_smart(session, settings);
+    true
+}
+
+/// Makes the mark again that was taken back last, and asks anew with it; false if there is none.
+pub(super) fn redo_mark(session: &mut Session, settings: &mut ViewSettings) -> bool {
+    let Some(work) = session.active_mut().and_then(|v| v.labels.as_mut()) else { return false };
+    let Some(mark) = work.marks_taken_back.pop() else { return false };
+    work.marks.push(mark);
+    work.reject();
     settings.asks.push(Request::StopProposing);
     views::ask_smart(session, settings);
     true
@@ -141,7 +152,7 @@ pub(super) fn cancel(session: &mut Session, settings: &mut ViewSettings, outbox:
     let Some(work) = session.active_mut().and_then(|v| v.labels.as_mut()) else { return false };
     let had = work.gesture().is_some() || work.proposal().is_some() || !work.marks.is_empty();
     work.abandon();
-    work.marks.clear();
+    work.clear_marks();
     had
 }
 
@@ -167,37 +178,37 @@ pub(crate) fn effect_ask(session: &Session, settings: &ViewSettings, effect: Eff
     Some(Ask { segment: work.current?, rules: settings.labels.rules(), what: What::Effect { effect, axis } })
 }
 
+/// Keeps which part of which slice is meant. The writer's thread looks whether there is something, and says so if not.
 fn copy_slice(session: &mut Session, settings: &ViewSettings) {
     let Some((axis, slice)) = slice_of(session, settings) else { return };
-    let Some(work) = session.active().and_then(|v| v.labels.as_ref()) else { return };
-    let Some(current) = work.current else { return };
-    match work.document().mask_of_slice(current, axis, slice) {
-        Ok(mask) if mask.is_empty() => session.notice(i18n::text("label-nothing-copied"), false),
-        Ok(mask) => session.slice_clipboard = Some((std::sync::Arc::new(mask), axis, slice)),
-        Err(problem) => session.notice(format!("{problem}."), true),
-    }
+    let Some(work) = session.active_mut().and_then(|v| v.labels.as_mut()) else { return };
+    let Some(segment) = work.current else { return };
+    let document = work.document().clone();
+    let asked = document.clone();
+    work.edit(move |_| asked.mask_of_slice(segment, axis, slice).map(drop));
+    session.slice_clipboard = Some(CopiedSlice { document, segment, axis, slice });
 }
 
-/// Puts the copied part of a slice onto the slice of the crosshair. The writer's thread moves and paints it.
+/// Puts the copied part of a slice onto the slice of the crosshair. The writer's thread finds, moves and paints it.
 fn paste_slice(session: &mut Session, settings: &ViewSettings) {
     let Some((axis, slice)) = slice_of(session, settings) else { return };
-    let Some((mask, from_axis, from)) = session.slice_clipboard.clone() else { return };
-    if axis != from_axis {
+    let Some(copied) = session.slice_clipboard.clone() else { return };
+    if axis != copied.axis {
         return session.notice(i18n::text("label-paste-axis"), true);
     }
     let mut by = [0_isize; 3];
-    by[axis] = slice.cast_signed() - from.cast_signed();
+    by[axis] = slice.cast_signed() - copied.slice.cast_signed();
     let rules = settings.labels.rules();
     let Some(work) = session.active_mut().and_then(|v| v.labels.as_mut()) else { return };
     let Some(segment) = work.current.and_then(|id| work.document().segment(id).ok()).cloned() else { return };
-    if mask.dims() != work.geometry().dims() {
+    if copied.document.geometry().dims() != work.geometry().dims() {
         return session.notice(i18n::text("label-paste-grid"), true);
     }
     work.abandon();
     work.edit(move |document| {
         let name = change_name("paste", &[&segment.name]);
         let mut gesture = document.begin(voco_labelstore::Target::Paint(segment.id), rules, "paste", &name)?;
-        gesture.staged = mask.shifted(by);
+        gesture.staged = copied.document.mask_of_slice(copied.segment, axis, copied.slice)?.shifted(by);
         document.commit(&gesture).map(drop)
     });
 }

@@ -31,6 +31,7 @@ pub(crate) fn run(command: Command, session: &mut Session, settings: &mut ViewSe
         Command::Quit => outbox.ask(Request::Quit),
         Command::Undo if label::take_back_mark(session, settings) => {}
         Command::Undo => step_edits(session, true),
+        Command::Redo if label::redo_mark(session, settings) => {}
         Command::Redo => step_edits(session, false),
         Command::Preferences => settings.show_preferences = !settings.show_preferences,
         Command::Palette => settings.show_palette = !settings.show_palette,
@@ -229,8 +230,8 @@ pub(crate) fn is_enabled(command: Command, session: &Session, settings: &ViewSet
         Command::NextVolume | Command::PreviousVolume | Command::Checkerboard | Command::Swipe => {
             session.volumes.len() > 1
         }
-        Command::Undo => label::has_marks(session) || edit_stamps(session, true).iter().any(Option::is_some),
-        Command::Redo => edit_stamps(session, false).iter().any(Option::is_some),
+        Command::Undo => label::has_marks(session, false) || edit_stamps(session, true).iter().any(Option::is_some),
+        Command::Redo => label::has_marks(session, true) || edit_stamps(session, false).iter().any(Option::is_some),
         Command::DeleteMeasurement => settings.selected.is_some(),
         Command::NextTime | Command::PreviousTime | Command::TimeCine => times::has_times(session, settings),
         Command::NextMeasurement | Command::ExportMeasurements | Command::ExportReport => {

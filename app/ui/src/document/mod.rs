@@ -37,7 +37,7 @@ pub use save_labels::{LabelFormat, SaveLabelsAs};
 pub use segment::{CardOf, SegmentJob, SegmentState};
 pub use series::{SeriesChoice, SeriesRow, Thumbnail};
 pub use session::{
-    IncomingLabels, LabelPreset, LabelStats, LabelStatsRow, Loading, Notice, OpenLabels, OpenVolume, PositionOverlay,
+    CopiedSlice, IncomingLabels, LabelPreset, LabelStats, LabelStatsRow, Loading, Notice, OpenLabels, OpenVolume, PositionOverlay,
     Proposing, Session, VolumeId, Window, WindowPreset, numbers_only,
 };
 pub(crate) use stamp::next_stamp;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use glam::DVec3;
 use voco_engine_api::{CancelFlag, Task};
+use voco_labelstore::{Document, SegmentId};
 use voco_render::{LabelTexture, VolumeTexture};
 use voco_volume::position::{Crop, PositionGrid};
 use voco_volume::{Geometry, LabelTable, Recipe, Stats, Volume};
@@ -60,12 +61,25 @@ pub struct Session {
     pub proposing: Option<Proposing>,
     /// Labels are being counted.
     pub is_counting_labels: bool,
-    /// A part of a slice that was copied: its voxels, the axis across it, and which slice.
-    pub slice_clipboard: Option<(std::sync::Arc<voco_label::BrickMask>, usize, usize)>,
+    /// A segment's part of a slice that was copied.
+    pub slice_clipboard: Option<CopiedSlice>,
     /// What label ids may mean.
     pub label_presets: Vec<LabelPreset>,
     /// The graphics adapter, for the status bar.
     pub adapter_name: String,
+}
+
+/// A segment's part of a slice, as it was when it was copied; its voxels are looked up when it is pasted.
+#[derive(Clone)]
+pub struct CopiedSlice {
+    /// The labels at that time.
+    pub document: Arc<Document>,
+    /// Whose part.
+    pub segment: SegmentId,
+    /// The axis of the grid through the slices: 0, 1, 2 for i, j, k.
+    pub axis: usize,
+    /// Which slice.
+    pub slice: usize,
 }
 
 /// Number of an open volume; never used twice in a session.

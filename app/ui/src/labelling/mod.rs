@@ -55,6 +55,8 @@ pub struct LabelWork {
     pub choose_new: bool,
     /// Marks of the smart tool.
     pub marks: Vec<Mark>,
+    /// Marks that were taken back, the last one first to come again.
+    pub marks_taken_back: Vec<Mark>,
     /// Terms of a segment that are being edited.
     pub terms_edit: Option<TermsEdit>,
     worker: LabelWorker,
@@ -112,6 +114,7 @@ impl LabelWork {
             is_file_at: None,
             choose_new: false,
             marks: Vec::new(),
+            marks_taken_back: Vec::new(),
             terms_edit: None,
             worker,
             now: first,
@@ -235,6 +238,8 @@ impl LabelWork {
     /// Takes the last change back, or does the next one again.
     pub fn step(&mut self, redo: bool) {
         self.abandon();
+        // They belong before the change that is stepped over.
+        self.marks_taken_back.clear();
         self.edit(move |document| if redo { document.redo() } else { document.undo() }.map(drop));
     }
 
@@ -329,10 +334,16 @@ impl LabelWork {
         }
     }
 
+    /// Forgets the marks of the smart tool, those taken back too.
+    pub fn clear_marks(&mut self) {
+        self.marks.clear();
+        self.marks_taken_back.clear();
+    }
+
     /// Gives what an algorithm proposes to the writer, as one change.
     pub fn accept(&mut self) {
         let Some(Proposal { mut gestures, name, tool, apart, .. }) = self.proposal.take() else { return };
-        self.marks.clear();
+        self.clear_marks();
         if let Some(from) = apart {
             return self.set_apart(gestures, from, name, tool);
         }

@@ -230,7 +230,7 @@ fn smart_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, num
             }
             let Some(work) = session.active_mut().and_then(|v| v.labels.as_mut()) else { return };
             if ui.small_button(i18n::text("label-marks-clear")).clicked() {
-                work.marks.clear();
+                work.clear_marks();
                 work.reject();
             }
         });

@@ -15,6 +15,8 @@ pub(crate) fn overlays_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSet
             ui.selectable_value(&mut settings.mix, mix, i18n::text(id)).on_hover_text(i18n::text("mix-tip"));
         }
     });
+    // The first one has its own part of the view then, and looks there like the volume on show.
+    let in_part = settings.overlays.iter().find(|o| o.is_visible && settings.mix != Mix::Blend).map(|o| o.volume);
     for volume in &others {
         let at = settings.overlays.iter().position(|o| o.volume == volume.id);
         let mut is_on = at.is_some();
@@ -32,7 +34,13 @@ pub(crate) fn overlays_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSet
             }
         }
         let Some(overlay) = settings.overlays.iter_mut().find(|o| o.volume == volume.id) else { continue };
-        ui.indent(("overlay", volume.id.0), |ui| overlay_ui(ui, overlay, volume));
+        ui.indent(("overlay", volume.id.0), |ui| {
+            if in_part == Some(volume.id) {
+                ui.weak(i18n::text("overlay-in-part"));
+            } else {
+                overlay_ui(ui, overlay, volume);
+            }
+        });
     }
     ui.separator();
     let shown = |id: &Option<crate::VolumeId>| {

@@ -1,8 +1,11 @@
 use egui::{Button, Ui};
 
 use crate::commands::{self, Command, Group, KeyMap};
+use crate::labelling::change_text;
 use crate::{Outbox, Request, Session, ViewSettings, i18n};
 
+/// Width that all menus need in one row; with less, as on a small screen at a large scale, they take two.
+const MENUS: f32 = 620.0;
 /// Width of the switches at the right.
 const SWITCHES: f32 = 150.0;
 
@@ -15,72 +18,12 @@ pub(super) fn show(
     outbox: &mut Outbox,
 ) {
     egui::MenuBar::new().ui(ui, |ui| {
-        let mut chosen = None;
-        ui.menu_button(Group::File.title(), |ui| {
-            items(ui, keys, session, settings, &[Command::Open, Command::OpenFolder, Command::OpenSample], &mut chosen);
-            recent(ui, session, outbox, settings.preferences.hide_identifiers);
-            ui.separator();
-            let labels = [
-                Command::OpenLabels,
-                Command::OpenReference,
-                Command::SaveLabels,
-                Command::ExportMeasurements,
-                Command::ExportReport,
-                Command::SavePicture,
-            ];
-            items(ui, keys, session, settings, &labels, &mut chosen);
-            ui.separator();
-            let volumes = [Command::NextVolume, Command::PreviousVolume, Command::CloseVolume];
-            items(ui, keys, session, settings, &volumes, &mut chosen);
-            ui.separator();
-            items(ui, keys, session, settings, &[Command::Quit], &mut chosen);
-        });
-        ui.menu_button(Group::Edit.title(), |ui| {
-            let history = session.active().and_then(|v| v.labels.as_ref()).map(|l| l.now().history.clone());
-            let name = |done: bool| {
-                let lines = history.as_deref().unwrap_or(&[]);
-                let line =
-                    if done { lines.iter().rev().find(|l| l.is_done) } else { lines.iter().find(|l| !l.is_done) };
-                line.map(|line| line.name.clone())
-            };
-            for (command, name) in [(Command::Undo, name(true)), (Command::Redo, name(false))] {
-                let response = item(ui, keys, session, settings, command);
-                if let Some(name) = name {
-                    response.clone().on_hover_text(name);
-                }
-                if response.clicked() {
-                    chosen = Some(command);
-                }
-            }
-            ui.separator();
-            let rest = [Command::DeleteMeasurement, Command::NextMeasurement, Command::Preferences];
-            items(ui, keys, session, settings, &rest, &mut chosen);
-        });
-        for (group, separators) in [
-            (Group::Layout, &[Command::NextLayout][..]),
-            (Group::View, &[Command::NextView, Command::ShowCrosshair, Command::FromFront, Command::ToggleLeftPanel]),
-            (Group::Slices, &[Command::Cine, Command::SlabMode, Command::ObliqueReset]),
-            (Group::Window, &[Command::AutoWindow]),
-            (Group::Tool, &[Command::ToolLength, Command::DeleteMeasurement]),
-            (Group::Labels, &[Command::LabelPaint, Command::NextSegment, Command::PreviewLabels, Command::CopySlice]),
-            (Group::Compare, &[Command::AlignHere, Command::Blend]),
-            (Group::Training, &[Command::Runs]),
-            (Group::Help, &[]),
-        ] {
-            ui.menu_button(group.title(), |ui| {
-                let room = ui.ctx().content_rect().height() - 60.0;
-                egui::ScrollArea::vertical().max_height(room).min_scrolled_height(room).show(ui, |ui| {
-                    for &command in Command::ALL.iter().filter(|c| c.group() == group) {
-                        if separators.contains(&command) {
-                            ui.separator();
-                        }
-                        if item(ui, keys, session, settings, command).clicked() {
-                            chosen = Some(command);
-                        }
-                    }
-                });
-            });
-        }
+        let room = ui.available_width();
+        let chosen = if room < MENUS {
+            ui.horizontal_wrapped(|ui| menus(ui, keys, session, settings, outbox)).inner
+        } else {
+            menus(ui, keys, session, settings, outbox)
+        };
         if let Some(command) = chosen {
             commands::run(command, session, settings, outbox);
             ui.close();
@@ -110,6 +53,83 @@ pub(super) fn show(
             }
         });
     });
+}
+
+/// All menus; gives the command that was chosen.
+fn menus(
+    ui: &mut Ui,
+    keys: &KeyMap,
+    session: &Session,
+    settings: &ViewSettings,
+    outbox: &mut Outbox,
+) -> Option<Command> {
+    let mut chosen = None;
+    ui.menu_button(Group::File.title(), |ui| {
+        items(ui, keys, session, settings, &[Command::Open, Command::OpenFolder, Command::OpenSample], &mut chosen);
+        recent(ui, session, outbox, settings.preferences.hide_identifiers);
+        ui.separator();
+        let labels = [
+            Command::OpenLabels,
+            Command::OpenReference,
+            Command::SaveLabels,
+            Command::ExportMeasurements,
+            Command::ExportReport,
+            Command::SavePicture,
+        ];
+        items(ui, keys, session, settings, &labels, &mut chosen);
+        ui.separator();
+        let volumes = [Command::NextVolume, Command::PreviousVolume, Command::CloseVolume];
+        items(ui, keys, session, settings, &volumes, &mut chosen);
+        ui.separator();
+        items(ui, keys, session, settings, &[Command::Quit], &mut chosen);
+    });
+    ui.menu_button(Group::Edit.title(), |ui| {
+        let history = session.active().and_then(|v| v.labels.as_ref()).map(|l| l.now().history.clone());
+        let name = |done: bool| {
+            let lines = history.as_deref().unwrap_or(&[]);
+            let line =
+                if done { lines.iter().rev().find(|l| l.is_done) } else { lines.iter().find(|l| !l.is_done) };
+            line.map(|line| line.name.clone())
+        };
+        for (command, name) in [(Command::Undo, name(true)), (Command::Redo, name(false))] {
+            let response = item(ui, keys, session, settings, command);
+            if let Some(name) = name {
+                response.clone().on_hover_text(change_text(&name));
+            }
+            if response.clicked() {
+                chosen = Some(command);
+            }
+        }
+        ui.separator();
+        let rest = [Command::DeleteMeasurement, Command::NextMeasurement, Command::Preferences];
+        items(ui, keys, session, settings, &rest, &mut chosen);
+    });
+    for (group, separators) in [
+        (Group::Layout, &[Command::NextLayout][..]),
+        (Group::View, &[Command::NextView, Command::ShowCrosshair, Command::FromFront, Command::ToggleLeftPanel]),
+        (Group::Slices, &[Command::Cine, Command::SlabMode, Command::ObliqueReset]),
+        (Group::Window, &[Command::AutoWindow]),
+        (Group::Tool, &[Command::ToolLength, Command::DeleteMeasurement]),
+        (Group::Labels, &[Command::LabelPaint, Command::NextSegment, Command::PreviewLabels, Command::CopySlice]),
+        (Group::Compare, &[Command::AlignHere, Command::Blend]),
+        (Group::Training, &[Command::Runs]),
+        (Group::Help, &[]),
+    ] {
+        ui.menu_button(group.title(), |ui| {
+            let room = ui.ctx().content_rect().height() - 60.0;
+            egui::ScrollArea::vertical().max_height(room).min_scrolled_height(room).show(ui, |ui| {
+                for &command in Command::ALL.iter().filter(|c| c.group() == group) {
+                    if separators.contains(&command) {
+                        ui.separator();
+                    }
+                    if item(ui, keys, session, settings, command).clicked() {
+                        chosen = Some(command);
+                    }
+                }
+            });
+        });
+    }
+    chosen
 }
 
 fn items(

@@ -85,6 +85,7 @@ pub(super) fn press(
             let mark =
                 Mark { is_object: !is_secondary, points_mm: vec![to], is_box: is_shift, normal: plane(port).normal() };
             work.marks.push(mark);
+            work.marks_taken_back.clear();
             settings.drag = Some(Drag::Mark(pane));
             Ok(())
         }
@@ -461,7 +462,7 @@ fn draw_outline(painter: &Painter, port: &SlicePort, outline: &Outline, color: C
         && let Some(&at) = points.first()
     {
         let text = i18n::text("label-outline-hint").to_owned();
-        overlay::block(painter, at + egui::vec2(10.0, 4.0), &[text], color, port.rect);
+        overlay::block(painter, at + egui::vec2(10.0, 4.0), &[text], color, port.rect, &mut Vec::new());
     }
 }
 

@@ -1,6 +1,6 @@
 //! Measurements on a slice: drawn, drawn anew, and moved.
 
-use egui::{Align2, Color32, Painter, Pos2, Shape, Stroke, vec2};
+use egui::{Align2, Color32, Painter, Pos2, Rect, Shape, Stroke, vec2};
 use glam::{DVec2, DVec3};
 
 use super::{overlay, port::SlicePort};
@@ -35,19 +35,26 @@ pub(super) fn draw(
 ) {
     let Some(volume) = session.of_side(settings, pane.side) else { return };
     let doc = session.measurements.get(&volume.id.0);
-    for item in doc.map_or(&[][..], MeasureDoc::items) {
-        if item.is_on(&port.frame, port.through_mm, port.half_slice_mm()) {
-            let is_selected = pane.side == Side::A && settings.selected == Some(item.number);
-            draw_one(painter, port, item, volume.unit(), is_selected);
-        }
-    }
-    if let Some(drawing) = settings.drawing.as_ref().filter(|d| d.pane == pane) {
+    let is_on = |item: &&Measurement| item.is_on(&port.frame, port.through_mm, port.half_slice_mm());
+    let is_selected = |item: &Measurement| pane.side == Side::A && settings.selected == Some(item.number);
+    let shown: Vec<&Measurement> = doc.map_or(&[][..], MeasureDoc::items).iter().filter(is_on).collect();
+    let drawn = settings.drawing.as_ref().filter(|d| d.pane == pane).map(|drawing| {
         let mut points = drawing.points_mm.clone();
         if let Some(at) = pointer.filter(|_| drawing.kind != MeasureKind::Freehand) {
             points.push(port.world_from_screen(at));
         }
-        let item = finished(drawing, &points);
-        draw_one(painter, port, &item, volume.unit(), true);
+        finished(drawing, &points)
+    });
+    let all = || drawn.iter().map(|item| (item, true)).chain(shown.iter().map(|&item| (item, is_selected(item))));
+    for (item, is_selected) in all() {
+        draw_outline(painter, port, item, is_selected);
+    }
+    // Texts lie on all lines and beside one another; what is in hand has the first choice of place.
+    let mut taken = Vec::new();
+    for wanted in [true, false] {
+        for (item, is_selected) in all().filter(|&(_, is_selected)| is_selected == wanted) {
+            draw_text(painter, port, item, volume.unit(), is_selected, &mut taken);
+        }
     }
 }
 
@@ -62,16 +69,19 @@ fn finished(drawing: &Drawing, points: &[DVec3]) -> Measurement {
     Measurement { number: 0, kind: drawing.kind, plane: drawing.plane, points_mm, note: String::new(), stats: None }
 }
 
-fn draw_one(painter: &Painter, port: &SlicePort, item: &Measurement, unit: &str, is_selected: bool) {
-    let color = if is_selected { theme::MEASURE_SELECTED } else { theme::MEASURE };
+const fn color(is_selected: bool) -> Color32 {
+    if is_selected { theme::MEASURE_SELECTED } else { theme::MEASURE }
+}
+
+fn draw_outline(painter: &Painter, port: &SlicePort, item: &Measurement, is_selected: bool) {
+    let color = color(is_selected);
     let stroke = Stroke::new(if is_selected { 2.0 } else { 1.5 }, color);
     let shadow = Stroke::new(stroke.width + 1.5, Color32::from_black_alpha(110));
     for line in screen_lines(port, item) {
         painter.add(Shape::line(line.clone(), shadow));
         painter.add(Shape::line(line, stroke));
     }
-    let points: Vec<Pos2> = handle_points(item).iter().map(|&p| port.screen_from_world(p)).collect();
-    for &at in &points {
+    for at in handles(port, item) {
         if item.kind == MeasureKind::Probe {
             for (a, b) in [(vec2(-6.0, 0.0), vec2(6.0, 0.0)), (vec2(0.0, -6.0), vec2(0.0, 6.0))] {
                 painter.line_segment([at + a, at + b], stroke);
@@ -80,21 +90,32 @@ fn draw_one(painter: &Painter, port: &SlicePort, item: &Measurement, unit: &str,
             painter.circle(at, if is_selected { 4.0 } else { 2.5 }, color, Stroke::new(1.0, Color32::BLACK));
         }
     }
+}
+
+fn draw_text(
+    painter: &Painter,
+    port: &SlicePort,
+    item: &Measurement,
+    unit: &str,
+    is_selected: bool,
+    taken: &mut Vec<Rect>,
+) {
     let lines = item.lines(unit);
-    if let Some(at) = text_place(port, item, &points).filter(|_| !lines.is_empty()) {
-        let lines: Vec<String> =
-            if item.note.is_empty() { lines } else { std::iter::once(item.note.clone()).chain(lines).collect() };
-        overlay::block(painter, at, &lines, color, port.rect);
-    }
+    let Some(at) = text_place(port, item).filter(|_| !lines.is_empty()) else { return };
+    let lines: Vec<String> =
+        if item.note.is_empty() { lines } else { std::iter::once(item.note.clone()).chain(lines).collect() };
+    overlay::block(painter, at, &lines, color(is_selected), port.rect, taken);
 }
 
 /// Right of everything that is drawn, so that numbers hide nothing of it.
-fn text_place(port: &SlicePort, item: &Measurement, points: &[Pos2]) -> Option<Pos2> {
-    let outline: Vec<Pos2> = screen_lines(port, item).concat();
-    let all = || points.iter().chain(&outline);
-    let right = all().map(|p| p.x).reduce(f32::max)?;
-    let at = all().find(|p| p.x >= right)?;
-    Some(*at + vec2(9.0, 2.0))
+fn text_place(port: &SlicePort, item: &Measurement) -> Option<Pos2> {
+    let all = handles(port, item).chain(screen_lines(port, item).into_iter().flatten());
+    Some(all.reduce(|a, b| if b.x > a.x { b } else { a })? + vec2(9.0, 2.0))
+}
+
+/// The points on the screen that can be taken hold of.
+fn handles(port: &SlicePort, item: &Measurement) -> impl Iterator<Item = Pos2> {
+    handle_points(item).iter().map(|&p| port.screen_from_world(p))
 }
 
 /// The lines of a measurement on the screen.

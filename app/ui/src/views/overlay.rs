@@ -61,16 +61,44 @@ pub(crate) fn scale_bar(painter: &Painter, rect: Rect, mm_per_point: f64) {
     text(painter, pos2(right - length / 2.0, y - 5.0), Align2::CENTER_BOTTOM, &label, 12.0, theme::ON_PICTURE);
 }
 
-/// Lines of text on a dark ground, moved so that they stay within the view.
-pub(crate) fn block(painter: &Painter, at: Pos2, lines: &[String], color: Color32, within: Rect) {
+/// Lines of text on a dark ground, moved so that they stay within the view and off the texts that were `taken` to before; a thin
+/// line leads to one that had to go away from its place.
+pub(crate) fn block(
+    painter: &Painter,
+    at: Pos2,
+    lines: &[String],
+    color: Color32,
+    within: Rect,
+    taken: &mut Vec<Rect>,
+) {
     let font = FontId::proportional(12.5);
     let galley = painter.layout_no_wrap(lines.join("\n"), font, color);
     let size = galley.size() + vec2(8.0, 4.0);
     let left = at.x.min(within.right() - size.x - 2.0).max(within.left() + 2.0);
     let top = at.y.min(within.bottom() - size.y - 2.0).max(within.top() + 2.0);
-    let rect = Rect::from_min_size(pos2(left, top), size);
+    let wanted = Rect::from_min_size(pos2(left, top), size);
+    let rect = free_place(wanted, within, taken);
+    if rect != wanted {
+        painter.line_segment([at, rect.clamp(at)], Stroke::new(1.0, color));
+    }
+    taken.push(rect);
     painter.rect_filled(rect, 3.0, Color32::from_black_alpha(150));
     painter.galley(rect.min + vec2(4.0, 2.0), galley, color);
+}
+
+/// The nearest place above or below that is within the view and free; the one that is wanted if there is none.
+fn free_place(wanted: Rect, within: Rect, taken: &[Rect]) -> Rect {
+    const GAP: f32 = 3.0;
+    let is_free = |rect: &Rect| taken.iter().all(|other| !other.intersects(*rect));
+    let moved = |dy: f32| wanted.translate(vec2(0.0, dy));
+    taken
+        .iter()
+        .flat_map(|other| [other.bottom() + GAP - wanted.top(), other.top() - GAP - wanted.bottom()])
+        .chain([0.0])
+        .filter(|&dy| moved(dy).top() >= within.top() && moved(dy).bottom() <= within.bottom())
+        .filter(|&dy| is_free(&moved(dy)))
+        .min_by(|a, b| a.abs().total_cmp(&b.abs()))
+        .map_or(wanted, moved)
 }
 
 /// Title, name, window, slice number and notices in the corners of a slice.
@@ -177,5 +205,28 @@ fn column(painter: &Painter, at: Pos2, lines: &[(String, Color32)], upwards: boo
             (at + vec2(0.0, below), Align2::LEFT_TOP)
         };
         text(painter, at, anchor, line, size, *color);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use egui::{Rect, pos2, vec2};
+
+    use super::free_place;
+
+    #[test]
+    fn texts_at_one_place_lie_beside_one_another_while_there_is_room() {
+        let within = Rect::from_min_size(pos2(0.0, 0.0), vec2(300.0, 400.0));
+        let mut taken: Vec<Rect> = Vec::new();
+        for n in 0..8 {
+            let wanted = Rect::from_min_size(pos2(100.0 + n as f32, 150.0 + 7.0 * n as f32), vec2(90.0, 38.0));
+            let rect = free_place(wanted, within, &taken);
+            assert!(within.contains_rect(rect), "{rect}");
+            assert!(taken.iter().all(|other| !other.intersects(rect)), "{n}: {rect}");
+            taken.push(rect);
+        }
+        assert_eq!(taken[0].min, pos2(100.0, 150.0), "the first has its place");
+        let wanted = Rect::from_min_size(pos2(100.0, 150.0), vec2(90.0, 300.0));
+        assert_eq!(free_place(wanted, within, &taken), wanted, "where there is no room it stays");
     }
 }

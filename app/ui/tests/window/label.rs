@@ -169,9 +169,20 @@ fn marks_of_the_smart_tool_are_taken_back_one_by_one_before_changes() {
         harness.run_steps(2);
         assert_eq!((marks(&harness), count(&mut harness)), (left, painted), "the stroke stays");
     }
-    harness.key_press_modifiers(Modifiers::COMMAND, Key::Z);
+    let redo = Modifiers::COMMAND | Modifiers::SHIFT;
+    for left in [1, 2, 3, 3] {
+        harness.key_press_modifiers(redo, Key::Z);
+        harness.run_steps(2);
+        assert_eq!((marks(&harness), count(&mut harness)), (left, painted), "marks come again");
+    }
+    for _ in 0..4 {
+        harness.key_press_modifiers(Modifiers::COMMAND, Key::Z);
+        harness.run_steps(2);
+    }
+    assert_eq!((marks(&harness), count(&mut harness)), (0, 0), "then the stroke goes");
+    harness.key_press_modifiers(redo, Key::Z);
     harness.run_steps(2);
-    assert_eq!(count(&mut harness), 0, "then the stroke goes");
+    assert_eq!((marks(&harness), count(&mut harness)), (0, painted), "the stroke comes again; the marks before it do not");
 }
 
 #[test]

@@ -246,17 +246,20 @@ impl Document {
     /// to another slice.
     ///
     /// # Errors
-    /// If it is not there.
+    /// If it is not there, or has no voxel on the slice.
     pub fn mask_of_slice(&self, segment: SegmentId, axis: usize, slice: usize) -> Result<BrickMask, StoreError> {
         let segment = self.segment(segment)?;
         let volume = self.layer(segment.layer)?;
         let (mut min, mut max) = ([0; 3], self.geometry.dims());
         (min[axis], max[axis]) = (slice, slice + 1);
         let mut mask = BrickMask::of_box(self.geometry.dims(), &VoxelBox { min, max })?;
-        // Only the bricks that the slice goes through: a window asks this between two frames.
+        // Only the bricks that the slice goes through.
         for index in mask.touched().into_iter().map(|n| n as usize) {
             let inside = volume.brick(index).select(&[segment.value]).and(mask.brick(index));
             mask.set_brick(index, &inside);
+        }
+        if mask.is_empty() {
+            return Err(StoreError::NothingToCopy(segment.name.clone()));
         }
         Ok(mask)
     }

@@ -20,6 +20,8 @@ fn a_change_that_changes_nothing_is_not_recorded() {
     assert_eq!((again.change, again.voxels, document.history().len()), (None, 0, 2), "nothing differs");
     let clip = document.mask_of_slice(liver, 2, 7).expect("a slice");
     assert_eq!(clip.shifted([0, 0, 13]).bounding_box(), Some(VoxelBox { min: [3, 4, 20], max: [50, 30, 21] }), "moved");
+    let nothing = document.mask_of_slice(liver, 2, 30).expect_err("no voxel there");
+    assert_eq!(nothing.to_string(), "“liver” has nothing on that slice to copy");
     assert!(clip.shifted([0, 0, 25]).is_empty(), "out of the grid");
     let shifted = clip.shifted([-10, 20, 0]);
     assert_eq!(shifted.bounding_box(), Some(VoxelBox { min: [0, 24, 7], max: [40, 40, 8] }), "cut at the border");
