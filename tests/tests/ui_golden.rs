@@ -64,7 +64,14 @@ impl Scene {
             .with_context_setup(voco_ui::theme::apply)
             .with_render_every_step(true)
             .renderer(WgpuTestRenderer::from_render_state(state))
-            .build_ui_state(Stage::show, stage);
+            .build_ui_state(
+                |ui, stage| {
+                    // What the window clears its frames with.
+                    ui.painter().rect_filled(ui.ctx().content_rect(), 0, voco_ui::theme::VIEW_GAP);
+                    Stage::show(ui, stage);
+                },
+                stage,
+            );
         harness.run_steps(3);
         act(&mut harness);
         harness.run_steps(FRAMES);
@@ -160,4 +167,16 @@ fn series_to_choose_from() {
     ];
     scene.stage.session.series = Some(SeriesChoice { folder: "disc".into(), rows, notes: Vec::new() });
     scene.check("window_series", SIZE, |_| {});
+}
+
+#[test]
+fn two_volumes_side_by_side() {
+    let Some(mut scene) = Scene::sample() else { return };
+    scene.stage.open(&scene.render, 2);
+    let Stage { session, settings, .. } = &mut scene.stage;
+    session.volumes[0].window = voco_ui::WindowPreset::ALL[2].window;
+    settings.compare.other = Some(session.volumes[0].id);
+    settings.compare.link_window = false;
+    settings.layout = voco_ui::Layout::SideBySide;
+    scene.check("window_compare", SIZE, |_| {});
 }

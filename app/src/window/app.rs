@@ -34,9 +34,12 @@ pub(super) struct App {
     pub series: std::collections::BTreeMap<voco_ui::VolumeId, voco_io::Series>,
     pub recent: RecentFiles,
     pub told_of_render_error: bool,
+    pub told_of_lost_device: bool,
     pub dialogs: super::dialogs::Dialogs,
     pub preferences_file: Option<PathBuf>,
     pub kept_preferences: Preferences,
+    /// Writes preferences and measurements.
+    pub scribe: super::scribe::Scribe,
     pub picture: Option<image::RgbaImage>,
     /// The task that writes pictures of the 3D view, and how to stop it.
     pub writing_3d: Option<(u64, CancelFlag)>,
@@ -114,9 +117,11 @@ impl App {
             opening_labels: std::collections::BTreeMap::new(),
             recent,
             told_of_render_error: false,
+            told_of_lost_device: false,
             dialogs: super::dialogs::Dialogs::new(waker()),
             preferences_file,
             kept_preferences: preferences,
+            scribe: super::scribe::Scribe::new(super::kept::write_text, waker()),
             picture: None,
             writing_3d: None,
             screenshot: Arc::default(),
@@ -150,7 +155,7 @@ impl eframe::App for App {
         if self.take_patches() {
             ctx.request_repaint();
         }
-        if self.render.is_lost() && !std::mem::replace(&mut self.told_of_render_error, true) {
+        if self.render.is_lost() && !std::mem::replace(&mut self.told_of_lost_device, true) {
             tracing::error!("graphics: the device was lost");
             self.session.notice(i18n::text("tell-gpu-lost"), true);
         }
@@ -165,6 +170,7 @@ impl eframe::App for App {
         self.take_task_results();
         self.take_model_results();
         self.take_dialog_answers();
+        self.scribe.failures().into_iter().for_each(|text| self.session.notice(text, true));
         let dropped: Vec<PathBuf> = ctx.input(|i| i.raw.dropped_files.iter().map(|f| f.path().to_path_buf()).collect());
         if !dropped.is_empty() {
             self.outbox.ask(Request::Open(dropped));
@@ -188,7 +194,12 @@ impl eframe::App for App {
         }
     }
 
+    fn clear_color(&self, _visuals: &egui::Visuals) -> [f32; 4] {
+        voco_ui::theme::VIEW_GAP.to_normalized_gamma_f32()
+    }
+
     fn on_exit(&mut self) {
+        self.keep_all();
         self.tasks.cancel_all();
         self.models.cancel_all();
         // Work that was closed a moment ago is on the disk before the program ends.

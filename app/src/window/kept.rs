@@ -62,8 +62,8 @@ pub(super) fn load_measurements(volume_id: VolumeId, volume: &Volume) -> TaskOut
     TaskOutcome::Measurements { volume_id, key, stored }
 }
 
-/// Writes a text under a name that is there only when it is whole.
-pub(super) fn write_text(path: &Path, text: &str, what: &str) -> TaskOutcome {
+/// Writes a text under a name that is there only when it is whole; a sentence if it cannot be written.
+pub(super) fn write_text(path: &Path, text: &str, what: &str) -> Result<(), String> {
     write_bytes(path, text.as_bytes(), what)
 }
 
@@ -71,12 +71,15 @@ pub(super) fn write_text(path: &Path, text: &str, what: &str) -> TaskOutcome {
 pub(super) fn write_picture(path: &Path, picture: &image::RgbaImage) -> TaskOutcome {
     let mut bytes = std::io::Cursor::new(Vec::new());
     match picture.write_to(&mut bytes, image::ImageFormat::Png) {
-        Ok(()) => write_bytes(&path.with_extension("png"), bytes.get_ref(), i18n::text("written-picture")),
+        Ok(()) => match write_bytes(&path.with_extension("png"), bytes.get_ref(), i18n::text("written-picture")) {
+            Ok(()) => TaskOutcome::Cancelled,
+            Err(text) => TaskOutcome::Failed(text),
+        },
         Err(_) => TaskOutcome::Failed(i18n::text("tell-picture-failed").into()),
     }
 }
 
-fn write_bytes(path: &Path, bytes: &[u8], what: &str) -> TaskOutcome {
+fn write_bytes(path: &Path, bytes: &[u8], what: &str) -> Result<(), String> {
     let write = || -> std::io::Result<()> {
         let folder = path.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder)?;
@@ -86,13 +89,9 @@ fn write_bytes(path: &Path, bytes: &[u8], what: &str) -> TaskOutcome {
         temporary.persist(path)?;
         Ok(())
     };
-    match write() {
-        Ok(()) => TaskOutcome::Cancelled,
-        Err(e) => TaskOutcome::Failed(i18n::text_with(
-            "tell-write-failed",
-            [("what", what.into()), ("why", e.kind().to_string().into())],
-        )),
-    }
+    write().map_err(|e| {
+        i18n::text_with("tell-write-failed", [("what", what.into()), ("why", e.kind().to_string().into())])
+    })
 }
 
 /// None if there is no such file.
@@ -115,7 +114,7 @@ impl App {
         self.kept_preferences = self.settings.preferences.clone();
         if let Some(path) = self.preferences_file.clone() {
             let text = self.settings.preferences.to_toml();
-            self.start_task(TaskWork::WriteText { path, text, what: i18n::text("written-preferences").into() });
+            self.scribe.write(path, text, i18n::text("written-preferences").into());
         }
     }
 
@@ -169,12 +168,24 @@ impl App {
         }
     }
 
-    pub(super) fn save_measurements(&mut self, id: VolumeId) {
+    pub(super) fn save_measurements(&self, id: VolumeId) {
         let Some(doc) = self.session.measurements.get(&id.0) else { return };
         if let Some(path) = doc.key.as_deref().and_then(measurements_file) {
             let text = to_json(doc.items());
-            self.start_task(TaskWork::WriteText { path, text, what: i18n::text("written-measurements").into() });
+            self.scribe.write(path, text, i18n::text("written-measurements").into());
         }
+    }
+
+    /// What was changed since the last frame is written, too, when the program ends.
+    pub(super) fn keep_all(&self) {
+        let measured: Vec<u64> = self
+            .session
+            .measurements
+            .iter()
+            .filter(|(_, doc)| doc.key.is_some() && doc.revision != doc.saved_revision)
+            .map(|(&id, _)| id)
+            .collect();
+        measured.into_iter().for_each(|id| self.save_measurements(VolumeId(id)));
     }
 
     pub(super) fn ask_for_csv(&self, id: VolumeId) {

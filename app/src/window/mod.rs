@@ -19,6 +19,7 @@ mod report;
 mod requests;
 mod runs;
 mod save;
+mod scribe;
 mod series;
 mod stopwatch;
 mod tasks;
@@ -45,6 +46,8 @@ pub(crate) fn run(files: Vec<PathBuf>, sample: bool, times_start: bool) -> anyho
             .with_min_inner_size([900.0, 600.0])
             .with_drag_and_drop(true),
         renderer: eframe::Renderer::Wgpu,
+        // Ctrl+C, X and V come as keys, like all others; the shell hands them on where a text has the keyboard.
+        clipboard_shortcuts: false,
         ..Default::default()
     };
     if let egui_wgpu::WgpuSetup::CreateNew(setup) = &mut options.wgpu_options.wgpu_setup {

@@ -469,10 +469,8 @@ impl App {
             self.stop_proposing();
         }
         if self.session.active == Some(id) {
-            self.session.active = self.session.volumes.last().map(|v| v.id);
-            if let Some(volume) = self.session.active() {
-                self.settings.reset_for(volume);
-            }
+            self.session.active = None;
+            self.session.volumes.last().map(|v| v.id).into_iter().for_each(|last| self.show(last));
         }
     }
 
@@ -498,10 +496,7 @@ impl App {
     }
 
     pub(super) fn show(&mut self, id: VolumeId) {
-        self.session.active = Some(id);
-        if let Some(volume) = self.session.active() {
-            self.settings.reset_for(volume);
-        }
+        voco_ui::commands::show_volume(&mut self.session, &mut self.settings, id);
     }
 }
 

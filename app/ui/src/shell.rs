@@ -10,14 +10,14 @@ mod tools;
 
 pub(crate) use tools::icon_of;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use egui::{Ui, Widget};
 
 use crate::commands::{self, Command, KeyMap, MouseMap};
 use crate::document::{HangingProtocol, Pane, Side, Tool};
 use crate::panels::{self, section};
-use crate::{Outbox, Preferences, Request, Session, ViewSettings, VolumeId, Window, Work, i18n, theme};
+use crate::{Outbox, Preferences, Request, Session, ViewSettings, VolumeId, Work, i18n, theme};
 
 /// The whole window: menu, tools, side panels, views, status bar.
 pub struct Shell {
@@ -29,8 +29,6 @@ pub struct Shell {
     protocols: Vec<HangingProtocol>,
     /// Volumes that were hung already, by number.
     hung: BTreeSet<u64>,
-    /// The windows that they were first shown in.
-    opened_with: BTreeMap<u64, Window>,
 }
 
 /// What keys and buttons do, made again when the user changes it.
@@ -52,7 +50,6 @@ impl Default for Shell {
             maps: Maps { made_for: preferences, keys, mouse },
             protocols: HangingProtocol::built_in(),
             hung: BTreeSet::new(),
-            opened_with: BTreeMap::new(),
         }
     }
 }
@@ -63,9 +60,7 @@ impl Shell {
         if self.maps.made_for != settings.preferences {
             let preferences = settings.preferences.clone();
             if self.maps.made_for.scheme != preferences.scheme {
-                // What the left button does first of all is what sets the schemes apart.
-                let is_pacs = preferences.scheme == commands::Scheme::Pacs;
-                settings.tool = if is_pacs { Tool::Window } else { Tool::Crosshair };
+                settings.tool = preferences.scheme.first_tool();
             }
             let (keys, mouse) = (preferences.key_map(), preferences.mouse_map());
             self.maps = Maps { made_for: preferences, keys, mouse };
@@ -91,11 +86,11 @@ impl Shell {
             });
         }
         settings.hover_mm = None;
-        let frame = egui::Frame::NONE.fill(theme::VIEW_GAP);
-        egui::CentralPanel::default().frame(frame).show(ui, |ui| {
+        // Between views the colour that the frame was cleared with is seen: each pixel painted twice costs time where no GPU helps.
+        egui::CentralPanel::default().frame(egui::Frame::NONE).show(ui, |ui| {
             settings.views_rect = ui.max_rect();
             if session.active().is_none() {
-                empty_ui(ui, session, outbox);
+                empty_ui(ui, session, outbox, &self.maps.keys, settings.preferences.hide_identifiers);
             } else {
                 self.layout.show(ui, session, settings, &self.maps.mouse);
             }
@@ -103,7 +98,7 @@ impl Shell {
         // A view that is not on the screen cannot use a tool.
         settings.uses_tool_at_cursor = None;
         settings.asks.drain(..).for_each(|ask| outbox.ask(ask));
-        panels::series_window(ui, session, outbox);
+        panels::series_window(ui, session, outbox, settings.preferences.hide_identifiers);
         panels::models_window(ui, session, outbox);
         panels::runs_window(ui, session, outbox);
         panels::curve_window(ui, session, settings, outbox);
@@ -121,10 +116,12 @@ impl Shell {
     fn left_panel(&self, ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
         egui::Panel::left("left").default_size(280.0).min_size(230.0).show(ui, |ui| {
             egui::ScrollArea::vertical().id_salt("left panel").auto_shrink([false, false]).show(ui, |ui| {
-                section(ui, i18n::text("section-volumes"), |ui| panels::volumes_ui(ui, session, settings, outbox));
+                section(ui, i18n::text("section-volumes"), |ui| {
+                    panels::volumes_ui(ui, session, settings, outbox, &self.maps.keys);
+                });
                 section(ui, i18n::text("section-image"), |ui| {
                     panels::times_ui(ui, session, settings, outbox, &self.maps.keys);
-                    panels::image_ui(ui, session, settings);
+                    panels::image_ui(ui, session, settings, &self.maps.keys);
                 });
                 section(ui, i18n::text("section-3d"), |ui| panels::volume3d_ui(ui, session, settings, &self.maps.keys));
                 section(ui, i18n::text("section-measurements"), |ui| {
@@ -161,9 +158,9 @@ impl Shell {
                 if settings.preferences.hang {
                     hang(&self.protocols, session, settings, volume);
                 }
-                projects::hang(session, settings, volume);
+                projects::hang(session, settings, volume, &self.protocol_of(session, volume));
                 let window = session.volume(volume).map(|v| v.window);
-                self.opened_with.extend(window.map(|w| (volume.0, w)));
+                settings.opened_with.extend(window.map(|w| (volume.0, w)));
             }
         }
         crate::views::ask_for_scene(ui, session, settings, outbox);
@@ -179,7 +176,7 @@ impl Shell {
         }
         let is_idle = settings.drag.is_none();
         if is_idle && !ui.input(|i| i.pointer.any_down()) {
-            projects::remember(session, settings, id, self.opened_with.get(&id.0).copied());
+            projects::remember(session, settings, id, &self.protocol_of(session, id));
         }
         for id in [Some(id), settings.compare.other].into_iter().flatten() {
             let Some(volume) = session.volumes.iter().find(|v| v.id == id) else { continue };
@@ -192,6 +189,12 @@ impl Shell {
                 outbox.ask(Request::SaveMeasurements(id));
             }
         }
+    }
+
+    /// The name of the protocol that a volume is hung by.
+    fn protocol_of(&self, session: &Session, id: VolumeId) -> String {
+        let found = session.volume(id).and_then(|v| HangingProtocol::find(&self.protocols, v, session.exams.get(&id.0)));
+        found.map_or_else(String::new, |protocol| protocol.name.clone())
     }
 }
 
@@ -244,14 +247,15 @@ fn work_ui(
 }
 
 /// What to do when nothing is open.
-fn empty_ui(ui: &mut Ui, session: &Session, outbox: &mut Outbox) {
+fn empty_ui(ui: &mut Ui, session: &Session, outbox: &mut Outbox, keys: &KeyMap, hides_names: bool) {
     ui.painter().rect_filled(ui.max_rect(), 0, theme::VIEW_BACKGROUND);
     // It lies on black in every look.
     ui.visuals_mut().override_text_color = Some(theme::ON_PICTURE);
     ui.vertical_centered(|ui| {
         ui.add_space(ui.available_height() * 0.33);
         if let Some(loading) = session.loading.first() {
-            ui.heading(i18n::text_with("opening", [("name", loading.name.as_str().into())]));
+            let name = if hides_names { "" } else { loading.name.as_str() };
+            ui.heading(i18n::text_with("opening", [("name", name.into())]));
             ui.add(egui::ProgressBar::new(loading.progress).desired_width(320.0));
             return;
         }
@@ -260,12 +264,13 @@ fn empty_ui(ui: &mut Ui, session: &Session, outbox: &mut Outbox) {
         ui.label(egui::RichText::new(i18n::text("empty-formats")).color(theme::ON_PICTURE_WEAK));
         ui.add_space(14.0);
         ui.visuals_mut().override_text_color = None;
-        for (text, request) in [
-            ("empty-open", Request::OpenDialog),
-            ("empty-folder", Request::OpenFolderDialog),
-            ("empty-sample", Request::OpenSample),
+        for (text, request, command) in [
+            ("empty-open", Request::OpenDialog, Command::Open),
+            ("empty-folder", Request::OpenFolderDialog, Command::OpenFolder),
+            ("empty-sample", Request::OpenSample, Command::OpenSample),
         ] {
-            if egui::Button::new(i18n::text(text)).min_size(egui::vec2(190.0, 28.0)).ui(ui).clicked() {
+            let button = egui::Button::new(i18n::text(text)).min_size(egui::vec2(190.0, 28.0)).ui(ui);
+            if button.on_hover_text(keys.tip(command)).clicked() {
                 outbox.ask(request);
             }
         }

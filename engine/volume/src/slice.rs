@@ -115,6 +115,11 @@ impl SliceFrame {
         Self { center_mm, right, down, normal, num_slices, spacing_mm, extent_mm, is_turned: true, ..straight }
     }
 
+    /// The same slices with left and right of the picture exchanged.
+    pub fn mirrored(self) -> Self {
+        Self { right: -self.right, ..self }
+    }
+
     /// True if its planes are not those of the volume's own grid.
     pub fn is_turned(&self) -> bool {
         self.is_turned

@@ -10,12 +10,12 @@ mod times;
 pub use keymap::{KeyMap, Shortcut};
 pub(crate) use label::{effect_ask, take_back_mark, tool_in_hand};
 pub use mouse::{MouseAction, MouseInput, MouseMap, WheelAction};
-pub(crate) use run::{
-    align_centers, is_enabled, is_on, run, select, set_layout, show_volume, step_cine, step_slab, step_slices,
-};
+pub use run::show_volume;
+pub(crate) use run::{align_centers, is_enabled, is_on, run, select, set_layout, step_cine, step_slab, step_slices};
 
 pub(crate) use times::{advance as advance_times, step_cine as step_time_cine};
 
+use crate::document::Tool;
 use crate::i18n;
 
 /// Who the keys and buttons are laid out for.
@@ -45,6 +45,14 @@ impl Scheme {
         match self {
             Self::Annotator => i18n::text("scheme-annotator"),
             Self::Pacs => i18n::text("scheme-pacs"),
+        }
+    }
+
+    /// The tool that the left button has when no other is in hand: it is what sets the schemes apart.
+    pub(crate) fn first_tool(self) -> Tool {
+        match self {
+            Self::Annotator => Tool::Crosshair,
+            Self::Pacs => Tool::Window,
         }
     }
 }
@@ -167,6 +175,10 @@ commands! {
     ShowTexts "view.texts" View "T" "T";
     HideIdentifiers "view.hide-identifiers" View "Ctrl+H" "Ctrl+H";
     ShowGrid "view.grid" View "G" "G";
+    TurnLeft "view.turn-left" View "Ctrl+Shift+ArrowLeft" "Ctrl+Shift+ArrowLeft";
+    TurnRight "view.turn-right" View "Ctrl+Shift+ArrowRight" "Ctrl+Shift+ArrowRight";
+    TurnUp "view.turn-up" View "Ctrl+Shift+ArrowUp" "Ctrl+Shift+ArrowUp";
+    TurnDown "view.turn-down" View "Ctrl+Shift+ArrowDown" "Ctrl+Shift+ArrowDown";
     FromFront "view.front" View "Alt+A" "Alt+A";
     FromLeft "view.left" View "Alt+L" "Alt+L";
     FromAbove "view.above" View "Alt+S" "Alt+S";

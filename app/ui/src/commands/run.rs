@@ -4,7 +4,8 @@ use voco_volume::SlicePlane;
 
 use super::{Command, Group, hand, label, times};
 use crate::document::{Layout, Look, Mix, OverlayVolume, Pane, Side, Tool, Window};
-use crate::{Outbox, Request, Session, ViewKind, ViewSettings, VolumeId, Work};
+use crate::measure::{MeasureKind, Measurement};
+use crate::{OpenVolume, Outbox, Request, Session, ViewKind, ViewSettings, VolumeId, Work};
 
 /// Most that a slab may measure, in mm, and the steps of its thickness.
 const SLABS_MM: [f64; 9] = [1.0, 2.0, 3.0, 5.0, 10.0, 15.0, 20.0, 40.0, 80.0];
@@ -30,9 +31,9 @@ pub(crate) fn run(command: Command, session: &mut Session, settings: &mut ViewSe
         Command::CloseVolume => session.active.into_iter().for_each(|id| outbox.ask(Request::Close(id))),
         Command::Quit => outbox.ask(Request::Quit),
         Command::Undo if label::take_back_mark(session, settings) => {}
-        Command::Undo => step_edits(session, true),
+        Command::Undo => step_edits(session, settings, true),
         Command::Redo if label::redo_mark(session, settings) => {}
-        Command::Redo => step_edits(session, false),
+        Command::Redo => step_edits(session, settings, false),
         Command::Preferences => settings.show_preferences = !settings.show_preferences,
         Command::Palette => settings.show_palette = !settings.show_palette,
         Command::Shortcuts => settings.show_help = !settings.show_help,
@@ -55,8 +56,8 @@ pub(crate) fn run(command: Command, session: &mut Session, settings: &mut ViewSe
         Command::NextTime => times::step(session, settings, 1),
         Command::PreviousTime => times::step(session, settings, -1),
         Command::DeleteMeasurement => {
-            if let Some(number) = settings.selected.take()
-                && let Some(doc) = session.active.and_then(|id| session.measurements.get_mut(&id.0))
+            if let Some((id, number)) = settings.selected.take()
+                && let Some(doc) = session.measurements.get_mut(&id.0)
             {
                 doc.remove(Some(number));
             }
@@ -79,7 +80,7 @@ fn view(command: Command, session: &mut Session, settings: &mut ViewSettings) {
     if let Some(tool) = Tool::all().find(|t| t.command() == command) {
         // The same key puts a measuring tool, and one for labels, down again.
         let is_put_down = settings.tool == tool && matches!(tool, Tool::Measure(_) | Tool::Label(_));
-        settings.tool = if is_put_down { Tool::Crosshair } else { tool };
+        settings.tool = if is_put_down { settings.preferences.scheme.first_tool() } else { tool };
         (settings.drawing, settings.outline, settings.wire) = (None, None, None);
         if matches!(settings.tool, Tool::Label(_)) {
             label::take_in_hand(session, settings);
@@ -88,7 +89,7 @@ fn view(command: Command, session: &mut Session, settings: &mut ViewSettings) {
     }
     if let Some(index) = window_of(command) {
         let preset = settings.preferences.windows.get(index).map(|w| w.window);
-        if let (Some(window), Some(volume)) = (preset, session.active_mut()) {
+        if let (Some(window), Some(volume)) = (preset, windowed_mut(session, settings)) {
             volume.window = window;
         }
         return;
@@ -192,14 +193,22 @@ fn windows(command: Command, session: &mut Session, settings: &mut ViewSettings)
     match command {
         Command::AutoWindow => auto_window(session, settings),
         Command::ResetWindow => {
-            if let Some(volume) = session.active_mut() {
-                volume.window = Window::default_for(&volume.stats);
+            if let Some(volume) = windowed_mut(session, settings) {
+                let opened = settings.opened_with.get(&volume.id.0).copied();
+                volume.window = opened.unwrap_or_else(|| Window::default_for(&volume.stats));
             }
             settings.inverted = false;
         }
         Command::Invert => settings.inverted = !settings.inverted,
         _ => {}
     }
+}
+
+/// The volume whose window the view under the keys shows.
+fn windowed_mut<'a>(session: &'a mut Session, settings: &ViewSettings) -> Option<&'a mut OpenVolume> {
+    let is_other = settings.active_view.side == Side::B && !settings.compare.link_window && settings.layout.compares();
+    let other = settings.compare.other.filter(|_| is_other);
+    other.or(session.active).and_then(|id| session.volume_mut(id))
 }
 
 fn compare(command: Command, session: &mut Session, settings: &mut ViewSettings) {
@@ -230,8 +239,8 @@ pub(crate) fn is_enabled(command: Command, session: &Session, settings: &ViewSet
         Command::NextVolume | Command::PreviousVolume | Command::Checkerboard | Command::Swipe => {
             session.volumes.len() > 1
         }
-        Command::Undo => label::has_marks(session, false) || edit_stamps(session, true).iter().any(Option::is_some),
-        Command::Redo => label::has_marks(session, true) || edit_stamps(session, false).iter().any(Option::is_some),
+        Command::Undo => label::has_marks(session, false) || newest_edit(session, settings, true).is_some(),
+        Command::Redo => label::has_marks(session, true) || newest_edit(session, settings, false).is_some(),
         Command::DeleteMeasurement => settings.selected.is_some(),
         Command::NextTime | Command::PreviousTime | Command::TimeCine => times::has_times(session, settings),
         Command::NextMeasurement | Command::ExportMeasurements | Command::ExportReport => {
@@ -374,7 +383,10 @@ fn swap_sides(session: &mut Session, settings: &mut ViewSettings) {
     settings.cursor_mm = cursor;
     session.active = Some(other);
     settings.compare.other = Some(active);
-    settings.selected = None;
+    settings.overlays.retain(|o| o.volume != other);
+    if let Some(volume) = session.active() {
+        settings.reset_work_for(volume);
+    }
 }
 
 fn toggle_mix(session: &Session, settings: &mut ViewSettings, mix: Mix) {
@@ -386,16 +398,22 @@ fn toggle_mix(session: &Session, settings: &mut ViewSettings, mix: Mix) {
     }
 }
 
-pub(crate) fn show_volume(session: &mut Session, settings: &mut ViewSettings, id: VolumeId) {
+/// Brings an open volume on show. Where it lies where the one before it lay, as the series of one examination do, the place that is
+/// looked at stays.
+pub fn show_volume(session: &mut Session, settings: &mut ViewSettings, id: VolumeId) {
     if session.active == Some(id) {
         return;
     }
+    let before = session.active().map(|v| *v.volume.geometry());
     session.active = Some(id);
     settings.overlays.retain(|o| o.volume != id);
     if settings.compare.other == Some(id) {
         settings.compare.other = session.volumes.iter().map(|v| v.id).find(|&other| other != id);
     }
-    if let Some(volume) = session.active() {
+    let Some(volume) = session.active() else { return };
+    if before.is_some_and(|before| before.is_same_grid(volume.volume.geometry(), 1e-3)) {
+        settings.reset_work_for(volume);
+    } else {
         settings.reset_for(volume);
     }
 }
@@ -424,10 +442,11 @@ fn zoom(session: &Session, settings: &mut ViewSettings, factor: f64) {
         return settings.camera.zoom(factor);
     }
     let Some(volume) = session.of_side(settings, pane.side) else { return };
-    // Without a zoom of its own the view is fitted; about as large as that is a start.
+    // Without a zoom of its own the view is fitted.
     let least = volume.volume.geometry().spacing_mm().min_element();
+    let shown = settings.shown_mm_per_point.get(&pane).copied().unwrap_or(least);
     let (mm_per_point, _) = settings.place_mut(pane.side, pane.kind.index());
-    *mm_per_point = Some((mm_per_point.unwrap_or(least) * factor).clamp(least / 60.0, least * 60.0));
+    *mm_per_point = Some((mm_per_point.unwrap_or(shown) * factor).clamp(least / 60.0, least * 60.0));
 }
 
 /// Goes through the slices of a view; the ends hold.
@@ -501,57 +520,89 @@ fn auto_window(session: &mut Session, settings: &ViewSettings) {
     let (Some(&low), Some(&high)) = (values.get(values.len() / 100), values.get(values.len() * 99 / 100)) else {
         return;
     };
-    let id = volume.id;
-    if let Some(volume) = session.volume_mut(id).filter(|_| high > low) {
+    if let Some(volume) = windowed_mut(session, settings).filter(|_| high > low) {
         volume.window = Window { width: high - low, level: f64::midpoint(high, low) };
     }
 }
 
-/// Newest edit (or newest edit taken back) of measurements and of labels.
-fn edit_stamps(session: &Session, back: bool) -> [Option<u64>; 2] {
+/// What an edit was done to.
+#[derive(Clone, Copy)]
+enum Edited {
+    Measurements(VolumeId),
+    Labels,
+}
+
+/// What the newest edit was done to, or the one that was taken back last: measurements of what is seen, or labels.
+fn newest_edit(session: &Session, settings: &ViewSettings, back: bool) -> Option<Edited> {
     let which = usize::from(!back);
-    let volume = session.active();
-    let measured = volume.and_then(|v| session.measurements.get(&v.id.0)).and_then(|d| d.stamps()[which]);
-    [measured, volume.and_then(|v| v.labels.as_ref()).and_then(|l| l.stamps()[which])]
+    let seen = [session.active, settings.compare.other.filter(|_| settings.layout.compares())];
+    let measured = seen.into_iter().flatten().filter_map(|id| {
+        let stamp = session.measurements.get(&id.0)?.stamps()[which]?;
+        Some((stamp, Edited::Measurements(id)))
+    });
+    let labels = session.active().and_then(|v| v.labels.as_ref()).and_then(|l| l.stamps()[which]);
+    let all = measured.chain(labels.map(|stamp| (stamp, Edited::Labels)));
+    // What was taken back last is the oldest of all that was.
+    let newest = if back { all.max_by_key(|e| e.0) } else { all.min_by_key(|e| e.0) };
+    newest.map(|(_, edited)| edited)
 }
 
 /// Takes back what was done last, or does again what was taken back last, whatever it was done to.
-fn step_edits(session: &mut Session, back: bool) {
-    let measurements_first = match edit_stamps(session, back) {
-        [Some(measured), Some(labelled)] => (measured > labelled) == back,
-        [measured, _] => measured.is_some(),
-    };
-    if !measurements_first {
-        if let Some(labels) = session.active_mut().and_then(|v| v.labels.as_mut()) {
-            labels.step(!back);
+fn step_edits(session: &mut Session, settings: &ViewSettings, back: bool) {
+    match newest_edit(session, settings, back) {
+        Some(Edited::Labels) => {
+            if let Some(labels) = session.active_mut().and_then(|v| v.labels.as_mut()) {
+                labels.step(!back);
+            }
         }
-        return;
-    }
-    if let Some(doc) = session.active.and_then(|id| session.measurements.get_mut(&id.0)) {
-        if back {
-            doc.undo()
-        } else {
-            doc.redo()
-        };
+        Some(Edited::Measurements(id)) => {
+            if let Some(doc) = session.measurements.get_mut(&id.0) {
+                if back { doc.undo() } else { doc.redo() };
+            }
+        }
+        None => {}
     }
 }
 
 fn next_measurement(session: &Session, settings: &mut ViewSettings) {
     let Some(doc) = session.active.and_then(|id| session.measurements.get(&id.0)) else { return };
     let items = doc.items();
-    let at = settings.selected.and_then(|n| items.iter().position(|m| m.number == n));
+    let at = settings.selected.and_then(|(_, n)| items.iter().position(|m| m.number == n));
     let next = at.map_or(0, |n| (n + 1) % items.len());
     if let Some(item) = items.get(next) {
-        select(settings, item, Side::A);
+        select(session, settings, item, Side::A);
     }
 }
 
-/// Chooses a measurement and shows the slice it lies on.
-pub(crate) fn select(settings: &mut ViewSettings, item: &crate::measure::Measurement, side: Side) {
-    if side == Side::A {
-        settings.selected = Some(item.number);
-    }
+/// Chooses a measurement and shows the slice it lies on, in a view of its plane.
+pub(crate) fn select(session: &Session, settings: &mut ViewSettings, item: &Measurement, side: Side) {
+    let Some(volume) = session.of_side(settings, side) else { return };
+    settings.selected = Some((volume.id, item.number));
     settings.move_cursor(side, item.center_mm());
+    if item.kind == MeasureKind::Probe || item.kind == MeasureKind::Sphere {
+        return;
+    }
+    let geometry = volume.volume.geometry();
+    let is_seen = |settings: &ViewSettings, plane| {
+        settings.frame(geometry, plane).normal.dot(item.plane.normal()).abs() > 1.0 - 1e-6
+    };
+    if !SlicePlane::ALL.into_iter().any(|plane| is_seen(settings, plane)) {
+        // Drawn while the planes were turned otherwise: straight, or with the axial one turned into its plane.
+        settings.turn = DQuat::IDENTITY;
+        if !SlicePlane::ALL.into_iter().any(|plane| is_seen(settings, plane)) {
+            let straight = settings.frame(geometry, SlicePlane::Axial).normal;
+            let normal = item.plane.normal() * item.plane.normal().dot(straight).signum();
+            settings.turn = DQuat::from_rotation_arc(straight, normal);
+        }
+    }
+    let Some(plane) = SlicePlane::ALL.into_iter().find(|&plane| is_seen(settings, plane)) else { return };
+    let pane = Pane { kind: ViewKind::Slice(plane), side };
+    if settings.maximized.is_some() {
+        (settings.maximized, settings.maximized_side) = (Some(pane.kind), side);
+    } else if !settings.layout.panes(settings.main_view).contains(&pane) {
+        settings.main_view = pane.kind;
+    }
+    settings.active_view = pane;
 }
 
 /// Esc undoes one thing at a time, the nearest first.
@@ -569,7 +620,7 @@ fn cancel(session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbo
     if settings.cine.is_playing {
         settings.cine.toggle();
     } else if matches!(settings.tool, Tool::Measure(_) | Tool::Label(_)) {
-        settings.tool = Tool::Crosshair;
+        settings.tool = settings.preferences.scheme.first_tool();
     } else {
         settings.maximized = None;
     }

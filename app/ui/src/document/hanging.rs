@@ -134,6 +134,9 @@ mod tests {
         };
         assert_eq!(told("MR", "BRAIN t1 sag"), Some("MR of the brain"));
         assert_eq!(told("CT", "CHEST "), Some("CT of the chest"));
+        assert_eq!(told("CT", "ABDOMENPELVIS Abdomen Pelvis 5.0"), Some("CT of the abdomen"));
+        assert_eq!(told("CT", "LSPINE "), Some("CT of the spine and limbs"));
+        assert_eq!(told("CT", "ABDOMEN CTA"), Some("CT angiography"));
         assert_ne!(told("US", "BRAIN"), Some("MR of the brain"));
         assert!(has_word("ct_chest", "chest") && !has_word("orchestra", "chest"));
     }

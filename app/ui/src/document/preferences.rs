@@ -38,6 +38,8 @@ pub struct Preferences {
     pub wheel: BTreeMap<MouseInput, WheelAction>,
     /// A drag down raises the level (OHIF) rather than a drag up (Slicer).
     pub down_raises_level: bool,
+    /// The patient's left is on the left of axial and coronal pictures (neurological), rather than on the right (radiological).
+    pub neurological: bool,
     /// Dark or light.
     pub look: Look,
     /// Size of everything, percent: 75…300.
@@ -67,6 +69,7 @@ impl Default for Preferences {
             drags: BTreeMap::new(),
             wheel: BTreeMap::new(),
             down_raises_level: false,
+            neurological: false,
             look: Look::Dark,
             scale_percent: 100,
             hide_identifiers: false,
@@ -126,6 +129,7 @@ impl Preferences {
         put("scale_percent", i64::from(self.scale_percent).into());
         put("hide_identifiers", self.hide_identifiers.into());
         put("down_raises_level", self.down_raises_level.into());
+        put("neurological", self.neurological.into());
         put("hanging_protocols", self.hang.into());
         put("keep_windows", self.keep_windows.into());
         let projects = self.project_windows.iter().map(|(key, window)| {
@@ -187,6 +191,7 @@ impl Preferences {
             }
             "hide_identifiers" => self.hide_identifiers = value.as_bool()?,
             "down_raises_level" => self.down_raises_level = value.as_bool()?,
+            "neurological" => self.neurological = value.as_bool()?,
             "hanging_protocols" => self.hang = value.as_bool()?,
             "keep_windows" => self.keep_windows = value.as_bool()?,
             "projects" => {

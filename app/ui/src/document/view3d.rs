@@ -222,7 +222,9 @@ impl View3d {
 
     /// The crop box in voxels, the whole volume without one.
     pub fn crop_or_all(&self, geometry: &Geometry) -> Box3 {
-        self.crop.unwrap_or_else(|| geometry.voxel_box())
+        let all = geometry.voxel_box();
+        // One drawn on a larger volume does not fit every other.
+        self.crop.filter(|c| (0..3).all(|a| c.min[a] >= all.min[a] && c.max[a] <= all.max[a])).unwrap_or(all)
     }
 
     /// What the renderer is told, for the volume on show.

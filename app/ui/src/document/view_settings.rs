@@ -1,11 +1,12 @@
+use std::collections::{BTreeMap, HashMap};
+
 use glam::{DQuat, DVec2, DVec3};
 use voco_render::{Slab, TransferFunction, VolumeCamera};
 use voco_volume::{Geometry, Recipe, SliceFrame, SlicePlane};
 
 use super::View3d;
 use super::{Cine, CompareView, Layout, Mix, OverlayVolume, Pane, Preferences, Side, Tool};
-use crate::OpenVolume;
-use crate::Request;
+use crate::{OpenVolume, Request, VolumeId, Window};
 use crate::i18n;
 use crate::labelling::LabelSettings;
 use crate::measure::{MeasureKind, MeasurePlane};
@@ -113,6 +114,8 @@ pub struct ViewSettings {
     pub cursor_mm: DVec3,
     /// Millimetres per screen point of each slice view; none = fit.
     pub mm_per_point: [Option<f64>; 3],
+    /// The zoom that each slice view was drawn with last, fitted ones included.
+    pub shown_mm_per_point: HashMap<Pane, f64>,
     /// What lies at the middle of each slice view, in picture mm.
     pub pan_mm: [DVec2; 3],
     /// The view that fills the window, if one does.
@@ -147,10 +150,14 @@ pub struct ViewSettings {
     pub mix: Mix,
     /// Place of the line of [`Mix::Swipe`], 0 left … 1 right.
     pub swipe_at: f32,
+    /// The window that each volume was opened in, by its number.
+    pub opened_with: BTreeMap<u64, Window>,
     /// A measurement being drawn.
     pub drawing: Option<Drawing>,
-    /// The measurement that is chosen.
-    pub selected: Option<u32>,
+    /// The measurement that is chosen: of which volume, and its number.
+    pub selected: Option<(VolumeId, u32)>,
+    /// What the drag that is going on moves is in the history already.
+    pub is_drag_recorded: bool,
     /// What a drag that is going on does.
     pub drag: Option<Drag>,
     /// The view in which the tool in hand is to be used at the crosshair, as by a click.
@@ -226,6 +233,7 @@ impl Default for ViewSettings {
         Self {
             cursor_mm: DVec3::ZERO,
             mm_per_point: [None; 3],
+            shown_mm_per_point: HashMap::new(),
             pan_mm: [DVec2::ZERO; 3],
             maximized: None,
             maximized_side: Side::A,
@@ -243,8 +251,10 @@ impl Default for ViewSettings {
             overlays: Vec::new(),
             mix: Mix::Blend,
             swipe_at: 0.5,
+            opened_with: BTreeMap::new(),
             drawing: None,
             selected: None,
+            is_drag_recorded: false,
             drag: None,
             uses_tool_at_cursor: None,
             labels: LabelSettings::default(),
@@ -291,6 +301,11 @@ impl ViewSettings {
         self.camera = VolumeCamera::fit(geometry);
         self.reset_slices();
         self.turn = DQuat::IDENTITY;
+        self.reset_work_for(volume);
+    }
+
+    /// A volume has come on show that lies where the one before it lay: only what was going on there ends.
+    pub fn reset_work_for(&mut self, volume: &OpenVolume) {
         (self.drawing, self.selected, self.drag) = (None, None, None);
         (self.outline, self.wire) = (None, None);
         let is_ct = volume.stats.min <= -500.0;
@@ -318,11 +333,17 @@ impl ViewSettings {
 
     /// The stack of slices of a view: the volume's own planes, or oblique ones.
     pub fn frame(&self, geometry: &Geometry, plane: SlicePlane) -> SliceFrame {
-        if self.turn == DQuat::IDENTITY {
+        let frame = if self.turn == DQuat::IDENTITY {
             SliceFrame::new(geometry, plane)
         } else {
             SliceFrame::turned(geometry, plane, self.turn)
-        }
+        };
+        if self.is_mirrored(plane) { frame.mirrored() } else { frame }
+    }
+
+    /// True if the patient's left is on the left of this plane's pictures (the neurological convention).
+    pub fn is_mirrored(&self, plane: SlicePlane) -> bool {
+        self.preferences.neurological && plane != SlicePlane::Sagittal
     }
 
     /// The crosshair of a side, RAS+ mm.

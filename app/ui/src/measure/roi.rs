@@ -147,7 +147,7 @@ impl RoiWork {
     pub fn advance(&mut self, volume: &Volume, max_voxels: usize) -> Option<RoiStats> {
         let mut left = max_voxels;
         while self.next_row < self.rows && left > 0 {
-            let looked_at = self.row(volume);
+            let looked_at = self.row(volume) * self.region.cost();
             self.next_row += 1;
             left = left.saturating_sub(looked_at.max(1));
         }
@@ -229,6 +229,18 @@ fn between(volume: &Volume, voxel: DVec3) -> Option<f64> {
         }
     }
     Some(sum)
+}
+
+impl Region {
+    /// How much longer a look at one voxel takes than for an ellipse: a freehand outline has many edges.
+    fn cost(&self) -> usize {
+        const EDGES: usize = 8;
+        match self {
+            Self::Samples { shape: Shape::Polygon(points), .. }
+            | Self::Voxels { inside: Inside::Flat { shape: Shape::Polygon(points), .. }, .. } => 1 + points.len() / EDGES,
+            _ => 1,
+        }
+    }
 }
 
 impl Inside {

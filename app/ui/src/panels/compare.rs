@@ -1,6 +1,7 @@
 use egui::{RichText, Ui};
 use voco_render::{ComparisonColors, ComparisonStyle};
 
+use crate::labelling::change_text;
 use crate::{
     ClassAgreement, ComparisonReport, LabelPreset, Outbox, ReferenceLabels, Request, Session, ViewSettings, i18n, theme,
 };
@@ -42,7 +43,7 @@ fn reference_ui(
             {
                 Some(last) => {
                     let button =
-                        egui::Button::new(i18n::text_with("agree-before", [("name", last.name.clone().into())]))
+                        egui::Button::new(i18n::text_with("agree-before", [("name", change_text(&last.name).into())]))
                             .truncate();
                     if ui.add(button).on_hover_text(i18n::text("agree-compare-with-the-label-map")).clicked() {
                         outbox.ask(Request::CompareWithBefore(volume.id));
@@ -59,12 +60,15 @@ fn reference_ui(
         }
         // Under one another: two names of files do not fit beside each other.
         ui.vertical(|ui| {
-            ui.horizontal(|ui| key(ui, ComparisonColors::PREDICTION, &labels.name));
+            // Names of files are hidden with all others.
+            let hides = settings.preferences.hide_identifiers;
+            let shown = |name: &str| if hides { "…".to_owned() } else { name.to_owned() };
+            ui.horizontal(|ui| key(ui, ComparisonColors::PREDICTION, &shown(&labels.name)));
             ui.horizontal(|ui| {
                 key(
                     ui,
                     ComparisonColors::REFERENCE,
-                    &i18n::text_with("agree-reference-2", [("name", reference.labels.name.clone().into())]),
+                    &i18n::text_with("agree-reference-2", [("name", shown(&reference.labels.name).into())]),
                 );
             });
         });

@@ -1,14 +1,16 @@
 use egui::{ComboBox, DragValue, Ui};
 
+use crate::commands::{Command, KeyMap};
 use crate::{NamedWindow, Session, ViewSettings, Window, i18n};
 
 /// Window and level.
-pub(crate) fn image_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings) {
+pub(crate) fn image_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, keys: &KeyMap) {
     let Some(volume) = session.active_mut() else {
         ui.weak(i18n::text("image-empty"));
         return;
     };
     let stats = volume.stats;
+    let opened_with = settings.opened_with.get(&volume.id.0).copied();
     let (mut edit_presets, mut kept) = (false, None);
     let Window { width, level } = &mut volume.window;
     ui.horizontal(|ui| {
@@ -41,8 +43,8 @@ pub(crate) fn image_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSe
             }
         });
         list.response.labelled_by(name);
-        if ui.button(i18n::text("image-reset")).on_hover_text(i18n::text("window-reset")).clicked() {
-            volume.window = Window::default_for(&stats);
+        if ui.button(i18n::text("image-reset")).on_hover_text(keys.tip(Command::ResetWindow)).clicked() {
+            volume.window = opened_with.unwrap_or_else(|| Window::default_for(&stats));
         }
         if current.is_none() && super::sign_button(ui, "+", i18n::text("image-keep-preset")).clicked() {
             kept = Some(volume.window);

@@ -47,8 +47,7 @@ fn side_ui(
         ui.weak(i18n::text_with("measure-empty", arguments));
         return;
     };
-    // Only one list has a chosen one: the numbers of the other mean other measurements.
-    let selected = settings.selected.filter(|_| side == Side::A);
+    let selected = settings.selected.filter(|&(volume, _)| volume == id).map(|(_, number)| number);
     let (mut chosen, mut removed) = (None, None);
     for item in doc.items() {
         let is_selected = selected == Some(item.number);
@@ -91,7 +90,7 @@ fn side_ui(
     }
     if let Some(number) = removed {
         doc.remove(Some(number));
-        settings.selected = settings.selected.filter(|&n| side == Side::B || n != number);
+        settings.selected = settings.selected.filter(|&chosen| chosen != (id, number));
     }
     ui.horizontal_wrapped(|ui| {
         let export = ui.button(i18n::text("tool-export")).on_hover_text(keys.tip(Command::ExportMeasurements));
@@ -104,10 +103,10 @@ fn side_ui(
         }
         if ui.button(i18n::text("measure-remove-all")).on_hover_text(i18n::text("measure-remove-all-tip")).clicked() {
             doc.remove(None);
-            settings.selected = None;
+            settings.selected = settings.selected.filter(|&(volume, _)| volume != id);
         }
     });
     if let Some(item) = chosen {
-        commands::select(settings, &item, side);
+        commands::select(session, settings, &item, side);
     }
 }

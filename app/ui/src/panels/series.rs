@@ -7,10 +7,11 @@ use crate::{Outbox, Request, SeriesChoice, SeriesRow, Session, i18n, theme};
 const SIDE: f32 = 72.0;
 
 /// The window that lists the series of a folder: a picture, what it is called, how large it is.
-pub(crate) fn series_window(ui: &Ui, session: &mut Session, outbox: &mut Outbox) {
+pub(crate) fn series_window(ui: &Ui, session: &mut Session, outbox: &mut Outbox, hides_names: bool) {
     let Some(choice) = &mut session.series else { return };
     let mut is_open = true;
-    egui::Window::new(i18n::text_with("series-series-in", [("folder", choice.folder.clone().into())]))
+    let folder = if hides_names { "…".to_owned() } else { choice.folder.clone() };
+    egui::Window::new(i18n::text_with("series-series-in", [("folder", folder.into())]))
         .id(egui::Id::unique("series"))
         .open(&mut is_open)
         .collapsible(false)

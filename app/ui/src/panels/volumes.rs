@@ -1,19 +1,26 @@
 use egui::{RichText, Ui};
 
+use crate::commands::{Command, KeyMap};
 use crate::{Outbox, Request, Session, ViewSettings, i18n, theme};
 
 /// Open volumes, those being opened, and how to open more.
-pub(crate) fn volumes_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
+pub(crate) fn volumes_ui(
+    ui: &mut Ui,
+    session: &mut Session,
+    settings: &mut ViewSettings,
+    outbox: &mut Outbox,
+    keys: &KeyMap,
+) {
     ui.horizontal(|ui| {
-        if ui.button(i18n::text("volumes-open")).on_hover_text(i18n::text("file-open")).clicked() {
+        if ui.button(i18n::text("volumes-open")).on_hover_text(keys.tip(Command::Open)).clicked() {
             outbox.ask(Request::OpenDialog);
         }
-        if ui.button(i18n::text("volumes-sample")).on_hover_text(i18n::text("file-sample")).clicked() {
+        if ui.button(i18n::text("volumes-sample")).on_hover_text(keys.tip(Command::OpenSample)).clicked() {
             outbox.ask(Request::OpenSample);
         }
         let can_label = session.active.is_some();
         let labels = ui.add_enabled(can_label, egui::Button::new(i18n::text("volumes-labels")));
-        if labels.on_hover_text(i18n::text("file-labels")).clicked() {
+        if labels.on_hover_text(keys.tip(Command::OpenLabels)).clicked() {
             outbox.ask(Request::OpenLabelsDialog);
         }
     });
@@ -58,7 +65,8 @@ pub(crate) fn volumes_ui(ui: &mut Ui, session: &mut Session, settings: &mut View
             if super::sign_button(ui, "×", i18n::text("volumes-stop")).clicked() {
                 outbox.ask(Request::CancelLoading(loading.task));
             }
-            ui.add(egui::ProgressBar::new(loading.progress).text(&loading.name).desired_width(ui.available_width()));
+            let name = if settings.preferences.hide_identifiers { "…" } else { loading.name.as_str() };
+            ui.add(egui::ProgressBar::new(loading.progress).text(name).desired_width(ui.available_width()));
         });
     }
     if session.volumes.is_empty() && session.loading.is_empty() {

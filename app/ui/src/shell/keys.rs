@@ -1,4 +1,5 @@
-use egui::{Event, Key, Ui};
+use egui::text_selection::LabelSelectionState;
+use egui::{Event, Key, Ui, ViewportCommand};
 
 use crate::commands::{self, Command, KeyMap, Shortcut};
 use crate::{Outbox, Session, ViewSettings};
@@ -9,11 +10,19 @@ pub(super) fn take(ui: &Ui, keys: &KeyMap, session: &mut Session, settings: &mut
     // A widget that was reached by Tab takes the keys that move within it; a view that was clicked does not.
     let is_on_widget = ui.memory(egui::Memory::focused).is_some() && !settings.is_view_focused;
     settings.is_view_focused = false;
+    let has_marked_text = ui.ctx().plugin::<LabelSelectionState>().lock().has_selection();
     let mut pressed = Vec::new();
+    let mut for_clipboard = Vec::new();
     ui.input_mut(|input| {
         input.events.retain(|event| {
             let Event::Key { key, pressed: true, modifiers, .. } = event else { return true };
             let mut shortcut = Shortcut::of(*key, *modifiers);
+            if let Some(asked) = clipboard(shortcut)
+                && (is_typing || has_marked_text && matches!(asked, ViewportCommand::RequestCopy))
+            {
+                for_clipboard.push(asked);
+                return false;
+            }
             if shortcut == (Shortcut { ctrl: false, shift: true, alt: false, key: Key::Slash }) {
                 shortcut = Shortcut { shift: false, key: Key::Questionmark, ..shortcut };
             }
@@ -35,8 +44,24 @@ pub(super) fn take(ui: &Ui, keys: &KeyMap, session: &mut Session, settings: &mut
             false
         });
     });
+    for asked in for_clipboard {
+        ui.ctx().send_viewport_cmd(asked);
+    }
     for command in pressed {
         commands::run(command, session, settings, outbox);
+    }
+}
+
+/// What a key asks of the clipboard while a text has the keyboard.
+fn clipboard(shortcut: Shortcut) -> Option<ViewportCommand> {
+    if !shortcut.ctrl || shortcut.shift || shortcut.alt {
+        return None;
+    }
+    match shortcut.key {
+        Key::C => Some(ViewportCommand::RequestCopy),
+        Key::X => Some(ViewportCommand::RequestCut),
+        Key::V => Some(ViewportCommand::RequestPaste),
+        _ => None,
     }
 }
 

@@ -95,6 +95,6 @@ impl Behavior<Pane> for Views<'_> {
 fn pane_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, pane: Pane, mouse: &MouseMap) {
     match pane.kind {
         ViewKind::Slice(_) => slice_ui(ui, session, settings, pane, mouse),
-        ViewKind::Volume => volume_ui(ui, session, settings),
+        ViewKind::Volume => volume_ui(ui, session, settings, mouse),
     }
 }

@@ -67,6 +67,12 @@ impl Windows {
                 ui.selectable_value(&mut preferences.down_raises_level, true, i18n::text("level-down"));
             });
             ui.end_row();
+            ui.label(i18n::text("preferences-left"));
+            ui.horizontal(|ui| {
+                ui.selectable_value(&mut preferences.neurological, false, i18n::text("left-radiological"));
+                ui.selectable_value(&mut preferences.neurological, true, i18n::text("left-neurological"));
+            });
+            ui.end_row();
             let name = ui.label(i18n::text("preferences-cine")).id;
             let value = DragValue::new(&mut preferences.cine_per_second).range(1.0..=120.0).max_decimals(0);
             ui.add(value.suffix(i18n::text("per-second"))).labelled_by(name);

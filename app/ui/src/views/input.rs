@@ -172,12 +172,9 @@ fn is_plain(ui: &Ui, button: PointerButton, tool: LabelTool) -> bool {
 }
 
 /// Takes hold of a measurement, or of one of its points.
-fn take(session: &mut Session, settings: &mut ViewSettings, pane: Pane, number: u32, index: Option<usize>) {
-    let id = session.of_side(settings, pane.side).map(|v| v.id);
-    if let Some(doc) = id.and_then(|id| session.measurements.get_mut(&id.0)) {
-        doc.record();
-    }
-    settings.selected = Some(number);
+fn take(session: &Session, settings: &mut ViewSettings, pane: Pane, number: u32, index: Option<usize>) {
+    settings.selected = session.of_side(settings, pane.side).map(|v| (v.id, number));
+    settings.is_drag_recorded = false;
     settings.drag = Some(index.map_or(Drag::Measurement(pane, number), |index| Drag::Point { pane, number, index }));
 }
 
@@ -210,6 +207,13 @@ fn go_on(
             }
         }
         Drag::Point { .. } | Drag::Measurement(..) if by != Vec2::ZERO && is_drag => {
+            // A click alone moves nothing, and is no step of the history.
+            if !std::mem::replace(&mut settings.is_drag_recorded, true)
+                && let Some((id, _)) = settings.selected
+                && let Some(doc) = session.measurements.get_mut(&id.0)
+            {
+                doc.record();
+            }
             measure::drag(session, settings, port, &drag, at, by);
         }
         _ => {}
@@ -305,17 +309,16 @@ fn wheel(
     mouse: &MouseMap,
     at: Pos2,
 ) {
-    let (turned, pinch, modifiers) = ui.input(|i| (wheel_turn(i), i.zoom_delta(), i.modifiers));
+    let (turned, pinch, modifiers) = ui.input(|i| (wheel_turn(i), pinch(i), i.modifiers));
     let action = mouse.wheel(modifiers);
-    if action == WheelAction::Zoom && pinch == 1.0 && turned != 0.0 {
-        return zoom(settings, port, pane, 0.9_f64.powf(f64::from(turned)), Some(at));
-    }
-    // egui makes a zoom of Ctrl and the wheel, and of two fingers.
-    if pinch != 1.0 {
-        return zoom(settings, port, pane, 1.0 / f64::from(pinch), Some(at));
-    }
     if turned == 0.0 {
+        if pinch != 1.0 {
+            zoom(settings, port, pane, 1.0 / f64::from(pinch), Some(at));
+        }
         return;
+    }
+    if action == WheelAction::Zoom {
+        return zoom(settings, port, pane, 0.9_f64.powf(f64::from(turned)), Some(at));
     }
     if let Tool::Label(tool) = settings.tool
         && tool.is_brush()
@@ -344,7 +347,7 @@ fn wheel(
 fn wheel_turn(input: &egui::InputState) -> f32 {
     const POINTS_PER_SLICE: f32 = 25.0;
     input.events.iter().fold(0.0, |sum, event| match event {
-        egui::Event::MouseWheel { unit, delta, modifiers, .. } if !modifiers.ctrl => {
+        egui::Event::MouseWheel { unit, delta, modifiers, .. } => {
             let turned = if delta.y == 0.0 && modifiers.shift { delta.x } else { delta.y };
             let slices = match unit {
                 MouseWheelUnit::Line => turned.clamp(-10.0, 10.0),
@@ -355,6 +358,12 @@ fn wheel_turn(input: &egui::InputState) -> f32 {
         }
         _ => sum,
     })
+}
+
+/// By how much two fingers zoom in this frame. egui makes a zoom of Ctrl and the wheel, too; that means what the wheel was given.
+fn pinch(input: &egui::InputState) -> f32 {
+    let zoomed = |event: &egui::Event| if let egui::Event::Zoom(factor) = event { Some(*factor) } else { None };
+    input.multi_touch().map_or_else(|| input.events.iter().filter_map(zoomed).product(), |touch| touch.zoom_delta)
 }
 
 /// Right wider; up higher level (Slicer's way), or down (OHIF's), as the user likes.

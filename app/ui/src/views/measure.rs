@@ -36,7 +36,7 @@ pub(super) fn draw(
     let Some(volume) = session.of_side(settings, pane.side) else { return };
     let doc = session.measurements.get(&volume.id.0);
     let is_on = |item: &&Measurement| item.is_on(&port.frame, port.through_mm, port.half_slice_mm());
-    let is_selected = |item: &Measurement| pane.side == Side::A && settings.selected == Some(item.number);
+    let is_selected = |item: &Measurement| settings.selected == Some((volume.id, item.number));
     let shown: Vec<&Measurement> = doc.map_or(&[][..], MeasureDoc::items).iter().filter(is_on).collect();
     let drawn = settings.drawing.as_ref().filter(|d| d.pane == pane).map(|drawing| {
         let mut points = drawing.points_mm.clone();
@@ -285,7 +285,7 @@ fn add(session: &mut Session, settings: &mut ViewSettings, drawing: &Drawing) {
         item.kind != MeasureKind::Probe && item.points_mm.iter().all(|p| p.distance(item.points_mm[0]) < 1e-9);
     if !is_empty {
         let number = session.measurements.entry(id.0).or_default().add(item.kind, item.plane, item.points_mm);
-        settings.selected = Some(number);
+        settings.selected = Some((id, number));
     }
 }
 

@@ -165,11 +165,19 @@ fn titles(settings: &ViewSettings, pane: Pane, volume: &OpenVolume, width: f32) 
         ViewKind::Volume => theme::VOLUME_TITLE,
     };
     let mut lines = vec![(pane.kind.title().to_owned(), color)];
+    if let ViewKind::Slice(plane) = pane.kind
+        && settings.is_mirrored(plane)
+    {
+        // Whoever is used to the other convention must not miss it.
+        lines.push((i18n::text("view-neurological").to_owned(), theme::WARNING));
+    }
     // Which of two is which must be seen; a name says it only if names may be shown.
     if settings.layout.compares() {
         let side = if pane.side == Side::A { "A" } else { "B" };
         let name = if settings.hides_names() { String::new() } else { shortened(&volume.name, width) };
         lines.push((format!("{side}  {name}").trim_end().to_owned(), theme::ON_PICTURE));
+    } else if pane.kind != ViewKind::Volume && !settings.hides_names() && width >= NARROW {
+        lines.push((shortened(&volume.name, width), theme::ON_PICTURE_WEAK));
     }
     if let Some(reduction) = volume.texture.reduction() {
         let [x, y, z] = reduction.shown_dims;

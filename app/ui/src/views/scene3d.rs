@@ -96,7 +96,7 @@ pub(crate) fn lines(
     }
     if let Some(doc) = session.measurements.get(&volume.id.0) {
         for item in doc.items() {
-            let is_selected = settings.selected == Some(item.number);
+            let is_selected = settings.selected == Some((volume.id, item.number));
             let color = if is_selected { theme::MEASURE_SELECTED } else { theme::MEASURE };
             lines.extend(segments(item).into_iter().map(|[a, b]| line(a, b, color, 2.0)));
         }

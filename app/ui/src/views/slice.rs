@@ -11,8 +11,8 @@ use crate::{OpenVolume, Session, ViewSettings, Window, i18n, theme};
 pub(crate) fn slice_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, pane: Pane, mouse: &MouseMap) {
     let (rect, response) = ui.allocate_exact_size(ui.available_size(), Sense::click_and_drag());
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, name(pane)));
-    ui.painter().rect_filled(rect, 0, theme::VIEW_BACKGROUND);
     let Some(volume) = session.of_side(settings, pane.side) else {
+        ui.painter().rect_filled(rect, 0, theme::VIEW_BACKGROUND);
         let at = rect.center();
         overlay::text(
             ui.painter(),
@@ -25,6 +25,7 @@ pub(crate) fn slice_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSe
         return;
     };
     let Some(port) = SlicePort::new(settings, session, volume, pane, rect) else { return };
+    settings.shown_mm_per_point.insert(pane, port.mm_per_point);
     let window = window_of(session, settings, volume, pane.side);
     let pixels_per_point = ui.pixels_per_point();
     let size_px = (rect.size() * pixels_per_point).round();

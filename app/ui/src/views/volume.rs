@@ -5,6 +5,7 @@ use glam::{DVec2, DVec3};
 use voco_render::Quality;
 
 use super::{crop, cube, cut3d, overlay, scene3d};
+use crate::commands::{MouseAction, MouseInput, MouseMap};
 use crate::document::{Pane, Side};
 use crate::gpu::VolumeCallback;
 use crate::measure::Measurement;
@@ -14,7 +15,7 @@ use crate::{OpenVolume, Session, ViewKind, ViewSettings, theme};
 const REST_SECS: f64 = 0.12;
 
 /// The 3D view: picture, boxes and mouse.
-pub(crate) fn volume_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSettings) {
+pub(crate) fn volume_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSettings, mouse: &MouseMap) {
     let kind = ViewKind::Volume;
     let pane = Pane { kind, side: Side::A };
     let (rect, response) = ui.allocate_exact_size(ui.available_size(), Sense::click_and_drag());
@@ -44,7 +45,7 @@ pub(crate) fn volume_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSetti
     } else if crop::drag(&response, settings, volume, &place(settings.camera.clone())) {
         settings.camera_moved_at = now;
     } else {
-        turn(ui, &response, settings, volume, now);
+        turn(ui, &response, settings, volume, mouse, now);
     }
     picture(ui, rect, size_px, session, settings, volume, pane);
     let painter = ui.painter().with_clip_rect(rect);
@@ -143,25 +144,39 @@ fn measured(
     }
 }
 
-fn turn(ui: &Ui, response: &egui::Response, settings: &mut ViewSettings, volume: &OpenVolume, now: f64) {
+/// The buttons mean in 3D what they mean on slices: the tool turns, window and crosshair shift the transfer function.
+fn turn(
+    ui: &Ui,
+    response: &egui::Response,
+    settings: &mut ViewSettings,
+    volume: &OpenVolume,
+    mouse: &MouseMap,
+    now: f64,
+) {
     let delta = response.drag_delta();
     let (x, y) = (f64::from(delta.x), f64::from(delta.y));
     let height = f64::from(response.rect.height()).max(1.0);
-    let shifts = ui.input(|i| i.modifiers.shift);
-    let mut moved = false;
-    if delta != egui::Vec2::ZERO {
-        if response.dragged_by(PointerButton::Primary) && shifts {
-            // Up shows more of what is less dense, as in Slicer.
+    let buttons = [
+        PointerButton::Primary,
+        PointerButton::Secondary,
+        PointerButton::Middle,
+        PointerButton::Extra1,
+        PointerButton::Extra2,
+    ];
+    let held = buttons.into_iter().find(|&b| response.dragged_by(b)).filter(|_| delta != egui::Vec2::ZERO);
+    let mut moved = held.is_some();
+    match held.map(|button| mouse.drag(MouseInput::of(button, ui.input(|i| i.modifiers)))) {
+        Some(MouseAction::Tool) => {
+            settings.camera.turn(x * std::f64::consts::PI / height, y * std::f64::consts::PI / height);
+        }
+        // Up shows more of what is less dense, as in Slicer.
+        Some(MouseAction::Crosshair | MouseAction::Window) => {
             let range = (volume.stats.max - volume.stats.min).min(2000.0);
             settings.transfer_shift += y / height * range * 0.5;
-        } else if response.dragged_by(PointerButton::Primary) {
-            settings.camera.turn(x * std::f64::consts::PI / height, y * std::f64::consts::PI / height);
-        } else if response.dragged_by(PointerButton::Secondary) {
-            settings.camera.zoom(1.01_f64.powf(y));
-        } else if response.dragged_by(PointerButton::Middle) {
-            settings.camera.pan(x / height, y / height);
         }
-        moved = true;
+        Some(MouseAction::Zoom | MouseAction::Scroll) => settings.camera.zoom(1.01_f64.powf(y)),
+        Some(MouseAction::Pan) => settings.camera.pan(x / height, y / height),
+        Some(MouseAction::Nothing) | None => moved = false,
     }
     if response.hovered() {
         let (scroll, pinch) = ui.input(|i| (i.smooth_scroll_delta.y, i.zoom_delta()));

@@ -2,6 +2,7 @@
 
 mod access;
 mod label;
+mod overdraw;
 mod support;
 mod times;
 mod view3d;
