@@ -10,6 +10,8 @@ pub(super) enum About {
     Nothing,
     /// Opens the document of an image.
     Opens(VolumeId),
+    /// Packs what a network found.
+    Packs(VolumeId),
     CountsLabels,
     Surfaces,
     Times(VolumeId),
@@ -31,6 +33,7 @@ impl TaskWork {
     pub(super) fn about(&self) -> About {
         match self {
             Self::OpenDocument { volume_id, .. } | Self::ResampleLabels { volume_id, .. } => About::Opens(*volume_id),
+            Self::KeepPrediction { volume_id, .. } => About::Packs(*volume_id),
             Self::CountLabels { .. } => About::CountsLabels,
             Self::View3d(work) if matches!(**work, super::view3d::Work::Surfaces { .. }) => About::Surfaces,
             Self::Times(work) => About::Times(work.volume_id),

@@ -108,9 +108,9 @@ impl App {
                 news.extend(polled.news);
                 if polled.has_changed {
                     changed.push(volume.id);
-                    // What a network found is in the document now.
-                    volume.incoming.take_if(|incoming| incoming.ticket.is_some_and(|t| t <= work.now().ticket));
                 }
+                // What a network found is in the document now, or could not be put there, which is told.
+                volume.incoming.take_if(|incoming| incoming.ticket.is_some_and(|t| t <= work.now().ticket));
             }
         }
         for error in errors {
@@ -154,7 +154,11 @@ impl App {
     /// Asks an algorithm; one at a time.
     pub(super) fn ask_algorithm(&mut self, id: VolumeId, ask: Ask, prior: Option<Arc<NetworkPrior>>) {
         self.stop_proposing();
-        let Some(work) = self.session.volume_mut(id).and_then(|v| v.labels.as_mut()) else { return };
+        let Some(volume) = self.session.volume_mut(id) else { return };
+        if volume.incoming.is_some() {
+            return self.session.notice(i18n::text("label-incoming"), false);
+        }
+        let Some(work) = &mut volume.labels else { return };
         work.reject();
         let document = Arc::clone(work.document());
         let task = TaskWork::Propose { volume_id: id, document, ask: Box::new(ask.clone()), prior };
@@ -224,8 +228,7 @@ impl App {
                 self.compare(volume_id);
             }
             TaskOutcome::Work { volume_id, ready } => {
-                if let Some(volume) = self.session.volume_mut(volume_id) {
-                    volume.incoming = None;
+                if self.session.volume(volume_id).is_some() {
                     self.put_work(volume_id, *ready);
                 } else {
                     self.tasks.closers.close(ready);

@@ -291,7 +291,9 @@ impl App {
                 for waiting in self.opening_labels.remove(&id).unwrap_or_default() {
                     self.take_label_outcome(task, waiting);
                 }
+                self.uncover(id);
             }
+            About::Packs(id) => self.uncover(id),
             About::CountsLabels => self.session.is_counting_labels = false,
             About::Surfaces => self.settings.view3d.made.surfaces_asked = false,
             About::ListsRuns => self.session.runs.is_loading = false,

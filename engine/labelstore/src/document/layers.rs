@@ -1,7 +1,7 @@
 use voco_label::{Brick, LabelVolume, MaskBrick};
 
 use super::Document;
-use crate::{BrickChange, LayerId, LayerInfo, Op, PresetEntry, SegmentId, StoreError, change_name};
+use crate::{BrickChange, LayerId, LayerInfo, Op, PresetEntry, Segment, SegmentId, Status, StoreError, change_name};
 
 impl Document {
     /// Adds an empty layer on top.
@@ -135,8 +135,7 @@ impl Document {
         Ok(())
     }
 
-    /// Layers of labels in place of all that there is, locked segments included, as one entry of the history: what opening a file does,
-    /// and a network that has labelled the whole image.
+    /// Layers of labels in place of all that there is, locked segments included, as one entry of the history: what opening a file does.
     ///
     /// # Errors
     /// As [`Self::import_layer`].
@@ -160,6 +159,34 @@ impl Document {
         }
         self.end_group();
         Ok(())
+    }
+
+    /// Layers of labels over all that there is, as one entry of the history: the segments of before keep their voxels and are hidden.
+    ///
+    /// # Errors
+    /// As [`Self::import_layer`].
+    pub fn cover_with(
+        &mut self,
+        name: &str,
+        tool: &str,
+        title: &str,
+        layers: &[(LabelVolume, Vec<PresetEntry>)],
+    ) -> Result<(), StoreError> {
+        self.begin_group(name, tool);
+        for id in self.segments().iter().map(|s| s.id).collect::<Vec<_>>() {
+            self.update_segment(id, "", |segment| segment.visible = false)?;
+        }
+        self.import_layers(|n| if layers.len() == 1 { title.to_owned() } else { format!("{title} {n}") }, layers)?;
+        self.end_group();
+        Ok(())
+    }
+
+    /// True if no voxel has a label, and nobody has locked, judged or commented on a segment: then nothing is lost with it.
+    pub fn is_blank(&self) -> bool {
+        let empty = Brick::Uniform(0);
+        let is_fresh = |s: &Segment| !s.locked && s.status == Status::NotStarted && s.comment.is_empty();
+        self.state.layers.iter().all(|layer| layer.1.bricks().iter().all(|brick| *brick == empty))
+            && self.segments().iter().all(is_fresh)
     }
 
     /// True if its layers have these voxels.

@@ -46,6 +46,33 @@ fn layers_are_imported_with_their_names() {
 }
 
 #[test]
+fn a_result_lies_over_work_that_stays_as_it_is() {
+    let mut document = Document::new(geometry(DIMS), None).expect("a document");
+    let layer = document.layers().next().expect("a layer").id;
+    let mine = document.add_segment(layer, "liver", None).expect("a segment");
+    assert!(document.is_blank(), "a name alone is no work");
+    document.update_segment(mine, "Lock", |s| s.locked = true).expect("locked");
+    assert!(!document.is_blank(), "locked");
+    document.update_segment(mine, "Unlock", |s| s.locked = false).expect("unlocked");
+    let mut gesture = document.begin(Target::Paint(mine), Rules::default(), "brush", "Brush").expect("a gesture");
+    gesture.staged.add_box(&VoxelBox { min: [0; 3], max: [10, 10, 10] });
+    document.commit(&gesture).expect("a commit");
+    document.update_segment(mine, "Lock", |s| s.locked = true).expect("locked");
+    assert!(!document.is_blank(), "painted");
+    let before = document.history().len();
+    let values = vec![1_u16; DIMS.iter().product()];
+    let found = LabelVolume::from_values(&values, DIMS).expect("labels");
+    let layers = [(found, vec![PresetEntry::new(1, "organ")])];
+    document.cover_with("Network", "network", "Prediction", &layers).expect("over it");
+    assert_eq!((document.history().len(), document.layers().len()), (before + 1, 2), "one change, one more layer");
+    assert_eq!(document.mask(mine).expect("there").count(), 1000, "untouched");
+    let seen: Vec<bool> = document.segments().iter().map(|s| s.visible).collect();
+    assert_eq!(seen, [false, true], "what was found is on show");
+    document.undo().expect("undone");
+    assert_eq!((document.layers().len(), document.segments()[0].visible), (1, true));
+}
+
+#[test]
 fn tables_of_labels_come_back() {
     let mut document = Document::new(geometry(DIMS), None).expect("a document");
     let layer = document.layers().next().expect("a layer").id;
