@@ -334,29 +334,28 @@ pub(super) fn network_layers(
 /// One sentence, or cancelled.
 pub(super) fn count(document: &Document, cancel: &AtomicBool) -> Result<LabelStats, String> {
     let mut rows = Vec::new();
-    let watch = Watch::cancelled_by(cancel);
+    let (watch, ids) = (Watch::cancelled_by(cancel), DisplayIds::of(document));
     for segment in document.segments() {
         let volume = document.layer(segment.layer).map_err(|e| e.to_string())?;
         let found = voco_label::segment_stats(volume, document.geometry(), document.image(), &[segment.value], &watch);
         let found =
             found.map_err(|e| i18n::text_with("tell-segments-not-counted", [("problem", e.to_string().into())]))?;
-        rows.extend(found.into_iter().map(|stats| LabelStatsRow { name: segment.name.clone(), stats }));
+        // The number that a saved file has, as values of different layers may be the same.
+        let value = ids.id(document, segment.id).unwrap_or(segment.value);
+        let row = |stats| LabelStatsRow {
+            name: segment.name.clone(),
+            stats: voco_label::SegmentStats { value, ..stats },
+        };
+        rows.extend(found.into_iter().map(row));
     }
     Ok(LabelStats { revision: document.revision(), rows })
 }
 
 /// The statistics as CSV.
 pub(super) fn stats_csv(stats: &LabelStats) -> String {
-    let mut names: BTreeMap<u16, String> = BTreeMap::new();
-    // Values of different layers may be the same: each row is numbered by its place.
-    let rows: Vec<_> = (1..)
-        .zip(&stats.rows)
-        .map(|(n, row)| {
-            names.insert(n, row.name.clone());
-            voco_label::SegmentStats { value: n, ..row.stats.clone() }
-        })
-        .collect();
-    voco_label::stats_csv(&rows, |n| names.get(&n).cloned().unwrap_or_default())
+    let names: BTreeMap<u16, &str> = stats.rows.iter().map(|row| (row.stats.value, row.name.as_str())).collect();
+    let rows: Vec<_> = stats.rows.iter().map(|row| row.stats.clone()).collect();
+    voco_label::stats_csv(&rows, |n| names.get(&n).map_or_else(String::new, |name| (*name).to_owned()))
 }
 
 /// Asks an algorithm; runs on a task.

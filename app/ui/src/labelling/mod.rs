@@ -190,12 +190,15 @@ impl LabelWork {
         self.names_from != crate::numbers_only()
     }
 
-    /// All numbers and names as one text, to see whether they have changed.
+    /// All numbers and names, and which are hidden, as one text, to see whether they have changed.
     pub fn names_key(&self) -> String {
         if !self.has_names() {
             return String::new();
         }
-        let one = |entry: &voco_volume::LabelEntry| format!("{}={}", entry.name, entry.id);
+        // Of two of one name the visible one is meant.
+        let one = |entry: &voco_volume::LabelEntry| {
+            format!("{}={}{}", entry.name, entry.id, if entry.visible { "" } else { " hidden" })
+        };
         self.table.entries().iter().map(one).collect::<Vec<_>>().join(";")
     }
 
