@@ -28,8 +28,8 @@ pub(super) struct App {
     pub wake: Arc<dyn Fn() + Send + Sync>,
     /// Volumes whose labels are being opened to be worked on, with labels that came meanwhile.
     pub opening_labels: std::collections::BTreeMap<voco_ui::VolumeId, Vec<super::tasks::TaskOutcome>>,
-    /// Volumes whose labels were saved in this session: again without asking.
-    pub saved_here: std::collections::BTreeSet<voco_ui::VolumeId>,
+    /// Where labels of volumes were saved in this session, and as what: there again without asking.
+    pub saved_here: std::collections::BTreeMap<voco_ui::VolumeId, (PathBuf, voco_ui::LabelFormat)>,
     /// The DICOM series that volumes come from: labels are saved beside them as DICOM.
     pub series: std::collections::BTreeMap<voco_ui::VolumeId, voco_io::Series>,
     pub recent: RecentFiles,
@@ -110,7 +110,7 @@ impl App {
             render,
             wake: waker(),
             series: std::collections::BTreeMap::new(),
-            saved_here: std::collections::BTreeSet::new(),
+            saved_here: std::collections::BTreeMap::new(),
             opening_labels: std::collections::BTreeMap::new(),
             recent,
             told_of_render_error: false,

@@ -245,8 +245,8 @@ impl App {
             TaskOutcome::LabelTable { volume_id, entries } => self.add_label_table(volume_id, entries),
             TaskOutcome::Masked { name, opened } => self.add_made(task, name, *opened),
             TaskOutcome::Prediction { volume_id, read } => self.keep_prediction(volume_id, *read),
-            TaskOutcome::LabelsSaved { volume_id, path, change, told } => {
-                self.labels_saved(volume_id, path, change, told);
+            TaskOutcome::LabelsSaved { volume_id, file, change, told } => {
+                self.labels_saved(volume_id, file, change, told);
             }
             _ => {}
         }

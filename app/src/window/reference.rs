@@ -54,10 +54,8 @@ fn new_ids(reference: &LabelTable, labels: &LabelTable) -> Option<(BTreeMap<u32,
     // Two layers may have a class of the same name: the one that is on show is meant.
     let mut entries: Vec<&LabelEntry> = labels.entries().iter().collect();
     entries.sort_by_key(|entry| !entry.visible);
-    let classes: Vec<ClassName> = entries
-        .iter()
-        .map(|entry| ClassName { name: entry.name.clone(), synonyms: synonyms(&entry.name) })
-        .collect();
+    let classes: Vec<ClassName> =
+        entries.iter().map(|entry| ClassName { name: entry.name.clone(), synonyms: synonyms(&entry.name) }).collect();
     let map = voco_data::LabelMap::new(&names, &classes);
     let id_of = |id: u16| match map.class(id) {
         0 => 0,

@@ -228,7 +228,8 @@ pub(super) enum TaskOutcome {
     },
     LabelsSaved {
         volume_id: VolumeId,
-        path: PathBuf,
+        /// Where, and as what.
+        file: (PathBuf, voco_ui::LabelFormat),
         change: u64,
         told: String,
     },
@@ -479,7 +480,9 @@ fn run_labels(work: TaskWork, cancel: &CancelFlag, report: &(dyn Fn(f32) + Sync)
             }
         }
         TaskWork::SaveLabels(volume_id, save) => match crate::label_files::save(&save, control) {
-            Ok(told) => TaskOutcome::LabelsSaved { volume_id, path: save.path, change: save.change, told },
+            Ok(told) => {
+                TaskOutcome::LabelsSaved { volume_id, file: (save.path, save.format), change: save.change, told }
+            }
             Err(_) if is_cancelled() => TaskOutcome::Cancelled,
             Err(text) => TaskOutcome::Failed(text),
         },

@@ -63,6 +63,10 @@ tell-cancelled = Cancelled.
 tell-saved = Saved { $name }.
 tell-saved-with-names = Saved { $name } with its names beside.
 tell-saved-overlapping = Saved { $name } with its names beside; segments overlap, so it holds { $count } volumes.
+tell-saved-renumbered = { $count ->
+    [one] One segment has the value of another on a layer below and got a free number; the names say which.
+   *[other] { $count } segments have the values of others on layers below and got free numbers; the names say which.
+}
 tell-saved-surfaces = { $count ->
     [one] Saved one surface.
    *[other] Saved { $count } surfaces.
