@@ -308,13 +308,18 @@ pub(crate) fn read_table(path: &Path) -> Result<Vec<PresetEntry>, String> {
 /// `NAME.json`, or `NAME_names.json` where the former holds something else than names by number.
 fn names_beside(path: &Path) -> PathBuf {
     let stem = image_stem(path);
+    let own = path.with_file_name(format!("{stem}_names.json"));
+    // Readers look there first.
+    if own.exists() {
+        return own;
+    }
     let first = path.with_file_name(format!("{stem}.json"));
     let is_free = match std::fs::read_to_string(&first) {
         // A sidecar of an image may have numbers, too: only what has nothing else is ours.
         Ok(text) => preset_from_json(&text).is_ok(),
         Err(_) => !first.exists(),
     };
-    if is_free { first } else { path.with_file_name(format!("{stem}_names.json")) }
+    if is_free { first } else { own }
 }
 
 /// The files of an image. A folder is compared as such: its series are named one by one.

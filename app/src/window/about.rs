@@ -8,6 +8,8 @@ use super::tasks::{TaskOutcome, TaskWork};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum About {
     Nothing,
+    /// Writes a file of the user's: the program does not end before that.
+    Writes,
     /// Opens the document of an image.
     Opens(VolumeId),
     /// Packs what a network found.
@@ -38,6 +40,11 @@ impl TaskWork {
             Self::View3d(work) if matches!(**work, super::view3d::Work::Surfaces { .. }) => About::Surfaces,
             Self::Times(work) => About::Times(work.volume_id),
             Self::ListRuns(_) => About::ListsRuns,
+            Self::SaveLabels(..)
+            | Self::SaveNote { .. }
+            | Self::WriteText { .. }
+            | Self::WriteReport(_)
+            | Self::WritePicture { .. } => About::Writes,
             #[cfg(test)]
             Self::Panic(about) => *about,
             _ => About::Nothing,

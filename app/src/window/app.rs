@@ -32,6 +32,8 @@ pub(super) struct App {
     pub saved_here: std::collections::BTreeMap<voco_ui::VolumeId, (PathBuf, voco_ui::LabelFormat)>,
     /// The DICOM series that volumes come from: labels are saved beside them as DICOM.
     pub series: std::collections::BTreeMap<voco_ui::VolumeId, voco_io::Series>,
+    /// Whether the program is about to end.
+    pub leaving: super::leaving::Leaving,
     pub recent: RecentFiles,
     pub told_of_render_error: bool,
     pub dialogs: super::dialogs::Dialogs,
@@ -112,6 +114,7 @@ impl App {
             series: std::collections::BTreeMap::new(),
             saved_here: std::collections::BTreeMap::new(),
             opening_labels: std::collections::BTreeMap::new(),
+            leaving: super::leaving::Leaving::default(),
             recent,
             told_of_render_error: false,
             dialogs: super::dialogs::Dialogs::new(waker()),
@@ -163,6 +166,7 @@ impl eframe::App for App {
         self.take_times();
         self.poll_labels();
         self.take_task_results();
+        self.watch_close(ctx);
         self.take_model_results();
         self.take_dialog_answers();
         let dropped: Vec<PathBuf> = ctx.input(|i| i.raw.dropped_files.iter().map(|f| f.path().to_path_buf()).collect());
@@ -189,7 +193,7 @@ impl eframe::App for App {
     }
 
     fn on_exit(&mut self) {
-        self.tasks.cancel_all();
+        self.tasks.finish();
         self.models.cancel_all();
         // Work that was closed a moment ago is on the disk before the program ends.
         self.tasks.closers.finish();

@@ -309,6 +309,11 @@ fn may_replace(work: &LabelWork) -> bool {
 }
 
 impl Segmenting {
+    /// Which volume.
+    pub fn volume(&self) -> VolumeId {
+        self.volume
+    }
+
     fn put_some(&mut self, render: &RenderContext) {
         let dims = self.geometry.dims();
         let mut room = VOXELS_PER_FRAME;

@@ -180,6 +180,14 @@ impl LabelWork {
         last_done(&self.now) != self.saved_change
     }
 
+    /// True if there are changes that are in no file and that no journal keeps.
+    pub fn would_be_lost(&self) -> bool {
+        let is_kept = self.now.journal.as_ref().is_some_and(|journal| journal.problem.is_none());
+        // A map that was only begun holds nothing.
+        let is_worth = self.now.ticket > 0 || !self.now.document.is_blank();
+        self.is_unsaved() && !is_kept && is_worth
+    }
+
     /// The number of the last change that is done.
     pub fn last_change(&self) -> u64 {
         last_done(&self.now)
