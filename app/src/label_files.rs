@@ -15,7 +15,7 @@ use voco_labelstore::{
 };
 use voco_ui::labelling::FlatLabels;
 use voco_ui::{LabelFormat, i18n};
-use voco_volume::Volume;
+use voco_volume::{Review, Volume};
 
 /// A table of labels is a few kilobytes.
 const MAX_TABLE_BYTES: u64 = 16 << 20;
@@ -137,7 +137,9 @@ fn with_layers<R>(
     }
     let segment = |s: &voco_labelstore::Segment| {
         let layer = ids.iter().position(|id| *id == s.layer)?;
-        Some(Segment { layer, value: s.value, name: s.name.clone(), color: Some(s.color), terms: s.terms.clone() })
+        let review = Review { status: s.status, locked: s.locked, hidden: !s.visible, comment: s.comment.clone() };
+        let (name, terms) = (s.name.clone(), s.terms.clone());
+        Some(Segment { layer, value: s.value, name, color: Some(s.color), terms, review })
     };
     let segments: Vec<Segment> = document.segments().iter().filter_map(segment).collect();
     let borrowed: Vec<&[u16]> = layers.iter().map(Vec::as_slice).collect();

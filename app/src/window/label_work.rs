@@ -34,6 +34,8 @@ impl App {
         let mut work = LabelWork::new(ready.name, ready.names_from, worker, first, ready.texture);
         work.path = ready.path;
         work.saved_change = ready.saved_change;
+        // They were counted in other labels, whose revisions count from 1 as well.
+        volume.label_stats = None;
         if let Some(old) = volume.labels.replace(work) {
             self.tasks.closers.close(old);
         }
@@ -46,6 +48,17 @@ impl App {
         let Some(volume) = self.session.volume_mut(id) else { return };
         let is_on_grid = read.geometry.is_same_grid(volume.volume.geometry(), 1e-3);
         match &mut volume.labels {
+            // The file that was just saved, or is open: history, status and locks are in no file, and stay.
+            Some(work)
+                if !work.is_writing()
+                    && work.geometry().is_same_grid(&read.geometry, 1e-3)
+                    && work.document().holds(&read.layers) =>
+            {
+                let text = i18n::text_with("tell-labels-same", [("name", read.name.as_str().into())]);
+                work.name = read.name;
+                work.path = read.path;
+                self.session.notice(text, false);
+            }
             Some(work) if is_on_grid && work.geometry().is_same_grid(volume.volume.geometry(), 1e-3) => {
                 work.abandon();
                 work.name.clone_from(&read.name);

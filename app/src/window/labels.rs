@@ -71,6 +71,10 @@ impl ReadLabels {
                 let entry = |s: &&voco_io::Segment| PresetEntry {
                     color: s.color,
                     terms: s.terms.clone(),
+                    visible: !s.review.hidden,
+                    locked: s.review.locked,
+                    status: s.review.status,
+                    comment: s.review.comment.clone(),
                     ..PresetEntry::new(s.value, &s.name)
                 };
                 own.iter().map(entry).collect()
@@ -442,13 +446,7 @@ pub(super) fn resampled(
     for layer in document.layers() {
         let volume = document.layer(layer.id).map_err(|e| e.to_string())?.clone();
         let of_layer = document.segments().iter().filter(|s| s.layer == layer.id);
-        let entry = |s: &voco_labelstore::Segment| PresetEntry {
-            color: Some(s.color),
-            visible: s.visible,
-            terms: s.terms.clone(),
-            ..PresetEntry::new(s.value, &s.name)
-        };
-        layers.push((volume, of_layer.map(entry).collect()));
+        layers.push((volume, of_layer.map(PresetEntry::of).collect()));
     }
     let read = ReadLabels { name, path: None, is_saved: false, names_from, geometry: *document.geometry(), layers };
     open(image, Some(read.resampled(image.geometry())?), true, render)

@@ -40,6 +40,7 @@ tell-labels-not-opened = The labels cannot be opened: { $problem }.
 tell-labels-not-shown = The labels cannot be shown: { $problem }.
 tell-labels-not-done = The labels are still being found; save them when that is done.
 tell-labels-in-use = The labels of this image are being edited in another window; changes here are not kept.
+tell-labels-same = { $name } holds the labels that are here already; nothing was changed.
 tell-no-labels-in-it = { $name }: it holds no labels.
 tell-other-grid = { $name }: it lies on another grid: { $what }; it is shown at its own place.
 tell-work-found-again = Your work on the labels of this image is here again.

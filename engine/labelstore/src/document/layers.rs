@@ -189,10 +189,16 @@ impl Document {
             && self.segments().iter().all(is_fresh)
     }
 
-    /// True if its layers have these voxels.
+    /// True if its layers have these voxels, and the segments in them these names. Files have `_` where people have blanks.
     pub fn holds(&self, layers: &[(LabelVolume, Vec<PresetEntry>)]) -> bool {
-        let own = self.state.layers.iter().map(|layer| &layer.1);
-        own.len() == layers.len() && own.zip(layers).all(|(own, (other, _))| own == other)
+        let readable = |name: &str| name.replace('_', " ");
+        let is_named = |layer: LayerId, entry: &PresetEntry| {
+            self.segment_at(layer, entry.value).is_some_and(|s| readable(&s.name) == readable(&entry.name))
+        };
+        self.state.layers.len() == layers.len()
+            && self.state.layers.iter().zip(layers).all(|((info, own), (other, entries))| {
+                entries.iter().all(|entry| is_named(info.id, entry)) && own == other
+            })
     }
 
     fn layer_info(&self, layer: LayerId) -> Result<(usize, LayerInfo), StoreError> {

@@ -1,6 +1,7 @@
 use voco_label::{BrickMask, LabelVolume, VoxelBox};
 use voco_labelstore::{
-    Document, PresetEntry, Rules, TableFormat, Target, preset_from_json, read_table, write_itksnap, write_slicer,
+    Document, PresetEntry, Rules, Status, TableFormat, Target, preset_from_json, read_table, write_itksnap,
+    write_slicer,
 };
 
 use crate::geometry;
@@ -70,6 +71,23 @@ fn a_result_lies_over_work_that_stays_as_it_is() {
     assert_eq!(seen, [false, true], "what was found is on show");
     document.undo().expect("undone");
     assert_eq!((document.layers().len(), document.segments()[0].visible), (1, true));
+}
+
+#[test]
+fn a_segment_is_imported_with_all_that_it_has() {
+    let mut document = Document::new(geometry(DIMS), None).expect("a document");
+    let values: Vec<u16> = (0..DIMS.iter().product()).map(|n| (n % 2) as u16).collect();
+    let volume = LabelVolume::from_values(&values, DIMS).expect("labels");
+    let mut entry = PresetEntry::new(1, "left_kidney");
+    (entry.locked, entry.visible, entry.status, entry.opacity) = (true, false, Status::Flagged, 90);
+    entry.comment = "see slice 12".into();
+    entry.color = Some([1, 2, 3]);
+    let layers = [(volume.clone(), vec![entry.clone()])];
+    document.replace_with("Open", "import", &layers).expect("opened");
+    assert_eq!(PresetEntry::of(&document.segments()[0]), entry);
+    assert!(document.holds(&layers));
+    assert!(document.holds(&[(volume.clone(), vec![PresetEntry::new(1, "left kidney")])]), "as a person writes it");
+    assert!(!document.holds(&[(volume, vec![PresetEntry::new(1, "spleen")])]), "another name");
 }
 
 #[test]
