@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use parking_lot::Mutex;
 use voco_io::{Control, Segment, Series, SeriesLabels, image_stem, save_labels, save_segmentation};
 use voco_label::mesh::{MeshFormat, Smoothing, Space, surface_mesh, write_mesh};
 use voco_label::{LabelVolume, Watch};
@@ -14,7 +15,7 @@ use voco_labelstore::{
 };
 use voco_ui::labelling::FlatLabels;
 use voco_ui::{LabelFormat, i18n};
-use voco_volume::Volume;
+use voco_volume::{Review, Volume};
 
 /// A table of labels is a few kilobytes.
 const MAX_TABLE_BYTES: u64 = 16 << 20;
@@ -44,7 +45,7 @@ pub(crate) struct SaveLabels {
 /// One sentence on why it cannot be, with the file's name. Then what was there before is still there.
 pub(crate) fn save(save: &SaveLabels, control: Control<'_>) -> Result<String, String> {
     let name = name_of(&save.path);
-    if save.images.iter().any(|image| is_same_file(image, &save.path)) {
+    if save.images.iter().flat_map(|image| files_of(image)).any(|image| is_same_file(&image, &save.path)) {
         return Err(i18n::text_with("tell-is-open-image", [("name", name.into())]));
     }
     let failed = |e: &dyn std::fmt::Display| format!("{name}: {e}.");
@@ -92,23 +93,36 @@ pub(crate) fn save(save: &SaveLabels, control: Control<'_>) -> Result<String, St
     Ok(told)
 }
 
-/// Keeps what is at a path beside it, under its name with `.bak`.
+/// Files that were backed up since the program began, and whether their backup is the first one.
+static BACKED_UP: Mutex<BTreeMap<PathBuf, bool>> = Mutex::new(BTreeMap::new());
+
+/// Keeps what is at a path beside it, under its name with `.bak`. What was there before the program wrote it for the first time moves
+/// on to `.first.bak` with the second backup, and stays.
 fn back_up(path: &Path) -> Result<(), String> {
     if !path.exists() {
         return Ok(());
     }
+    let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let name = name_of(path);
-    let backup = path.with_file_name(format!("{name}.bak"));
+    let [backup, first] = ["bak", "first.bak"].map(|ending| path.with_file_name(format!("{name}.{ending}")));
     let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut known = BACKED_UP.lock();
     let keep = || -> std::io::Result<()> {
         // A copy: if the save fails, the file itself must still be there.
         let mut copy = tempfile::NamedTempFile::new_in(folder)?;
         std::io::copy(&mut std::fs::File::open(path)?, &mut copy)?;
         copy.as_file().sync_all()?;
+        if known.get(&real) == Some(&true) && backup.exists() {
+            std::fs::rename(&backup, &first)?;
+        }
         copy.persist(&backup)?;
         Ok(())
     };
-    keep().map_err(|e| i18n::text_with("tell-no-backup", [("name", name.into()), ("why", e.kind().to_string().into())]))
+    keep().map_err(|e| {
+        i18n::text_with("tell-no-backup", [("name", name.into()), ("why", e.kind().to_string().into())])
+    })?;
+    known.entry(real).and_modify(|is_first| *is_first = false).or_insert(true);
+    Ok(())
 }
 
 /// The layers with one id per voxel, and their segments, as writers of files take them.
@@ -123,7 +137,9 @@ fn with_layers<R>(
     }
     let segment = |s: &voco_labelstore::Segment| {
         let layer = ids.iter().position(|id| *id == s.layer)?;
-        Some(Segment { layer, value: s.value, name: s.name.clone(), color: Some(s.color), terms: s.terms.clone() })
+        let review = Review { status: s.status, locked: s.locked, hidden: !s.visible, comment: s.comment.clone() };
+        let (name, terms) = (s.name.clone(), s.terms.clone());
+        Some(Segment { layer, value: s.value, name, color: Some(s.color), terms, review })
     };
     let segments: Vec<Segment> = document.segments().iter().filter_map(segment).collect();
     let borrowed: Vec<&[u16]> = layers.iter().map(Vec::as_slice).collect();
@@ -146,13 +162,6 @@ fn save_nifti(save: &SaveLabels, control: Control<'_>) -> Result<String, String>
     let table = ids.table(&all);
     let names: BTreeMap<String, String> = table.entries().iter().map(|e| (e.id.to_string(), e.name.clone())).collect();
     let text = serde_json::to_vec_pretty(&names).map_err(|e| failed(&e))?;
-    // The names first: a label map without them is only numbers.
-    crate::folders::write_whole(&names_beside(&save.path), &text).map_err(|e| {
-        i18n::text_with(
-            "tell-names-not-written",
-            [("name", name.as_str().into()), ("why", e.kind().to_string().into())],
-        )
-    })?;
     let mut layers: Vec<Vec<u16>> = Vec::new();
     for layer in all.layers() {
         let mut values = dense(all.layer(layer.id).map_err(|e| failed(&e))?)?;
@@ -180,11 +189,24 @@ fn save_nifti(save: &SaveLabels, control: Control<'_>) -> Result<String, String>
             save_segmentation(&save.path, geometry, &many, &[], control).map_err(|e| e.to_string())?;
         }
     }
-    Ok(if overlaps {
+    // After the voxels: were they not written, the names that are there belong to what is there.
+    let names_file = names_beside(&save.path);
+    back_up(&names_file)?;
+    crate::folders::write_whole(&names_file, &text).map_err(|e| {
+        i18n::text_with(
+            "tell-names-not-written",
+            [("name", name.as_str().into()), ("why", e.kind().to_string().into())],
+        )
+    })?;
+    let mut told = if overlaps {
         i18n::text_with("tell-saved-overlapping", [("name", name.into()), ("count", layers.len().into())])
     } else {
         i18n::text_with("tell-saved-with-names", [("name", name.into())])
-    })
+    };
+    if ids.num_renumbered() > 0 {
+        told = format!("{told} {}", i18n::text_with("tell-saved-renumbered", [("count", ids.num_renumbered().into())]));
+    }
+    Ok(told)
 }
 
 /// The document with all segments visible.
@@ -220,8 +242,9 @@ fn save_meshes(save: &SaveLabels, control: Control<'_>) -> Result<String, String
     let affine = document.geometry().world_from_voxel();
     let cancel = AtomicBool::new(false);
     let segments: Vec<_> = document.segments().iter().filter(|s| s.visible).collect();
+    let parts = file_parts(&segments, |s| save.flat.ids.id(document, s.id).unwrap_or(s.value));
     let mut num_files = 0;
-    for (n, segment) in segments.iter().enumerate() {
+    for (n, (segment, part)) in segments.iter().zip(parts).enumerate() {
         if (control.is_cancelled)() {
             return Err(i18n::text("tell-cancelled").into());
         }
@@ -233,7 +256,7 @@ fn save_meshes(save: &SaveLabels, control: Control<'_>) -> Result<String, String
         }
         let mesh = surface_mesh(&mask, &affine, Smoothing::default(), &Watch::cancelled_by(&cancel));
         let mesh = mesh.map_err(|e| failed(&e))?;
-        let path = save.path.with_file_name(format!("{stem}_{}{ending}", file_part(&segment.name)));
+        let path = save.path.with_file_name(format!("{stem}_{part}{ending}"));
         back_up(&path)?;
         let mut bytes = Vec::new();
         write_mesh(&mut bytes, &mesh, format, space, &segment.name, segment.color).map_err(|e| failed(&e))?;
@@ -247,9 +270,23 @@ fn save_meshes(save: &SaveLabels, control: Control<'_>) -> Result<String, String
     }
 }
 
-/// A name as part of a file's name.
-fn file_part(name: &str) -> String {
-    name.chars().map(|c| if c.is_alphanumeric() || c == '-' { c } else { '_' }).collect()
+/// The names of segments as parts of names of files; where two would be one file, with their numbers.
+fn file_parts(
+    segments: &[&voco_labelstore::Segment],
+    number: impl Fn(&voco_labelstore::Segment) -> u16,
+) -> Vec<String> {
+    let part = |name: &str| -> String {
+        name.chars().map(|c| if c.is_alphanumeric() || c == '-' { c } else { '_' }).collect()
+    };
+    let mut parts: Vec<String> = segments.iter().map(|s| part(&s.name)).collect();
+    // Some file systems do not tell large letters from small ones.
+    let lower: Vec<String> = parts.iter().map(|part| part.to_lowercase()).collect();
+    for (n, segment) in segments.iter().enumerate() {
+        if lower.iter().filter(|other| **other == lower[n]).count() > 1 {
+            parts[n] = format!("{}_{}", parts[n], number(segment));
+        }
+    }
+    parts
 }
 
 /// Reads a table of labels: ITK-SNAP's, Slicer's, or our JSON.
@@ -270,15 +307,26 @@ pub(crate) fn read_table(path: &Path) -> Result<Vec<PresetEntry>, String> {
     parse_table(&text).map(|(_, entries)| entries).map_err(|e| failed(&e))
 }
 
-/// `NAME.json`, or `NAME_names.json` where the former holds something else.
+/// `NAME.json`, or `NAME_names.json` where the former holds something else than names by number.
 fn names_beside(path: &Path) -> PathBuf {
     let stem = image_stem(path);
+    let own = path.with_file_name(format!("{stem}_names.json"));
+    // Readers look there first.
+    if own.exists() {
+        return own;
+    }
     let first = path.with_file_name(format!("{stem}.json"));
     let is_free = match std::fs::read_to_string(&first) {
-        Ok(text) => voco_io::label_names(&text).is_some(),
+        // A sidecar of an image may have numbers, too: only what has nothing else is ours.
+        Ok(text) => preset_from_json(&text).is_ok(),
         Err(_) => !first.exists(),
     };
-    if is_free { first } else { path.with_file_name(format!("{stem}_names.json")) }
+    if is_free { first } else { own }
+}
+
+/// The files of an image. A folder is compared as such: its series are named one by one.
+fn files_of(image: &Path) -> Vec<PathBuf> {
+    if image.is_file() { voco_io::files_of(image) } else { vec![image.to_owned()] }
 }
 
 fn is_same_file(a: &Path, b: &Path) -> bool {
@@ -336,14 +384,52 @@ mod tests {
         assert_eq!(values(&path), [0.0, 1.0, 3.0, 3.0].map(Some));
         save(&one, Control::NONE).expect("replaced, as was asked");
         assert!(folder.path().join("scan_label.nii.gz.bak").is_file(), "what was there is kept");
+        assert!(folder.path().join("scan_label.json.bak").is_file(), "its names as well");
         let image = folder.path().join("scan.nii.gz");
         std::fs::write(&image, "an image").expect("written");
         let refused = save(&labels(folder.path(), "scan.nii.gz", LabelFormat::Nifti), Control::NONE);
         assert!(refused.expect_err("the image").contains("open image"));
         assert_eq!(std::fs::read(&image).expect("there"), b"an image");
-        std::fs::write(folder.path().join("other.json"), r#"{"Modality": "CT"}"#).expect("written");
+        std::fs::write(folder.path().join("other.json"), r#"{"Modality": "CT", "RepetitionTime": 2}"#)
+            .expect("written");
         save(&labels(folder.path(), "other.nii.gz", LabelFormat::Nifti), Control::NONE).expect("saved");
         assert!(folder.path().join("other_names.json").is_file(), "what was in other.json stays");
+    }
+
+    #[test]
+    fn the_first_backup_of_a_session_stays() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.stl");
+        for n in 0..4 {
+            std::fs::write(&path, format!("{n}")).expect("written");
+            back_up(&path).expect("kept");
+        }
+        let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).expect("there");
+        assert_eq!([read("a.stl.first.bak"), read("a.stl.bak")], ["0", "3"]);
+    }
+
+    #[test]
+    fn segments_of_one_value_on_two_layers_are_told_apart_and_it_is_said() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut one = labels(folder.path(), "a.nii.gz", LabelFormat::Nifti);
+        let mut document = one.flat.document.frozen();
+        let layer = document.add_layer("over");
+        let entries = [PresetEntry::new(3, "organ.3"), PresetEntry::new(9, "other")];
+        let added = document.add_preset(layer, &entries).expect("added");
+        let mut gesture = document.begin(Target::Paint(added[0]), Rules::default(), "brush", "").expect("begun");
+        gesture.staged.insert([0, 0, 0]);
+        document.commit(&gesture).expect("painted");
+        let ids = DisplayIds::of(&document);
+        one.flat = FlatLabels { table: ids.table(&document), ids, document: Arc::new(document) };
+        let told = save(&one, Control::NONE).expect("saved");
+        assert!(told.contains("One segment"), "{told}");
+        assert_eq!(values(&one.path), [2.0, 1.0, 3.0, 3.0].map(Some), "the least free number");
+        let names = voco_io::label_names_beside(&one.path).expect("names");
+        assert_eq!(names.into_iter().collect::<Vec<_>>().len(), 4);
+        one.format = LabelFormat::Stl;
+        save(&one, Control::NONE).expect("saved");
+        let surfaces = ["a.nii.gz_organ_3_3.stl", "a.nii.gz_organ_3_2.stl"];
+        assert!(surfaces.iter().all(|name| folder.path().join(name).is_file()), "two surfaces of one name");
     }
 
     #[test]

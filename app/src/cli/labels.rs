@@ -76,6 +76,8 @@ pub(crate) fn run(args: &LabelsArgs) -> anyhow::Result<()> {
         .collect::<Result<_, voco_labelstore::StoreError>>()?;
     let stand_in =
         || Volume::new(read.geometry, Voxels::U8(vec![0; read.geometry.num_voxels()].into()), Rescale::IDENTITY);
+    let mut images: Vec<PathBuf> = args.image.iter().chain([&args.input]).cloned().collect();
+    images.extend(series.iter().flat_map(Series::files).cloned());
     let task = SaveLabels {
         path: args.output.clone(),
         format: format_of(&args.output, args.kind)?,
@@ -84,7 +86,7 @@ pub(crate) fn run(args: &LabelsArgs) -> anyhow::Result<()> {
         change: 0,
         image: image.map_or_else(stand_in, Ok)?,
         series,
-        images: args.image.iter().chain([&args.input]).cloned().collect(),
+        images,
     };
     let told = save(&task, Control::NONE).map_err(anyhow::Error::msg)?;
     if args.json {

@@ -8,8 +8,12 @@ use super::tasks::{TaskOutcome, TaskWork};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum About {
     Nothing,
+    /// Writes a file of the user's: the program does not end before that.
+    Writes,
     /// Opens the document of an image.
     Opens(VolumeId),
+    /// Packs what a network found.
+    Packs(VolumeId),
     CountsLabels,
     Surfaces,
     Times(VolumeId),
@@ -31,10 +35,16 @@ impl TaskWork {
     pub(super) fn about(&self) -> About {
         match self {
             Self::OpenDocument { volume_id, .. } | Self::ResampleLabels { volume_id, .. } => About::Opens(*volume_id),
+            Self::KeepPrediction { volume_id, .. } => About::Packs(*volume_id),
             Self::CountLabels { .. } => About::CountsLabels,
             Self::View3d(work) if matches!(**work, super::view3d::Work::Surfaces { .. }) => About::Surfaces,
             Self::Times(work) => About::Times(work.volume_id),
             Self::ListRuns(_) => About::ListsRuns,
+            Self::SaveLabels(..)
+            | Self::SaveNote { .. }
+            | Self::WriteText { .. }
+            | Self::WriteReport(_)
+            | Self::WritePicture { .. } => About::Writes,
             #[cfg(test)]
             Self::Panic(about) => *about,
             _ => About::Nothing,

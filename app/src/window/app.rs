@@ -28,10 +28,12 @@ pub(super) struct App {
     pub wake: Arc<dyn Fn() + Send + Sync>,
     /// Volumes whose labels are being opened to be worked on, with labels that came meanwhile.
     pub opening_labels: std::collections::BTreeMap<voco_ui::VolumeId, Vec<super::tasks::TaskOutcome>>,
-    /// Volumes whose labels were saved in this session: again without asking.
-    pub saved_here: std::collections::BTreeSet<voco_ui::VolumeId>,
+    /// Where labels of volumes were saved in this session, and as what: there again without asking.
+    pub saved_here: std::collections::BTreeMap<voco_ui::VolumeId, (PathBuf, voco_ui::LabelFormat)>,
     /// The DICOM series that volumes come from: labels are saved beside them as DICOM.
     pub series: std::collections::BTreeMap<voco_ui::VolumeId, voco_io::Series>,
+    /// Whether the program is about to end.
+    pub leaving: super::leaving::Leaving,
     pub recent: RecentFiles,
     pub told_of_render_error: bool,
     pub told_of_lost_device: bool,
@@ -113,8 +115,9 @@ impl App {
             render,
             wake: waker(),
             series: std::collections::BTreeMap::new(),
-            saved_here: std::collections::BTreeSet::new(),
+            saved_here: std::collections::BTreeMap::new(),
             opening_labels: std::collections::BTreeMap::new(),
+            leaving: super::leaving::Leaving::default(),
             recent,
             told_of_render_error: false,
             told_of_lost_device: false,
@@ -168,6 +171,7 @@ impl eframe::App for App {
         self.take_times();
         self.poll_labels();
         self.take_task_results();
+        self.watch_close(ctx);
         self.take_model_results();
         self.take_dialog_answers();
         self.scribe.failures().into_iter().for_each(|text| self.session.notice(text, true));
@@ -200,7 +204,7 @@ impl eframe::App for App {
 
     fn on_exit(&mut self) {
         self.keep_all();
-        self.tasks.cancel_all();
+        self.tasks.finish();
         self.models.cancel_all();
         // Work that was closed a moment ago is on the disk before the program ends.
         self.tasks.closers.finish();

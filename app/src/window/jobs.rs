@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use voco_engine_api::{
-    CancelFlag, DataItem, EngineCommand, EngineEvent, JobId, JobSpec, LabelPatch, SegmentItem, WithoutCard,
+    CancelFlag, DataItem, EngineCommand, EngineEvent, JobId, JobSpec, LabelPatch, Outcome, SegmentItem, WithoutCard,
 };
 use voco_io::LabelNames;
+use voco_labelstore::{change_name, split_change_name};
 use voco_render::{LabelTexture, RenderContext};
+use voco_ui::labelling::LabelWork;
 use voco_ui::{
     CardOf, FinetuneJob, FinetuneSetup, IncomingLabels, Preflight, PreflightAsked, SegmentJob, VolumeId, Work, i18n,
 };
@@ -46,6 +48,8 @@ pub(super) struct Segmenting {
     /// Parts that have come, and how many slices of the first one are in the map.
     waiting: VecDeque<LabelPatch>,
     slices_taken: usize,
+    /// All of its windows are done: what came is the whole result, even if its file could not be written then.
+    is_whole: bool,
     has_ended: bool,
 }
 
@@ -130,9 +134,12 @@ impl App {
         }
     }
 
-    /// Begins to segment an open volume. Its label map becomes an empty one, which fills while windows finish; the old one can be had
-    /// back by undoing.
+    /// Begins to segment an open volume. An empty label map that fills while windows finish is shown in place of its own, which stays as
+    /// it is until all has come.
     pub(super) fn start_segment(&mut self, id: VolumeId) {
+        if self.jobs.segment.is_some() {
+            return self.session.notice(i18n::text("tell-segments-already"), false);
+        }
         let Some(volume) = self.session.volumes.iter_mut().find(|v| v.id == id) else { return };
         let state = &mut self.session.segment;
         let classes: Vec<(u16, String)> = match state.card.as_ref().map(|c| &c.card) {
@@ -186,6 +193,7 @@ impl App {
             labels: vec![0; geometry.num_voxels()],
             waiting: VecDeque::new(),
             slices_taken: 0,
+            is_whole: false,
             has_ended: false,
         });
     }
@@ -206,7 +214,11 @@ impl App {
             EngineEvent::LabelPatch { job, patch } if *job == segmenting.job => {
                 segmenting.waiting.push_back(patch.clone());
             }
-            EngineEvent::Ended { job, .. } if *job == segmenting.job => segmenting.has_ended = true,
+            EngineEvent::Progress { job, done, total } if *job == segmenting.job => segmenting.is_whole = done >= total,
+            EngineEvent::Ended { job, outcome } if *job == segmenting.job => {
+                segmenting.is_whole |= matches!(outcome, Outcome::Done);
+                segmenting.has_ended = true;
+            }
             _ => {}
         }
     }
@@ -214,6 +226,10 @@ impl App {
     /// Puts what has come into the label map, as much as a frame has time for. True if there is more.
     pub(super) fn take_patches(&mut self) -> bool {
         let Some(segmenting) = &mut self.jobs.segment else { return false };
+        if segmenting.has_ended && !segmenting.is_whole {
+            self.drop_prediction();
+            return false;
+        }
         segmenting.put_some(&self.render);
         if !segmenting.waiting.is_empty() {
             return true;
@@ -227,20 +243,54 @@ impl App {
         false
     }
 
-    /// A finished prediction becomes a change of the label map that can be taken back.
+    /// A segmentation that did not come to its end: a part of a result is none, and the labels of before are shown again.
+    fn drop_prediction(&mut self) {
+        let Some(Segmenting { volume: id, .. }) = self.jobs.segment.take() else { return };
+        let Some(volume) = self.session.volume_mut(id) else { return };
+        volume.incoming = None;
+        let text = if volume.labels.is_some() { "tell-prediction-dropped" } else { "tell-prediction-dropped-empty" };
+        self.session.notice(i18n::text(text), false);
+        self.compare(id);
+    }
+
+    /// Shows the labels of a volume again in place of what a network found, unless that still comes or is on its way into them.
+    pub(super) fn uncover(&mut self, id: VolumeId) {
+        let is_coming = self.jobs.segment.as_ref().is_some_and(|segmenting| segmenting.volume == id);
+        if !is_coming
+            && !self.opening_labels.contains_key(&id)
+            && let Some(volume) = self.session.volume_mut(id)
+        {
+            volume.incoming.take_if(|incoming| incoming.ticket.is_none());
+        }
+    }
+
+    /// A finished prediction becomes a change of the label map that can be taken back. Work of before is never replaced: what a network
+    /// found then goes on a layer of its own.
     pub(super) fn keep_prediction(&mut self, id: VolumeId, read: ReadLabels) {
         let Some(volume) = self.session.volume_mut(id) else { return };
         if let Some(work) = &mut volume.labels
             && work.geometry().is_same_grid(&read.geometry, 1e-3)
         {
-            work.names_from.clone_from(&read.names_from);
-            work.name.clone_from(&read.name);
-            // What a network found never replaces the user's file unasked.
-            work.path = None;
-            let name = voco_labelstore::change_name("network", &[&read.name]);
-            let ticket = work.edit(move |document| document.replace_with(&name, "network", &read.layers));
+            let is_beside = !may_replace(work);
+            let title = read.name.clone();
+            let ticket = if is_beside {
+                // The segments of before are hidden: a stroke goes to one that is seen.
+                work.choose_new = true;
+                let name = change_name("network-layer", &[&title]);
+                work.edit(move |document| document.cover_with(&name, "network", &title, &read.layers))
+            } else {
+                work.names_from.clone_from(&read.names_from);
+                work.name.clone_from(&title);
+                // What a network found never replaces the user's file unasked.
+                work.path = None;
+                let name = change_name("network", &[&title]);
+                work.edit(move |document| document.replace_with(&name, "network", &read.layers))
+            };
             if let Some(incoming) = &mut volume.incoming {
                 incoming.ticket = Some(ticket);
+            }
+            if is_beside {
+                self.session.notice(i18n::text("tell-prediction-beside"), false);
             }
         } else {
             let (image, render) = (volume.volume.clone(), self.render.clone());
@@ -250,7 +300,20 @@ impl App {
     }
 }
 
+/// True if a network's result may take the place of all labels: there are none, or a network made them all and nobody has touched
+/// them since.
+fn may_replace(work: &LabelWork) -> bool {
+    let last = work.now().history.iter().rev().find(|line| line.is_done);
+    let is_result = last.and_then(|line| split_change_name(&line.name)).is_some_and(|(key, _)| key == "network");
+    !work.is_writing() && (is_result || work.document().is_blank())
+}
+
 impl Segmenting {
+    /// Which volume.
+    pub fn volume(&self) -> VolumeId {
+        self.volume
+    }
+
     fn put_some(&mut self, render: &RenderContext) {
         let dims = self.geometry.dims();
         let mut room = VOXELS_PER_FRAME;

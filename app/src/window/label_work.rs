@@ -34,6 +34,8 @@ impl App {
         let mut work = LabelWork::new(ready.name, ready.names_from, worker, first, ready.texture);
         work.path = ready.path;
         work.saved_change = ready.saved_change;
+        // They were counted in other labels, whose revisions count from 1 as well.
+        volume.label_stats = None;
         if let Some(old) = volume.labels.replace(work) {
             self.tasks.closers.close(old);
         }
@@ -46,6 +48,17 @@ impl App {
         let Some(volume) = self.session.volume_mut(id) else { return };
         let is_on_grid = read.geometry.is_same_grid(volume.volume.geometry(), 1e-3);
         match &mut volume.labels {
+            // The file that was just saved, or is open: history, status and locks are in no file, and stay.
+            Some(work)
+                if !work.is_writing()
+                    && work.geometry().is_same_grid(&read.geometry, 1e-3)
+                    && work.document().holds(&read.layers) =>
+            {
+                let text = i18n::text_with("tell-labels-same", [("name", read.name.as_str().into())]);
+                work.name = read.name;
+                work.path = read.path;
+                self.session.notice(text, false);
+            }
             Some(work) if is_on_grid && work.geometry().is_same_grid(volume.volume.geometry(), 1e-3) => {
                 work.abandon();
                 work.name.clone_from(&read.name);
@@ -108,9 +121,9 @@ impl App {
                 news.extend(polled.news);
                 if polled.has_changed {
                     changed.push(volume.id);
-                    // What a network found is in the document now.
-                    volume.incoming.take_if(|incoming| incoming.ticket.is_some_and(|t| t <= work.now().ticket));
                 }
+                // What a network found is in the document now, or could not be put there, which is told.
+                volume.incoming.take_if(|incoming| incoming.ticket.is_some_and(|t| t <= work.now().ticket));
             }
         }
         for error in errors {
@@ -154,7 +167,11 @@ impl App {
     /// Asks an algorithm; one at a time.
     pub(super) fn ask_algorithm(&mut self, id: VolumeId, ask: Ask, prior: Option<Arc<NetworkPrior>>) {
         self.stop_proposing();
-        let Some(work) = self.session.volume_mut(id).and_then(|v| v.labels.as_mut()) else { return };
+        let Some(volume) = self.session.volume_mut(id) else { return };
+        if volume.incoming.is_some() {
+            return self.session.notice(i18n::text("label-incoming"), false);
+        }
+        let Some(work) = &mut volume.labels else { return };
         work.reject();
         let document = Arc::clone(work.document());
         let task = TaskWork::Propose { volume_id: id, document, ask: Box::new(ask.clone()), prior };
@@ -224,8 +241,7 @@ impl App {
                 self.compare(volume_id);
             }
             TaskOutcome::Work { volume_id, ready } => {
-                if let Some(volume) = self.session.volume_mut(volume_id) {
-                    volume.incoming = None;
+                if self.session.volume(volume_id).is_some() {
                     self.put_work(volume_id, *ready);
                 } else {
                     self.tasks.closers.close(ready);
@@ -242,8 +258,8 @@ impl App {
             TaskOutcome::LabelTable { volume_id, entries } => self.add_label_table(volume_id, entries),
             TaskOutcome::Masked { name, opened } => self.add_made(task, name, *opened),
             TaskOutcome::Prediction { volume_id, read } => self.keep_prediction(volume_id, *read),
-            TaskOutcome::LabelsSaved { volume_id, path, change, told } => {
-                self.labels_saved(volume_id, path, change, told);
+            TaskOutcome::LabelsSaved { volume_id, file, change, told } => {
+                self.labels_saved(volume_id, file, change, told);
             }
             _ => {}
         }

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use voco_io::{Control, LabelNames, Opened};
 use voco_label::{LabelMap, LabelVolume, Watch};
-use voco_labelstore::{Document, ImageKey, PresetEntry, StoreError, change_name};
+use voco_labelstore::{Document, ImageKey, PresetEntry, Recovery, StoreError, change_name};
 use voco_render::{LabelTexture, RenderContext};
 use voco_ui::labelling::{Ask, DisplayIds, FlatLabels, NetworkPrior, Proposal, propose};
 use voco_ui::{LabelStats, LabelStatsRow, OpenLabels, VolumeId, i18n, numbers_only};
@@ -71,6 +71,10 @@ impl ReadLabels {
                 let entry = |s: &&voco_io::Segment| PresetEntry {
                     color: s.color,
                     terms: s.terms.clone(),
+                    visible: !s.review.hidden,
+                    locked: s.review.locked,
+                    status: s.review.status,
+                    comment: s.review.comment.clone(),
                     ..PresetEntry::new(s.value, &s.name)
                 };
                 own.iter().map(entry).collect()
@@ -179,16 +183,39 @@ fn find(
     let place = place.map(|(folder, key)| (folder.join(key.file_name()), key));
     let mut notes = Vec::new();
     if let Some((path, key)) = place.as_ref().filter(|(path, _)| path.exists()) {
+        let mut is_kept = true;
         match Document::open(path, key, *image.geometry(), Some(image.clone())) {
-            Ok((document, _)) if document.current_change() > 0 || !document.segments().is_empty() => {
-                return with_work(path, document, read).map(Some).map_err(failed);
+            Ok((document, recovery)) => {
+                notes.extend(damage(&recovery));
+                if document.current_change() > 0 || !document.segments().is_empty() {
+                    let mut found = with_work(path, document, read).map_err(failed)?;
+                    found.notes.splice(0..0, notes);
+                    return Ok(Some(found));
+                }
+                // Begun, and never used: as if it were not there. Its lock goes with it.
+                drop(document);
             }
-            // Begun, and never used: as if it were not there. Its lock goes with it.
-            Ok((document, _)) => drop(document),
-            Err(StoreError::InUse) => notes.push(i18n::text("tell-labels-in-use").into()),
-            Err(problem) => notes.push(i18n::text_with("tell-work-lost", [("problem", problem.to_string().into())])),
+            Err(StoreError::InUse) => {
+                notes.push(i18n::text("tell-labels-in-use").into());
+                is_kept = false;
+            }
+            Err(problem @ (StoreError::BadJournal(_) | StoreError::OtherJournal)) => {
+                let aside = begin_anew(path);
+                is_kept = aside.is_ok();
+                notes.push(match aside {
+                    Ok(aside) => i18n::text_with(
+                        "tell-work-set-aside",
+                        [("problem", why(&problem).into()), ("place", aside.to_string_lossy().into_owned().into())],
+                    ),
+                    Err(_) => i18n::text_with("tell-work-lost", [("problem", problem.to_string().into())]),
+                });
+            }
+            Err(problem) => {
+                notes.push(i18n::text_with("tell-work-lost", [("problem", problem.to_string().into())]));
+                is_kept = false;
+            }
         }
-        if !notes.is_empty() {
+        if !is_kept {
             let mut document = new()?;
             if let Some(read) = &read {
                 import(&mut document, read).map_err(failed)?;
@@ -196,7 +223,7 @@ fn find(
             return Ok(Some(Found { notes, ..Found::new(read, document) }));
         }
     }
-    if read.is_none() && !is_new {
+    if read.is_none() && !is_new && notes.is_empty() {
         return Ok(None);
     }
     let mut document = new()?;
@@ -207,7 +234,44 @@ fn find(
         let name = i18n::text_with("segment-numbered", [("number", 1.into())]);
         layer.map_or(Ok(()), |l| document.add_segment(l, &name, None).map(drop)).map_err(failed)?;
     }
-    Ok(Some(Found { journal: place, ..Found::new(read, document) }))
+    Ok(Some(Found { journal: place, notes, ..Found::new(read, document) }))
+}
+
+/// What was lost of a journal, if anything was.
+fn damage(recovery: &Recovery) -> Option<String> {
+    let kilobytes = recovery.cut_bytes.div_ceil(1000);
+    match &recovery.damaged {
+        Some(place) => Some(i18n::text_with(
+            "tell-work-damaged",
+            [
+                ("records", recovery.records.into()),
+                ("kilobytes", kilobytes.into()),
+                ("place", place.to_string_lossy().into_owned().into()),
+            ],
+        )),
+        None if recovery.cut_bytes > 0 => Some(i18n::text("tell-work-torn").into()),
+        None => None,
+    }
+}
+
+/// Why a journal cannot be used, without advice to move it: that is done.
+fn why(problem: &StoreError) -> String {
+    match problem {
+        StoreError::BadJournal(what) => (*what).into(),
+        _ => i18n::text("work-of-other-image").into(),
+    }
+}
+
+/// Moves a journal that cannot be read aside, with what was noted of it.
+fn begin_anew(journal: &Path) -> std::io::Result<PathBuf> {
+    let aside = voco_labelstore::set_aside(journal)?;
+    // The numbers of its changes mean something else in the next one.
+    if let Err(e) = std::fs::remove_file(saved_mark(journal))
+        && e.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!("the mark of what was saved stays: {}", e.kind());
+    }
+    Ok(aside)
 }
 
 /// Work that was begun earlier, together with what was read now: neither is lost.
@@ -334,29 +398,26 @@ pub(super) fn network_layers(
 /// One sentence, or cancelled.
 pub(super) fn count(document: &Document, cancel: &AtomicBool) -> Result<LabelStats, String> {
     let mut rows = Vec::new();
-    let watch = Watch::cancelled_by(cancel);
+    let (watch, ids) = (Watch::cancelled_by(cancel), DisplayIds::of(document));
     for segment in document.segments() {
         let volume = document.layer(segment.layer).map_err(|e| e.to_string())?;
         let found = voco_label::segment_stats(volume, document.geometry(), document.image(), &[segment.value], &watch);
         let found =
             found.map_err(|e| i18n::text_with("tell-segments-not-counted", [("problem", e.to_string().into())]))?;
-        rows.extend(found.into_iter().map(|stats| LabelStatsRow { name: segment.name.clone(), stats }));
+        // The number that a saved file has, as values of different layers may be the same.
+        let value = ids.id(document, segment.id).unwrap_or(segment.value);
+        let row =
+            |stats| LabelStatsRow { name: segment.name.clone(), stats: voco_label::SegmentStats { value, ..stats } };
+        rows.extend(found.into_iter().map(row));
     }
     Ok(LabelStats { revision: document.revision(), rows })
 }
 
 /// The statistics as CSV.
 pub(super) fn stats_csv(stats: &LabelStats) -> String {
-    let mut names: BTreeMap<u16, String> = BTreeMap::new();
-    // Values of different layers may be the same: each row is numbered by its place.
-    let rows: Vec<_> = (1..)
-        .zip(&stats.rows)
-        .map(|(n, row)| {
-            names.insert(n, row.name.clone());
-            voco_label::SegmentStats { value: n, ..row.stats.clone() }
-        })
-        .collect();
-    voco_label::stats_csv(&rows, |n| names.get(&n).cloned().unwrap_or_default())
+    let names: BTreeMap<u16, &str> = stats.rows.iter().map(|row| (row.stats.value, row.name.as_str())).collect();
+    let rows: Vec<_> = stats.rows.iter().map(|row| row.stats.clone()).collect();
+    voco_label::stats_csv(&rows, |n| names.get(&n).map_or_else(String::new, |name| (*name).to_owned()))
 }
 
 /// Asks an algorithm; runs on a task.
@@ -385,13 +446,7 @@ pub(super) fn resampled(
     for layer in document.layers() {
         let volume = document.layer(layer.id).map_err(|e| e.to_string())?.clone();
         let of_layer = document.segments().iter().filter(|s| s.layer == layer.id);
-        let entry = |s: &voco_labelstore::Segment| PresetEntry {
-            color: Some(s.color),
-            visible: s.visible,
-            terms: s.terms.clone(),
-            ..PresetEntry::new(s.value, &s.name)
-        };
-        layers.push((volume, of_layer.map(entry).collect()));
+        layers.push((volume, of_layer.map(PresetEntry::of).collect()));
     }
     let read = ReadLabels { name, path: None, is_saved: false, names_from, geometry: *document.geometry(), layers };
     open(image, Some(read.resampled(image.geometry())?), true, render)
@@ -502,6 +557,19 @@ mod tests {
         let again = find(Some(folder.path().into()), &image(), None, false).expect("opened").expect("work");
         let document = again.document;
         assert_eq!((voxels(&document, "mine"), voxels(&document, "organ")), (Some(2), Some(2)), "in the journal");
+    }
+
+    #[test]
+    fn a_journal_that_cannot_be_read_is_set_aside_and_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(ImageKey::of(&image()).file_name());
+        std::fs::write(&path, [7; 100]).expect("written");
+        std::fs::write(saved_mark(&path), "3").expect("written");
+        let found = find(Some(folder.path().into()), &image(), Some(read(true)), true).expect("opened").expect("work");
+        assert!(found.notes[0].contains(".bad"), "{:?}", found.notes);
+        assert_eq!((found.journal.map(|(place, _)| place), path.exists()), (Some(path.clone()), false), "begun anew");
+        assert_eq!(std::fs::read(path.with_extension("bad")).expect("kept"), [7; 100]);
+        assert!(!saved_mark(&path).exists());
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod jobs;
 mod kept;
 mod label_work;
 mod labels;
+mod leaving;
 mod models;
 mod preflight;
 mod prior;

@@ -7,7 +7,7 @@ use voco_io::LabelNames;
 use voco_label::LabelMap;
 use voco_render::{LabelTexture, RenderContext};
 use voco_ui::{OpenLabels, VolumeId};
-use voco_volume::{LabelTable, Rescale, Volume, Voxels};
+use voco_volume::{LabelEntry, LabelTable, Rescale, Volume, Voxels};
 
 /// A reference that is to be compared with a label map whose ids may mean something else.
 pub(super) struct Match {
@@ -51,15 +51,15 @@ fn new_ids(reference: &LabelTable, labels: &LabelTable) -> Option<(BTreeMap<u32,
         let classes = tasks.iter().flat_map(|task| &task.classes);
         classes.filter(|class| class.name.eq_ignore_ascii_case(name)).flat_map(|class| class.also.clone()).collect()
     };
-    let classes: Vec<ClassName> = labels
-        .entries()
-        .iter()
-        .map(|entry| ClassName { name: entry.name.clone(), synonyms: synonyms(&entry.name) })
-        .collect();
+    // Two layers may have a class of the same name: the one that is on show is meant.
+    let mut entries: Vec<&LabelEntry> = labels.entries().iter().collect();
+    entries.sort_by_key(|entry| !entry.visible);
+    let classes: Vec<ClassName> =
+        entries.iter().map(|entry| ClassName { name: entry.name.clone(), synonyms: synonyms(&entry.name) }).collect();
     let map = voco_data::LabelMap::new(&names, &classes);
     let id_of = |id: u16| match map.class(id) {
         0 => 0,
-        class => labels.entries().get(usize::from(class) - 1).map_or(0, |entry| entry.id),
+        class => entries.get(usize::from(class) - 1).map_or(0, |entry| entry.id),
     };
     let ids: BTreeMap<u32, u16> = names.keys().map(|&id| (u32::from(id), id_of(id))).collect();
     let has_any = ids.values().any(|&id| id != 0);
@@ -97,5 +97,9 @@ mod tests {
         let more = table(&[(1, "liver"), (2, "spleen"), (7, "aorta")]);
         assert_eq!(new_ids(&more, &predicted), None, "what only the reference has may stay under its own id");
         assert_eq!(new_ids(&table(&[(1, "Label 1")]), &predicted), None, "numbers say nothing");
+        let mut two_layers = table(&[(1, "liver"), (2, "liver")]);
+        two_layers.set_visible(1, false);
+        let (ids, _) = new_ids(&predicted, &two_layers).expect("other ids");
+        assert_eq!(ids[&1], 2, "the liver that is on show");
     }
 }

@@ -49,7 +49,8 @@ impl App {
             Request::CancelLoading(task) => {
                 self.session.loading.iter().filter(|l| l.task == task).for_each(|l| l.cancel.cancel());
             }
-            Request::Close(id) => self.close(id),
+            Request::Close(id) => self.close_or_ask(id),
+            Request::CloseAnyway(volume) => self.close_anyway(volume, ctx),
             Request::FindPositionFrame { volume, recipe, seed } => {
                 let Some(open) = self.session.volumes.iter_mut().find(|v| v.id == volume) else { return };
                 if let Some(known) = open.position.as_mut().filter(|p| p.recipe == recipe && is_whole_body(recipe)) {
@@ -201,6 +202,9 @@ impl App {
             self.session.loading.retain(|l| l.task != result.task);
             self.ended_3d(result.task);
             let (task, about) = (result.task, result.about);
+            if about == About::Writes && matches!(result.outcome, TaskOutcome::Failed(_)) {
+                self.stay_after_failure();
+            }
             if matches!(&self.session.preflight, Preflight::Running(_, _, task, _) if *task == result.task)
                 && !matches!(result.outcome, TaskOutcome::Preflight(_))
             {
@@ -291,11 +295,13 @@ impl App {
                 for waiting in self.opening_labels.remove(&id).unwrap_or_default() {
                     self.take_label_outcome(task, waiting);
                 }
+                self.uncover(id);
             }
+            About::Packs(id) => self.uncover(id),
             About::CountsLabels => self.session.is_counting_labels = false,
             About::Surfaces => self.settings.view3d.made.surfaces_asked = false,
             About::ListsRuns => self.session.runs.is_loading = false,
-            About::Times(_) | About::Nothing => {}
+            About::Times(_) | About::Writes | About::Nothing => {}
         }
     }
 
@@ -458,7 +464,12 @@ impl App {
         }
     }
 
-    fn close(&mut self, id: VolumeId) {
+    pub(super) fn close(&mut self, id: VolumeId) {
+        if self.jobs.segment.as_ref().is_some_and(|segmenting| segmenting.volume() == id) {
+            // Nobody would see what it finds.
+            self.stop_segment();
+        }
+        self.saved_here.remove(&id);
         // Its labels may have changes that are not on the disk yet, and the window does not wait for that.
         let closed = self.session.volumes.extract_if(.., |v| v.id == id);
         closed.for_each(|volume| self.tasks.closers.close(volume));

@@ -20,12 +20,13 @@ impl App {
         }
         let Some(work) = &volume.labels else { return };
         let is_dicom = self.series.contains_key(&id);
+        let saved = self.saved_here.get(&id).filter(|(path, _)| work.path.as_ref() == Some(path));
+        // Another file that was opened over it meanwhile is replaced only when the user was asked.
+        let again = saved.is_some();
         let known = work.path.as_ref().and_then(|path| {
-            let text = path.to_string_lossy().into_owned();
-            let format = LabelFormat::ALL.into_iter().find(|f| f.is_whole() && text.ends_with(f.ending()))?;
-            (is_dicom || !format.is_dicom()).then_some((format, text))
+            let format = saved.map(|(_, format)| *format).or_else(|| LabelFormat::of_whole(&name_of(path)))?;
+            (is_dicom || !format.is_dicom()).then(|| (format, path.to_string_lossy().into_owned()))
         });
-        let again = known.as_ref().is_some_and(|_| self.saved_here.contains(&id));
         let (format, path) = known.unwrap_or_else(|| {
             let stem = volume.path.as_ref().map_or_else(|| "sample".to_owned(), |path| image_stem(path));
             let folder = volume.path.as_ref().and_then(|path| path.parent()).map(Path::to_owned);
@@ -33,8 +34,7 @@ impl App {
             let path = folder.join(format!("{stem}_label.nii.gz"));
             (LabelFormat::Nifti, path.to_string_lossy().into_owned())
         });
-        let replaces = again;
-        let save = SaveLabelsAs { volume: id, format, path, is_dicom, replaces, lps: false };
+        let save = SaveLabelsAs { volume: id, format, path, is_dicom, replaces: again, lps: false };
         if again {
             return self.save_labels(&save);
         }
@@ -43,18 +43,11 @@ impl App {
 
     /// Saves as the window says; asks once more where a file would be replaced.
     pub(super) fn save_labels(&mut self, save: &SaveLabelsAs) {
-        let mut path = PathBuf::from(save.path.trim());
-        let name = name_of(&path);
-        let lower = name.to_lowercase();
-        let ends_well = match save.format {
-            LabelFormat::Nifti => [".nii", ".nii.gz"].iter().any(|ending| lower.ends_with(ending)),
-            LabelFormat::SegNrrd => [".nrrd"].iter().any(|ending| lower.ends_with(ending)),
-            _ => true,
-        };
-        if !ends_well {
-            path = path.with_file_name(format!("{name}{}", save.format.ending()));
-        }
-        if path.exists() && !save.replaces {
+        let given = PathBuf::from(save.path.trim());
+        let path = given.with_file_name(save.format.named(&name_of(&given)));
+        // What was said of one file does not go for another.
+        let replaces = save.replaces && path == given;
+        if path.exists() && !replaces {
             let save = SaveLabelsAs { path: path.to_string_lossy().into_owned(), replaces: true, ..save.clone() };
             self.session.save_labels = Some(save);
             return;
@@ -71,9 +64,16 @@ impl App {
             change: work.last_change(),
             image: volume.volume.clone(),
             series: self.series.get(&save.volume).cloned(),
-            images: session.volumes.iter().filter_map(|v| v.path.clone()).collect(),
+            images: session.volumes.iter().flat_map(|v| self.files_of(v.id)).collect(),
         };
         self.start_task(TaskWork::SaveLabels(save.volume, Box::new(task)));
+    }
+
+    /// The files of an open volume, as far as they are known without opening one.
+    fn files_of(&self, id: VolumeId) -> Vec<PathBuf> {
+        let path = self.session.volume(id).and_then(|volume| volume.path.clone());
+        let series = self.series.get(&id).map(voco_io::Series::files).unwrap_or_default();
+        path.into_iter().chain(series.iter().cloned()).collect()
     }
 
     /// The system's dialog for the file that the window asks for.
@@ -92,15 +92,20 @@ impl App {
     }
 
     /// A save has ended well.
-    pub(super) fn labels_saved(&mut self, id: VolumeId, path: PathBuf, change: u64, told: String) {
-        let text = path.to_string_lossy();
-        let is_whole = LabelFormat::ALL.iter().any(|f| f.is_whole() && text.ends_with(f.ending()))
-            || path.extension().is_some_and(|e| e.eq_ignore_ascii_case("nii"));
-        if is_whole && let Some(work) = self.session.volume_mut(id).and_then(|v| v.labels.as_mut()) {
+    pub(super) fn labels_saved(
+        &mut self,
+        id: VolumeId,
+        (path, format): (PathBuf, LabelFormat),
+        change: u64,
+        told: String,
+    ) {
+        if format.is_whole()
+            && let Some(work) = self.session.volume_mut(id).and_then(|v| v.labels.as_mut())
+        {
             work.name = name_of(&path);
             work.saved_change = change;
-            work.path = Some(path);
-            self.saved_here.insert(id);
+            work.path = Some(path.clone());
+            self.saved_here.insert(id, (path, format));
         }
         self.session.notice(told, false);
     }

@@ -27,7 +27,8 @@ pub(super) struct Tasks {
     jobs: Sender<(u64, TaskWork, CancelFlag)>,
     results: Receiver<TaskResult>,
     progress: Arc<Mutex<Vec<(u64, f32)>>>,
-    cancels: Vec<(u64, CancelFlag)>,
+    /// All that have not ended.
+    running: Vec<(u64, CancelFlag, About)>,
     next: u64,
     /// What ends beside the window; tasks that need its files wait for it.
     pub closers: Arc<Closers>,
@@ -228,7 +229,8 @@ pub(super) enum TaskOutcome {
     },
     LabelsSaved {
         volume_id: VolumeId,
-        path: PathBuf,
+        /// Where, and as what.
+        file: (PathBuf, voco_ui::LabelFormat),
         change: u64,
         told: String,
     },
@@ -306,23 +308,24 @@ impl Tasks {
             // Without threads nothing can be opened, which the first task will say.
             std::thread::Builder::new().name(format!("task-{n}")).spawn(body).ok();
         }
-        Self { jobs, results, progress, cancels: Vec::new(), next: 1, closers }
+        Self { jobs, results, progress, running: Vec::new(), next: 1, closers }
     }
 
     /// Queues a task; its number and the way to stop it.
     pub fn start(&mut self, work: TaskWork) -> Result<(u64, CancelFlag), String> {
         let (task, cancel) = (self.next, CancelFlag::default());
         self.next += 1;
+        let about = work.about();
         if self.jobs.try_send((task, work, cancel.clone())).is_err() {
             return Err(i18n::text("tell-too-much-opened").into());
         }
-        self.cancels.push((task, cancel.clone()));
+        self.running.push((task, cancel.clone(), about));
         Ok((task, cancel))
     }
 
     pub fn results(&mut self) -> Vec<TaskResult> {
         let results: Vec<TaskResult> = self.results.try_iter().collect();
-        self.cancels.retain(|(task, _)| results.iter().all(|r| r.task != *task));
+        self.running.retain(|(task, ..)| results.iter().all(|r| r.task != *task));
         results
     }
 
@@ -331,8 +334,19 @@ impl Tasks {
         std::mem::take(&mut *self.progress.lock())
     }
 
-    pub fn cancel_all(&self) {
-        self.cancels.iter().for_each(|(_, flag)| flag.cancel());
+    /// True while a file of the user's is being written, or waits for that.
+    pub fn is_writing(&self) -> bool {
+        self.running.iter().any(|(.., about)| *about == About::Writes)
+    }
+
+    /// Stops all tasks but those that write files of the user's, and waits for these; the program ends after that.
+    pub fn finish(&mut self) {
+        self.running.iter().filter(|(.., about)| *about != About::Writes).for_each(|(_, flag, _)| flag.cancel());
+        while self.is_writing() {
+            // Without threads there is nothing to wait for.
+            let Ok(result) = self.results.recv() else { break };
+            self.running.retain(|(task, ..)| *task != result.task);
+        }
     }
 }
 
@@ -482,7 +496,9 @@ fn run_labels(work: TaskWork, cancel: &CancelFlag, report: &(dyn Fn(f32) + Sync)
             }
         }
         TaskWork::SaveLabels(volume_id, save) => match crate::label_files::save(&save, control) {
-            Ok(told) => TaskOutcome::LabelsSaved { volume_id, path: save.path, change: save.change, told },
+            Ok(told) => {
+                TaskOutcome::LabelsSaved { volume_id, file: (save.path, save.format), change: save.change, told }
+            }
             Err(_) if is_cancelled() => TaskOutcome::Cancelled,
             Err(text) => TaskOutcome::Failed(text),
         },

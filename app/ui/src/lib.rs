@@ -17,7 +17,7 @@ mod views;
 
 pub use boxes::{box_edges, box_section};
 pub use document::{
-    CardOf, Cine, ClassAgreement, CompareView, ComparisonReport, Cut, Drag, Drawing, Examination, FinetuneJob,
+    CardOf, Cine, ClassAgreement, Closing, CompareView, ComparisonReport, Cut, Drag, Drawing, Examination, FinetuneJob,
     FinetuneSetup, FinetuneState, HangingProtocol, Histogram, IncomingLabels, LabelFormat, LabelPreset, LabelStats,
     LabelStatsRow, LabelledData, Layout, Loading, Look, Made3d, Mix, Modality, ModelRow, ModelState, ModelsState,
     NamedWindow, Notice, OcclusionKey, OpenLabels, OpenVolume, OverlayVolume, Pane, PositionOverlay, Preferences,

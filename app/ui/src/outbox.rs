@@ -41,8 +41,10 @@ pub enum Request {
     OpenSample,
     /// Stop opening.
     CancelLoading(u64),
-    /// Close a volume.
+    /// Close a volume; if something would be lost with it, ask first.
     Close(VolumeId),
+    /// Close a volume, or else the program, whatever is lost with it.
+    CloseAnyway(Option<VolumeId>),
     /// Find the recipe's frame of the active volume, to draw the grid of base crops.
     FindPositionFrame {
         /// Which volume.

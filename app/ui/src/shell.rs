@@ -111,6 +111,7 @@ impl Shell {
             commands::run(command, session, settings, outbox);
         }
         drop_hint(ui);
+        panels::closing_window(ui, session, settings, outbox);
     }
 
     fn left_panel(&self, ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {

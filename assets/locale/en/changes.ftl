@@ -7,6 +7,7 @@ change-rename-layer = Rename layer { $a } to { $b }
 change-delete-layer = Delete layer { $a }
 change-open = Open { $a }
 change-network = { $a }
+change-network-layer = { $a } on a layer of its own
 change-names-from-table = Names from a table
 change-move-in-list = Move { $a } in the list
 change-delete = Delete { $a }

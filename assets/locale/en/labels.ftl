@@ -4,6 +4,7 @@ label-no-volume = Open a volume to label it.
 label-none = This volume has no labels yet.
 label-other-grid = The labels lie on another grid than the image. Resample them onto the image to change them.
 label-other-side = Labels are changed on the main volume; swap the sides to change those of the other one.
+label-incoming = What the network finds is on show; labels can be changed when it is done.
 label-outline-hint = Enter fills · drag points · Esc drops
 label-not-kept = Changes of labels are not kept on the disk: { $problem }. It is tried again with the next changes; save to a file meanwhile.
 label-never-kept = Changes of labels are not kept on the disk: { $problem }. Save them to a file.

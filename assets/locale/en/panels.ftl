@@ -85,3 +85,15 @@ map-diverging = Below and above the level
 work-pretrain-tip = VoCo, on volumes without labels
 work-finetune-tip = Training with labels
 work-segment-tip = Labels for the volume on show
+
+# The question before something is closed with which something else would be lost.
+closing-volume = Close this volume?
+closing-program = Quit the program?
+closing-labels = The labels of { $name } have changes that are in no file, and no journal keeps them.
+closing-pretrain = A pre-training is running. Its state is saved and it can be continued later.
+closing-finetune = A fine-tuning is running. Its state is saved and it can be continued later.
+closing-segment = A segmentation is running. What it has found so far would be lost.
+closing-stay = Stay
+closing-save = Save labels…
+closing-close = Close anyway
+closing-quit = Quit anyway

@@ -40,13 +40,22 @@ tell-labels-not-opened = The labels cannot be opened: { $problem }.
 tell-labels-not-shown = The labels cannot be shown: { $problem }.
 tell-labels-not-done = The labels are still being found; save them when that is done.
 tell-labels-in-use = The labels of this image are being edited in another window; changes here are not kept.
+tell-labels-same = { $name } holds the labels that are here already; nothing was changed.
 tell-no-labels-in-it = { $name }: it holds no labels.
 tell-other-grid = { $name }: it lies on another grid: { $what }; it is shown at its own place.
 tell-work-found-again = Your work on the labels of this image is here again.
 tell-work-instead-of-file = Your work on these labels that was in no file is here again; open { $name } once more to see what the file holds.
 tell-work-and-file = Your work on the labels of this image is here again; { $name } were added to it on a layer of their own.
+tell-work-damaged = Your work on these labels was damaged on the disk: { $records } changes were read, { $kilobytes } kB after them were not. They are kept in { $place }.
+tell-work-torn = The last change of these labels was not whole on the disk and is missing; all before it are here.
+tell-work-set-aside = Earlier work on these labels cannot be read ({ $problem }) and was moved to { $place }; new work is kept from now on.
+work-of-other-image = it belongs to another image
 tell-work-lost = Earlier work on these labels was not found again: { $problem }.
 tell-segments-not-counted = The segments cannot be counted: { $problem }.
+tell-prediction-beside = What the network found is on a layer of its own; your labels are unchanged and hidden below it. Undo takes it away.
+tell-prediction-dropped = The segmentation did not come to its end; the labels are as they were before.
+tell-prediction-dropped-empty = The segmentation did not come to its end; what had come of it is dropped.
+tell-segments-already = The last segmentation is not done yet; wait for it, or stop it.
 tell-prediction-failed = The prediction: { $problem }.
 tell-image-not-masked = The image: { $problem }.
 tell-region-failed = The region: { $problem }.
@@ -56,9 +65,14 @@ tell-prior-no-checkpoint = The network was left out: choose a checkpoint under S
 tell-prior-no-classes = The network was left out: its checkpoint does not say what its classes are.
 tell-prior-no-class = The network was left out: it has no class “{ $name }”; name the segment as one of its classes.
 tell-cancelled = Cancelled.
+tell-closes-after-files = Files are still being written; the program closes when that is done.
 tell-saved = Saved { $name }.
 tell-saved-with-names = Saved { $name } with its names beside.
 tell-saved-overlapping = Saved { $name } with its names beside; segments overlap, so it holds { $count } volumes.
+tell-saved-renumbered = { $count ->
+    [one] One segment has the value of another on a layer below and got a free number; the names say which.
+   *[other] { $count } segments have the values of others on layers below and got free numbers; the names say which.
+}
 tell-saved-surfaces = { $count ->
     [one] Saved one surface.
    *[other] Saved { $count } surfaces.

@@ -7,7 +7,8 @@ use crate::{LabelNames, image_stem};
 /// A list of names is a few kilobytes; what is larger is something else.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// Names of a label map's values, from the file itself (`.seg.nrrd`) or from one beside it: `NAME.json` or `NAME_names.json`, else `labels.json` or `dataset.json` in its
+/// Names of a label map's values, from the file itself (`.seg.nrrd`) or from one beside it: `NAME_names.json` (which is there where
+/// `NAME.json` tells of the image) or `NAME.json`, else `labels.json` or `dataset.json` in its
 /// folder or the one above (as the Medical Segmentation Decathlon and nnU-Net have it). `None` if no file gives any: ids mean
 /// something else in each data set, so they are never guessed.
 pub fn label_names_beside(label_map: &Path) -> Option<LabelNames> {
@@ -16,7 +17,7 @@ pub fn label_names_beside(label_map: &Path) -> Option<LabelNames> {
     }
     let folder = label_map.parent().unwrap_or(Path::new("."));
     let stem = image_stem(label_map);
-    let mut places: Vec<PathBuf> = vec![folder.join(format!("{stem}.json")), folder.join(format!("{stem}_names.json"))];
+    let mut places: Vec<PathBuf> = vec![folder.join(format!("{stem}_names.json")), folder.join(format!("{stem}.json"))];
     for folder in [Some(folder), folder.parent()].into_iter().flatten() {
         places.extend(["labels.json", "dataset.json"].map(|name| folder.join(name)));
     }
@@ -76,5 +77,7 @@ mod tests {
         assert_eq!(label_names_beside(&map).expect("names")[&1], "spleen");
         std::fs::write(labels.join("case1.json"), r#"{"1": "liver"}"#).expect("write");
         assert_eq!(label_names_beside(&map).expect("names")[&1], "liver");
+        std::fs::write(labels.join("case1_names.json"), r#"{"1": "aorta"}"#).expect("write");
+        assert_eq!(label_names_beside(&map).expect("names")[&1], "aorta");
     }
 }

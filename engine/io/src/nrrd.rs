@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use glam::DVec3;
-use voco_volume::{Code, Terms, VoxelType};
+use voco_volume::{Code, Review, Status, Terms, VoxelType};
 
 use crate::array::{Array, LPS, Packing, Part, affine, beside, header_text, numbered};
 use crate::{Control, Format, LabelNames, Opened, Problem, Segment};
@@ -323,6 +323,7 @@ impl Header {
                 name: pair(&key("Name")).unwrap_or_default().to_owned(),
                 color,
                 terms: pair(&key("Tags")).map(terms_of_tags).unwrap_or_default(),
+                review: pair(&key("Tags")).map(review_of_tags).unwrap_or_default(),
             });
         }
         segments
@@ -343,6 +344,23 @@ fn terms_of_tags(tags: &str) -> Terms {
     };
     let (category, kind, modifier) = (code(1), code(2), code(3));
     Terms { category, kind, modifier, region: code(5), region_modifier: code(6) }.of_file()
+}
+
+/// What people said of a segment: the status under the name that Slicer has for it, the rest under ours, which Slicer keeps.
+fn review_of_tags(tags: &str) -> Review {
+    let mut review = Review::default();
+    for (key, value) in tags.split('|').filter_map(|tag| tag.trim().split_once(':')) {
+        match (key, value.trim()) {
+            ("Segmentation.Status", "inprogress") => review.status = Status::InProgress,
+            ("Segmentation.Status", "completed") => review.status = Status::Done,
+            ("Segmentation.Status", "flagged") => review.status = Status::Flagged,
+            ("VoCo.Locked", value) => review.locked = value == "1",
+            ("VoCo.Hidden", value) => review.hidden = value == "1",
+            ("VoCo.Comment", value) => value.clone_into(&mut review.comment),
+            _ => {}
+        }
+    }
+    review
 }
 
 fn voxel_type(name: &str) -> Result<VoxelType, Problem> {

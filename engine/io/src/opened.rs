@@ -2,7 +2,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use voco_volume::{Geometry, LabelTable, Terms, Volume};
+use voco_volume::{Geometry, LabelTable, Review, Terms, Volume};
 
 use crate::nifti::{self, NiftiKind};
 use crate::{OpenError, Problem, dicom, metaimage, nrrd, zarr};
@@ -65,6 +65,8 @@ pub struct Segment {
     pub color: Option<[u8; 3]>,
     /// What it is in the terms of a terminology; empty if the file does not say so.
     pub terms: Terms,
+    /// What people said of it, where the file has a place for that.
+    pub review: Review,
 }
 
 impl Opened {

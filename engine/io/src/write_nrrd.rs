@@ -2,8 +2,9 @@ use std::fmt::Write;
 use std::path::Path;
 
 use glam::DVec3;
-use voco_volume::{Code, Rescale, Terms, Volume, VoxelType, Voxels};
+use voco_volume::{Code, Rescale, Status, Terms, Volume, VoxelType, Voxels};
 
+use crate::Segment;
 use crate::array::LPS;
 use crate::write::Image;
 
@@ -51,13 +52,36 @@ pub(crate) fn header(image: &Image<'_>) -> String {
         }
         pair(key("Layer"), &segment.layer.to_string());
         pair(key("LabelValue"), &segment.value.to_string());
-        if !segment.terms.is_empty() {
-            pair(key("Tags"), &format!("TerminologyEntry:{}|", terminology(&segment.terms)));
+        let tags = tags(segment);
+        if !tags.is_empty() {
+            pair(key("Tags"), &tags);
         }
         pair(key("Extent"), &format!("0 {} 0 {} 0 {}", nx - 1, ny - 1, nz - 1));
     }
     text.push('\n');
     text
+}
+
+/// Terms and what people said of a segment, as `key:value|`. Slicer has no place for a lock and the like: it keeps what it does not know.
+fn tags(segment: &Segment) -> String {
+    let review = &segment.review;
+    let status = match review.status {
+        Status::NotStarted => None,
+        Status::InProgress => Some("inprogress"),
+        Status::Done => Some("completed"),
+        Status::Flagged => Some("flagged"),
+    };
+    let comment = review.comment.replace('|', " ");
+    [
+        ("TerminologyEntry", (!segment.terms.is_empty()).then(|| terminology(&segment.terms))),
+        ("Segmentation.Status", status.map(str::to_owned)),
+        ("VoCo.Locked", review.locked.then(|| "1".to_owned())),
+        ("VoCo.Hidden", review.hidden.then(|| "1".to_owned())),
+        ("VoCo.Comment", (!comment.is_empty()).then_some(comment)),
+    ]
+    .into_iter()
+    .filter_map(|(key, value)| Some(format!("{key}:{}|", value?)))
+    .collect()
 }
 
 /// Terms as 3D Slicer writes them. Its lists are named as it names those that come with it.

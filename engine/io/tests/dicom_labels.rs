@@ -6,14 +6,15 @@ use voco_io::{
     Control, SaveError, Segment, SeriesLabels, is_dicom_label_file, open, open_labels, open_volume,
     save_dicom_segmentation, save_structure_set, scan_folder,
 };
-use voco_volume::{Code, Terms, Volume};
+use voco_volume::{Code, Review, Terms, Volume};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/dicom").join(name)
 }
 
 fn segment(layer: usize, value: u16, name: &str) -> Segment {
-    Segment { layer, value, name: name.into(), color: Some([10 * value as u8 + 20, 200, 90]), terms: Terms::default() }
+    let color = Some([10 * value as u8 + 20, 200, 90]);
+    Segment { layer, value, name: name.into(), color, terms: Terms::default(), review: Review::default() }
 }
 
 fn left_kidney() -> Terms {

@@ -7,7 +7,7 @@ use glam::{DAffine3, DMat3, DVec3};
 use voco_io::{
     Control, Format, Opened, Segment, files_of, open, open_volume, save_segmentation, save_volume, save_volumes,
 };
-use voco_volume::{Code, Geometry, LabelTable, Rescale, Terms, Volume, VoxelType, Voxels};
+use voco_volume::{Code, Geometry, LabelTable, Rescale, Review, Status, Terms, Volume, VoxelType, Voxels};
 
 const DIMS: [usize; 3] = [4, 3, 2];
 
@@ -177,6 +177,7 @@ fn a_segmentation_comes_back_with_names_colours_and_layers() {
         name: name.into(),
         color: Some(color),
         terms: Terms::default(),
+        review: Review::default(),
     };
     let mut segments = [
         segment(0, 1, "liver", [200, 10, 30]),
@@ -190,6 +191,9 @@ fn a_segmentation_comes_back_with_names_colours_and_layers() {
         ..Terms::default()
     };
     segments[2].terms = tumour_in_liver;
+    segments[1].review =
+        Review { status: Status::Flagged, locked: true, hidden: true, comment: "too large: see k 12".into() };
+    segments[2].review.status = Status::Done;
     save_segmentation(&path, &grid, &[&layers[0], &layers[1]], &segments, Control::NONE).expect("saved");
     for (number, labels) in layers.iter().enumerate() {
         let opened = open_volume(&path, number, Control::NONE).expect("readable");

@@ -6,7 +6,7 @@ mod state;
 mod undo;
 mod voxels;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use voco_label::LabelVolume;
@@ -62,12 +62,14 @@ pub struct Dirty {
 }
 
 /// What was found when a document was opened on a journal.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recovery {
     /// Changes, undos and redos that were read back.
     pub records: u64,
     /// Bytes at the end that were not whole, and were cut off.
     pub cut_bytes: u64,
+    /// Where they lie, if they are more than the last record that was being written.
+    pub damaged: Option<PathBuf>,
     /// The number of the last change.
     pub last_change: u64,
 }

@@ -76,7 +76,7 @@ impl Journal {
             replay(&mut file, path, length, key, document, &mut places)?
         };
         if end < length {
-            keep_if_more_than_torn(&mut file, path, end, length)?;
+            recovery.damaged = keep_if_more_than_torn(&mut file, path, end, length)?;
             file.set_len(end)?;
             recovery.cut_bytes = length - end;
         }
@@ -249,23 +249,53 @@ fn read_record(reader: &mut impl Read, left: u64) -> Result<Option<(Kind, Vec<u8
     Ok(Kind::of(kind).map(|kind| (kind, payload)))
 }
 
-/// A tail that is longer than one record was damaged, not torn: it is kept beside the journal for a rescue by hand.
-fn keep_if_more_than_torn(file: &mut File, path: &Path, end: u64, length: u64) -> Result<(), StoreError> {
+/// A tail that is longer than one record was damaged, not torn: it is kept beside the journal for a rescue by hand. Gives its place.
+fn keep_if_more_than_torn(
+    file: &mut File,
+    path: &Path,
+    end: u64,
+    length: u64,
+) -> Result<Option<PathBuf>, StoreError> {
     let mut head = [0; 4];
     if length - end < RECORD_HEAD as u64 {
-        return Ok(());
+        return Ok(None);
     }
     file.seek(SeekFrom::Start(end))?;
     file.read_exact(&mut head)?;
     let claimed = u64::from(u32::from_le_bytes(head)) + RECORD_HEAD as u64;
     if end + claimed >= length {
-        return Ok(());
+        return Ok(None);
     }
     file.seek(SeekFrom::Start(end))?;
-    let mut kept = File::create(path.with_extension("damaged"))?;
+    let (mut kept, place) = new_beside(path, "damaged")?;
     std::io::copy(file, &mut kept)?;
     kept.sync_all()?;
-    Ok(())
+    Ok(Some(place))
+}
+
+/// Moves a journal that cannot be read aside, so that a new one can be begun. Gives its new place.
+///
+/// # Errors
+/// If the folder cannot be written to.
+pub fn set_aside(journal: &Path) -> std::io::Result<PathBuf> {
+    let (_, place) = new_beside(journal, "bad")?;
+    std::fs::rename(journal, &place)?;
+    sync_folder(journal);
+    Ok(place)
+}
+
+/// A new file beside a journal, with a number where there is one of that ending already: none is written over.
+fn new_beside(path: &Path, ending: &str) -> std::io::Result<(File, PathBuf)> {
+    let mut place = path.with_extension(ending);
+    let mut number = 1;
+    loop {
+        match OpenOptions::new().write(true).create_new(true).open(&place) {
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+            made => return made.map(|file| (file, place)),
+        }
+        number += 1;
+        place = path.with_extension(format!("{ending}-{number}"));
+    }
 }
 
 /// Makes a new name in a folder last; not every system can, and then it need not.

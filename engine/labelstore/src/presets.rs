@@ -1,6 +1,6 @@
 use voco_volume::Terms;
 
-use crate::StoreError;
+use crate::{Segment, Status, StoreError};
 
 /// A label of a preset or of a table of labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,16 +17,47 @@ pub struct PresetEntry {
     pub visible: bool,
     /// What it is in the terms of a terminology.
     pub terms: Terms,
+    /// Its voxels do not change.
+    pub locked: bool,
+    /// How far the work is.
+    pub status: Status,
+    /// What a reviewer wrote.
+    pub comment: String,
 }
 
 impl PresetEntry {
     /// Without a colour of its own.
     pub fn new(value: u16, name: &str) -> Self {
-        Self { value, name: name.into(), color: None, opacity: 255, visible: true, terms: Terms::default() }
+        Self {
+            value,
+            name: name.into(),
+            color: None,
+            opacity: 255,
+            visible: true,
+            terms: Terms::default(),
+            locked: false,
+            status: Status::NotStarted,
+            comment: String::new(),
+        }
     }
 }
 
 impl PresetEntry {
+    /// All that a segment has besides its voxels.
+    pub fn of(segment: &Segment) -> Self {
+        Self {
+            value: segment.value,
+            name: segment.name.clone(),
+            color: Some(segment.color),
+            opacity: segment.opacity,
+            visible: segment.visible,
+            terms: segment.terms.clone(),
+            locked: segment.locked,
+            status: segment.status,
+            comment: segment.comment.clone(),
+        }
+    }
+
     /// With the terms that its name stands for, if they are known: for the classes of a data set, whose names are no guess.
     pub fn named(value: u16, name: &str) -> Self {
         Self { terms: crate::terms_of_name(name).cloned().unwrap_or_default(), ..Self::new(value, name) }

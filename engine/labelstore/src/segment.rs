@@ -1,5 +1,5 @@
 use serde::{Deserialize, Serialize};
-use voco_volume::Terms;
+use voco_volume::{Status, Terms};
 
 /// Names a segment for as long as the document lives; never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -8,21 +8,6 @@ pub struct SegmentId(pub u32);
 /// Names a layer for as long as the document lives; never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LayerId(pub u32);
-
-/// How far the work on a segment is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Status {
-    /// Nobody has begun.
-    #[default]
-    NotStarted,
-    /// Begun.
-    InProgress,
-    /// Done.
-    Done,
-    /// Somebody should look at it.
-    Flagged,
-}
 
 /// A segment: a name for the voxels that have one value in one layer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

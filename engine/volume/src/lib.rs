@@ -12,6 +12,7 @@ pub mod position;
 mod preprocess;
 mod resample;
 mod restore;
+mod review;
 mod shared;
 mod slice;
 mod stats;
@@ -30,6 +31,7 @@ pub use preprocess::{
 };
 pub use resample::{Interpolation, reduce_by};
 pub use restore::{Part, Restore, Run};
+pub use review::{Review, Status};
 pub use shared::{Shared, Zeroed};
 pub use slice::{SliceFrame, SlicePlane};
 pub use stats::Stats;

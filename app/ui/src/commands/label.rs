@@ -199,6 +199,9 @@ fn paste_slice(session: &mut Session, settings: &ViewSettings) {
     let mut by = [0_isize; 3];
     by[axis] = slice.cast_signed() - copied.slice.cast_signed();
     let rules = settings.labels.rules();
+    if session.active().is_some_and(|volume| volume.incoming.is_some()) {
+        return session.notice(i18n::text("label-incoming"), false);
+    }
     let Some(work) = session.active_mut().and_then(|v| v.labels.as_mut()) else { return };
     let Some(segment) = work.current.and_then(|id| work.document().segment(id).ok()).cloned() else { return };
     if copied.document.geometry().dims() != work.geometry().dims() {

@@ -1,4 +1,5 @@
 mod cine;
+mod closing;
 mod compare_view;
 mod comparison;
 mod finetune;
@@ -22,6 +23,7 @@ mod view3d;
 mod view_settings;
 
 pub use cine::Cine;
+pub use closing::Closing;
 pub use compare_view::{CompareView, Mix, OverlayVolume};
 pub use comparison::{ClassAgreement, ComparisonReport, ReferenceLabels};
 pub use finetune::{FinetuneJob, FinetuneSetup, FinetuneState};

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use super::VolumeId;
 
 /// A kind of file that labels are saved as.
@@ -89,6 +91,36 @@ impl LabelFormat {
         }
     }
 
+    /// Endings that its files may have.
+    fn endings(self) -> &'static [&'static str] {
+        match self {
+            Self::Nifti => &[".nii.gz", ".nii"],
+            Self::SegNrrd => &[".seg.nrrd", ".nrrd"],
+            Self::DicomSeg => &[".seg.dcm", ".dcm"],
+            Self::RtStruct => &[".rtstruct.dcm", ".dcm"],
+            Self::Stl => &[".stl"],
+            Self::Obj => &[".obj"],
+            Self::Ply => &[".ply"],
+            Self::Glb => &[".glb"],
+            Self::ItkSnapTable => &[".label.txt", ".txt"],
+            Self::SlicerTable => &[".ctbl"],
+        }
+    }
+
+    /// A name of a file with the ending of this format: as it is if it has one, else with the usual one in place of another format's.
+    pub fn named(self, name: &str) -> String {
+        let lower = name.to_lowercase();
+        let is_named = self.endings().iter().any(|ending| lower.len() > ending.len() && lower.ends_with(ending));
+        if is_named { name.to_owned() } else { format!("{}{}", stem(name), self.ending()) }
+    }
+
+    /// The format of a file of this name, of those that hold all voxels; none where the name does not say it.
+    pub fn of_whole(name: &str) -> Option<Self> {
+        let lower = name.to_lowercase();
+        let says_it = |ending: &&str| *ending != ".dcm" && lower.ends_with(*ending);
+        Self::ALL.into_iter().find(|format| format.is_whole() && format.endings().iter().any(|e| says_it(e)))
+    }
+
     /// True for what needs an image from DICOM.
     pub fn is_dicom(self) -> bool {
         matches!(self, Self::DicomSeg | Self::RtStruct)
@@ -108,9 +140,43 @@ impl LabelFormat {
 impl SaveLabelsAs {
     /// Another kind of file: the name gets its ending.
     pub fn set_format(&mut self, format: LabelFormat) {
-        let stem = LabelFormat::ALL.iter().find_map(|f| self.path.strip_suffix(f.ending()));
-        let stem = stem.or_else(|| self.path.strip_suffix(".nii")).unwrap_or(&self.path).to_owned();
-        self.path = stem + format.ending();
+        let path = Path::new(&self.path);
+        let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let name = format!("{}{}", stem(&name), format.ending());
+        self.path = path.with_file_name(name).to_string_lossy().into_owned();
         (self.format, self.replaces) = (format, false);
+    }
+}
+
+/// A name without the longest ending that any format has.
+fn stem(name: &str) -> &str {
+    let lower = name.to_lowercase();
+    let endings = LabelFormat::ALL.iter().flat_map(|format| format.endings());
+    let length = endings.filter(|ending| lower.ends_with(**ending)).map(|ending| ending.len()).max();
+    // Where small letters have another length than large ones, nothing is cut.
+    length.and_then(|length| name.get(..name.len() - length)).filter(|stem| !stem.is_empty()).unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_get_the_ending_of_the_format_that_was_chosen() {
+        for (format, name, expected) in [
+            (LabelFormat::Nifti, "scan.nii", "scan.nii"),
+            (LabelFormat::Nifti, "scan.NII.GZ", "scan.NII.GZ"),
+            (LabelFormat::Nifti, "scan", "scan.nii.gz"),
+            (LabelFormat::Nifti, "scan.seg.nrrd", "scan.nii.gz"),
+            (LabelFormat::DicomSeg, "scan.dcm", "scan.dcm"),
+            (LabelFormat::DicomSeg, "scan.v2", "scan.v2.seg.dcm"),
+            (LabelFormat::Stl, "scan.nii.gz", "scan.stl"),
+            (LabelFormat::SlicerTable, ".ctbl", ".ctbl.ctbl"),
+        ] {
+            assert_eq!(format.named(name), expected, "{format:?} {name}");
+        }
+        assert_eq!(LabelFormat::of_whole("a.nii"), Some(LabelFormat::Nifti));
+        assert_eq!(LabelFormat::of_whole("a.seg.dcm"), Some(LabelFormat::DicomSeg));
+        assert_eq!([LabelFormat::of_whole("a.dcm"), LabelFormat::of_whole("a.stl")], [None, None]);
     }
 }

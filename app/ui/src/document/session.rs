@@ -57,6 +57,8 @@ pub struct Session {
     pub series: Option<SeriesChoice>,
     /// The window that asks where labels are saved.
     pub save_labels: Option<super::SaveLabelsAs>,
+    /// The question whether something is closed although something would be lost with it.
+    pub closing: Option<super::Closing>,
     /// The task of an algorithm that looks for something to propose.
     pub proposing: Option<Proposing>,
     /// Labels are being counted.

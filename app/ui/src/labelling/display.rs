@@ -1,19 +1,22 @@
 //! From the layers of a document to the one label map that a view draws.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rayon::prelude::*;
 use voco_label::{BRICK, BRICK_VOXELS, Brick, LabelError, VoxelBox};
-use voco_labelstore::{Document, Gesture, LayerId, SegmentId, Target};
+use voco_labelstore::{Document, Gesture, LayerId, Segment, SegmentId, Target};
 use voco_volume::{Geometry, LabelEntry, LabelTable, Rescale, Volume, Voxels};
 
-/// Which number each segment is drawn and saved with.
+/// Which number each segment is drawn and saved with: its own value, so that a file comes out with the numbers it came in with.
 ///
-/// With one layer it is the segment's own value, so that a file comes out with the numbers it came in with. With several it is the
-/// segment's place in the list, and what is hidden leaves room for what lies below.
+/// Only where segments of different layers have the same value, those of upper layers get a number that is free; it depends on
+/// neither their place in the list nor on what is hidden. What is hidden leaves room for what lies below if there are several layers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DisplayIds {
     layers: Vec<LayerIds>,
+    /// Of segments that are not drawn with their own value.
+    renumbered: BTreeMap<SegmentId, u16>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,38 +41,41 @@ impl DisplayIds {
     /// Those of a document.
     pub fn of(document: &Document) -> Self {
         let mut layers = document.layers();
+        let renumbered = renumbered(document);
         if layers.len() == 1 {
             let ids = layers.next().map(|layer| LayerIds { layer: layer.id, by_value: None });
-            return Self { layers: ids.into_iter().collect() };
+            return Self { layers: ids.into_iter().collect(), renumbered };
         }
         let of_layer = |layer: LayerId| {
             let mut by_value = Vec::new();
-            for (id, segment) in (1..).zip(document.segments()) {
-                if segment.layer == layer && segment.visible {
-                    let value = usize::from(segment.value);
-                    by_value.resize(by_value.len().max(value + 1), 0);
-                    by_value[value] = id;
-                }
+            for segment in document.segments().iter().filter(|s| s.layer == layer && s.visible) {
+                let value = usize::from(segment.value);
+                by_value.resize(by_value.len().max(value + 1), 0);
+                by_value[value] = renumbered.get(&segment.id).copied().unwrap_or(segment.value);
             }
             LayerIds { layer, by_value: Some(by_value) }
         };
-        Self { layers: layers.map(|layer| of_layer(layer.id)).collect() }
+        Self { layers: layers.map(|layer| of_layer(layer.id)).collect(), renumbered }
     }
 
     /// The number of a segment.
     pub fn id(&self, document: &Document, segment: SegmentId) -> Option<u16> {
-        let index = document.segments().iter().position(|s| s.id == segment)?;
-        if self.layers.len() == 1 { Some(document.segments()[index].value) } else { u16::try_from(index + 1).ok() }
+        let own = document.segment(segment).ok()?.value;
+        Some(self.renumbered.get(&segment).copied().unwrap_or(own))
+    }
+
+    /// How many segments have another number than their value.
+    pub fn num_renumbered(&self) -> usize {
+        self.renumbered.len()
     }
 
     /// The segment with a number.
     pub fn segment(&self, document: &Document, id: u16) -> Option<SegmentId> {
-        let found = if let [LayerIds { layer, by_value: None }] = &self.layers[..] {
-            document.segment_at(*layer, id)
-        } else {
-            document.segments().get(usize::from(id).checked_sub(1)?)
-        };
-        found.map(|segment| segment.id)
+        if let Some((&found, _)) = self.renumbered.iter().find(|(_, number)| **number == id) {
+            return Some(found);
+        }
+        let is_it = |s: &&Segment| s.value == id && !self.renumbered.contains_key(&s.id);
+        document.segments().iter().find(is_it).map(|segment| segment.id)
     }
 
     /// Names, colours and visibility by number.
@@ -144,6 +150,20 @@ impl DisplayIds {
         let count = layers.first().map_or(0, |bricks| bricks.len());
         (0..count as u32).filter(|&n| layers.iter().any(|bricks| bricks[n as usize] != empty)).collect()
     }
+}
+
+/// Free numbers for the segments whose value a lower layer has, too: the least ones, so that a file stays small.
+fn renumbered(document: &Document) -> BTreeMap<SegmentId, u16> {
+    let mut taken: BTreeSet<u16> = BTreeSet::new();
+    let mut again: Vec<&Segment> = Vec::new();
+    for layer in document.layers() {
+        let mut own: Vec<&Segment> = document.segments().iter().filter(|s| s.layer == layer.id).collect();
+        own.sort_by_key(|s| s.value);
+        again.extend(own.into_iter().filter(|s| !taken.insert(s.value)));
+    }
+    // More segments than numbers are none that can be drawn apart.
+    let free: Vec<u16> = (1..=u16::MAX).filter(|number| !taken.contains(number)).take(again.len()).collect();
+    again.iter().zip(free).map(|(segment, number)| (segment.id, number)).collect()
 }
 
 /// The value that a gesture puts into a layer; none if it is about another one.

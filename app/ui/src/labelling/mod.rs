@@ -180,6 +180,14 @@ impl LabelWork {
         last_done(&self.now) != self.saved_change
     }
 
+    /// True if there are changes that are in no file and that no journal keeps.
+    pub fn would_be_lost(&self) -> bool {
+        let is_kept = self.now.journal.as_ref().is_some_and(|journal| journal.problem.is_none());
+        // A map that was only begun holds nothing.
+        let is_worth = self.now.ticket > 0 || !self.now.document.is_blank();
+        self.is_unsaved() && !is_kept && is_worth
+    }
+
     /// The number of the last change that is done.
     pub fn last_change(&self) -> u64 {
         last_done(&self.now)
@@ -190,12 +198,15 @@ impl LabelWork {
         self.names_from != crate::numbers_only()
     }
 
-    /// All numbers and names as one text, to see whether they have changed.
+    /// All numbers and names, and which are hidden, as one text, to see whether they have changed.
     pub fn names_key(&self) -> String {
         if !self.has_names() {
             return String::new();
         }
-        let one = |entry: &voco_volume::LabelEntry| format!("{}={}", entry.name, entry.id);
+        // Of two of one name the visible one is meant.
+        let one = |entry: &voco_volume::LabelEntry| {
+            format!("{}={}{}", entry.name, entry.id, if entry.visible { "" } else { " hidden" })
+        };
         self.table.entries().iter().map(one).collect::<Vec<_>>().join(";")
     }
 

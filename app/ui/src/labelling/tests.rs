@@ -174,6 +174,29 @@ fn layers_are_drawn_over_one_another_and_hidden_segments_leave_room() {
 }
 
 #[test]
+fn segments_keep_their_value_unless_a_lower_layer_has_it() {
+    let (mut document, ids) = document(&["a", "b"]);
+    let layer = document.add_layer("over");
+    let apart = document.add_segment_with_value(layer, 40, "apart", None).expect("added");
+    let same = document.add_segment_with_value(layer, 2, "same", None).expect("added");
+    let numbers = |document: &Document| {
+        let shown = DisplayIds::of(document);
+        for id in [ids[0], ids[1], apart, same] {
+            let number = shown.id(document, id).expect("a number");
+            assert_eq!(shown.segment(document, number), Some(id), "{number}");
+        }
+        [ids[0], ids[1], apart, same].map(|id| shown.id(document, id))
+    };
+    let expected = [1, 2, 40, 3].map(Some);
+    assert_eq!(numbers(&document), expected, "the least free one");
+    document.reorder_segment(same, 0).expect("moved");
+    document.update_segment(ids[1], "Hide", |s| s.visible = false).expect("hidden");
+    assert_eq!(numbers(&document), expected, "whatever the list looks like");
+    assert_eq!(DisplayIds::of(&document).num_renumbered(), 1);
+    assert_eq!(DisplayIds::of(&document).table(&document).entries().len(), 4);
+}
+
+#[test]
 fn what_is_composed_for_the_screen_is_what_is_committed() {
     let (mut document, ids) = document(&["a", "b"]);
     effect(&mut document, ids[0], Effect::Threshold { low: 50.0, high: 150.0, replace: false });

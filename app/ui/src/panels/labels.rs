@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use egui::{RichText, Sense, Slider, Ui, Widget};
-use voco_labelstore::{PresetEntry, Segment, SegmentId, Status, change_name, terms_of_name};
+use voco_labelstore::{Document, PresetEntry, Segment, SegmentId, Status, StoreError, change_name, terms_of_name};
 use voco_volume::LabelColors;
 
 use crate::labelling::LabelWork;
@@ -323,20 +323,59 @@ fn names_ui(ui: &mut Ui, work: &mut LabelWork, presets: &[LabelPreset]) {
     });
     let Some(LabelPreset { title, names }) = chosen else { return };
     work.names_from = title;
-    if work.document().segments().is_empty() {
-        // Nothing is there to be renamed: its classes are what is going to be labelled.
-        let entries: Vec<_> = names.iter().map(|(&id, name)| PresetEntry::named(id, name)).collect();
-        work.edit(move |document| {
-            let Some(layer) = document.layers().next().map(|layer| layer.id) else { return Ok(()) };
-            document.add_preset(layer, &entries).map(drop)
-        });
-        return;
+    work.edit(move |document| take_names(document, &names));
+}
+
+/// Names by value, as one change: what is there is renamed, and what the data set has besides is added to be labelled.
+fn take_names(document: &mut Document, names: &BTreeMap<u16, String>) -> Result<(), StoreError> {
+    let first = i18n::text_with("segment-numbered", [("number", 1.into())]);
+    let is_fresh = document.is_blank() && matches!(document.segments(), [only] if only.name == first);
+    document.begin_group(&change_name("rename-all", &[]), "segments");
+    for (id, value) in document.segments().iter().map(|s| (s.id, s.value)).collect::<Vec<_>>() {
+        if is_fresh && !names.is_empty() && !names.contains_key(&value) {
+            // The one that a new map begins with is none of the data set's.
+            document.remove_segment(id)?;
+            continue;
+        }
+        document.update_segment(id, "", |segment| {
+            segment.name = names
+                .get(&value)
+                .cloned()
+                .unwrap_or_else(|| i18n::text_with("label-numbered", [("number", value.into())]));
+            segment.terms = terms_of_name(&segment.name).cloned().unwrap_or_default();
+        })?;
     }
-    change_all(work, "rename-all", move |segment| {
-        segment.name = names
-            .get(&segment.value)
-            .cloned()
-            .unwrap_or_else(|| i18n::text_with("label-numbered", [("number", segment.value.into())]));
-        segment.terms = terms_of_name(&segment.name).cloned().unwrap_or_default();
-    });
+    let is_missing = |value: u16| document.segments().iter().all(|s| s.value != value);
+    let missing: Vec<PresetEntry> =
+        names.iter().filter(|(id, _)| is_missing(**id)).map(|(&id, name)| PresetEntry::named(id, name)).collect();
+    if let Some(layer) = document.layers().next().map(|layer| layer.id) {
+        document.add_preset(layer, &missing)?;
+    }
+    document.end_group();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_a_data_set_rename_what_is_there_and_add_the_rest() {
+        let geometry = voco_volume::Geometry::new([4, 4, 4], glam::DAffine3::IDENTITY).expect("a grid");
+        let names: BTreeMap<u16, String> = [(2, "liver".to_owned()), (5, "spleen".to_owned())].into();
+        let all =
+            |document: &Document| document.segments().iter().map(|s| (s.value, s.name.clone())).collect::<Vec<_>>();
+        let mut document = Document::new(geometry, None).expect("a document");
+        let layer = document.layers().next().expect("one layer").id;
+        let first = i18n::text_with("segment-numbered", [("number", 1.into())]);
+        let one = document.add_segment(layer, &first, None).expect("added");
+        take_names(&mut document, &names).expect("named");
+        assert_eq!(all(&document), [(2, "liver".to_owned()), (5, "spleen".to_owned())], "as if it were new");
+        document.undo().expect("undone");
+        document.update_segment(one, "", |s| s.locked = true).expect("locked");
+        take_names(&mut document, &names).expect("named");
+        assert_eq!(all(&document).len(), 3, "one that somebody touched stays");
+        take_names(&mut document, &BTreeMap::new()).expect("numbers only");
+        assert_eq!(all(&document)[2], (5, "Label 5".to_owned()));
+    }
 }

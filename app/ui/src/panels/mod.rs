@@ -1,4 +1,5 @@
 mod card;
+mod closing;
 mod compare;
 mod curve;
 mod export3d;
@@ -30,6 +31,7 @@ use egui::Ui;
 use crate::i18n;
 
 pub(crate) use card::card_ui;
+pub(crate) use closing::closing_window;
 pub(crate) use compare::compare_ui;
 pub(crate) use curve::curve_window;
 pub(crate) use export3d::export_window;

@@ -54,6 +54,10 @@ pub(super) fn press(
     }
     let Some(id) = session.active else { return };
     let Some(volume) = session.volume_mut(id) else { return };
+    if volume.incoming.is_some() {
+        // A stroke would go to labels that are not on show.
+        return session.notice(i18n::text("label-incoming"), false);
+    }
     let grid = *volume.volume.geometry();
     let Some(work) = &mut volume.labels else { return settings.asks.push(Request::NewLabels(id)) };
     if !work.geometry().is_same_grid(&grid, 1e-3) {
@@ -343,6 +347,9 @@ pub(super) fn is_on(outline: &Outline, port: &SlicePort) -> bool {
 pub(crate) fn use_outline(session: &mut Session, settings: &mut ViewSettings) {
     let Some(outline) = settings.outline.take_if(|o| o.is_closed) else { return };
     let Some(volume) = session.active_mut() else { return };
+    if volume.incoming.is_some() {
+        return session.notice(i18n::text("label-incoming"), false);
+    }
     let id = volume.id;
     let Some(work) = &mut volume.labels else { return };
     let Some(current) = work.current else { return };

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use glam::DVec3;
-use voco_volume::{Code, Geometry, Rescale, Terms, Volume, Voxels};
+use voco_volume::{Code, Geometry, Rescale, Review, Terms, Volume, Voxels};
 
 use crate::dicom::data_set::DataSet;
 use crate::dicom::file::Source;
@@ -54,7 +54,14 @@ pub(super) fn read(
             let known = segments.iter().position(|s| s.value == number);
             let known = known.unwrap_or_else(|| {
                 let name = format!("Segment {number}");
-                segments.push(Segment { layer: usize::MAX, value: number, name, color: None, terms: Terms::default() });
+                segments.push(Segment {
+                    layer: usize::MAX,
+                    value: number,
+                    name,
+                    color: None,
+                    terms: Terms::default(),
+                    review: Review::default(),
+                });
                 segments.len() - 1
             });
             let inside = |v: &i32| *v >= threshold;
@@ -224,7 +231,7 @@ fn segments(data: &DataSet<'_>) -> Vec<Segment> {
         let name =
             item.text(tags::SEGMENT_LABEL).map_or_else(|| format!("Segment {value}"), std::borrow::Cow::into_owned);
         let color = <[u16; 3]>::try_from(item.u16s(tags::RECOMMENDED_COLOR)).ok().map(rgb_of_lab);
-        Some(Segment { layer: usize::MAX, value, name, color, terms: terms(&item) })
+        Some(Segment { layer: usize::MAX, value, name, color, terms: terms(&item), review: Review::default() })
     };
     data.items(tags::SEGMENT_SEQUENCE).into_iter().filter_map(segment).collect()
 }

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use glam::DVec3;
-use voco_volume::{Geometry, Terms};
+use voco_volume::{Geometry, Review, Terms};
 
 use crate::dicom::data_set::DataSet;
 use crate::dicom::file::Source;
@@ -61,7 +61,14 @@ pub(super) fn read(
             let parts: Vec<u8> = text.split('\\').filter_map(|p| p.trim().parse().ok()).collect();
             parts.try_into().ok()
         });
-        segments.push(Segment { layer: number_of_layer, value, name, color, terms: Terms::default() });
+        segments.push(Segment {
+            layer: number_of_layer,
+            value,
+            name,
+            color,
+            terms: Terms::default(),
+            review: Review::default(),
+        });
         (control.progress)((n + 1) as f32 / rois.len() as f32);
     }
     if num_outside > 0 {

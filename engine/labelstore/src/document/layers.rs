@@ -1,7 +1,7 @@
 use voco_label::{Brick, LabelVolume, MaskBrick};
 
 use super::Document;
-use crate::{BrickChange, LayerId, LayerInfo, Op, PresetEntry, SegmentId, StoreError, change_name};
+use crate::{BrickChange, LayerId, LayerInfo, Op, PresetEntry, Segment, SegmentId, Status, StoreError, change_name};
 
 impl Document {
     /// Adds an empty layer on top.
@@ -135,8 +135,7 @@ impl Document {
         Ok(())
     }
 
-    /// Layers of labels in place of all that there is, locked segments included, as one entry of the history: what opening a file does,
-    /// and a network that has labelled the whole image.
+    /// Layers of labels in place of all that there is, locked segments included, as one entry of the history: what opening a file does.
     ///
     /// # Errors
     /// As [`Self::import_layer`].
@@ -162,10 +161,44 @@ impl Document {
         Ok(())
     }
 
-    /// True if its layers have these voxels.
+    /// Layers of labels over all that there is, as one entry of the history: the segments of before keep their voxels and are hidden.
+    ///
+    /// # Errors
+    /// As [`Self::import_layer`].
+    pub fn cover_with(
+        &mut self,
+        name: &str,
+        tool: &str,
+        title: &str,
+        layers: &[(LabelVolume, Vec<PresetEntry>)],
+    ) -> Result<(), StoreError> {
+        self.begin_group(name, tool);
+        for id in self.segments().iter().map(|s| s.id).collect::<Vec<_>>() {
+            self.update_segment(id, "", |segment| segment.visible = false)?;
+        }
+        self.import_layers(|n| if layers.len() == 1 { title.to_owned() } else { format!("{title} {n}") }, layers)?;
+        self.end_group();
+        Ok(())
+    }
+
+    /// True if no voxel has a label, and nobody has locked, judged or commented on a segment: then nothing is lost with it.
+    pub fn is_blank(&self) -> bool {
+        let empty = Brick::Uniform(0);
+        let is_fresh = |s: &Segment| !s.locked && s.status == Status::NotStarted && s.comment.is_empty();
+        self.state.layers.iter().all(|layer| layer.1.bricks().iter().all(|brick| *brick == empty))
+            && self.segments().iter().all(is_fresh)
+    }
+
+    /// True if its layers have these voxels, and the segments in them these names. Files have `_` where people have blanks.
     pub fn holds(&self, layers: &[(LabelVolume, Vec<PresetEntry>)]) -> bool {
-        let own = self.state.layers.iter().map(|layer| &layer.1);
-        own.len() == layers.len() && own.zip(layers).all(|(own, (other, _))| own == other)
+        let readable = |name: &str| name.replace('_', " ");
+        let is_named = |layer: LayerId, entry: &PresetEntry| {
+            self.segment_at(layer, entry.value).is_some_and(|s| readable(&s.name) == readable(&entry.name))
+        };
+        self.state.layers.len() == layers.len()
+            && self.state.layers.iter().zip(layers).all(|((info, own), (other, entries))| {
+                entries.iter().all(|entry| is_named(info.id, entry)) && own == other
+            })
     }
 
     fn layer_info(&self, layer: LayerId) -> Result<(usize, LayerInfo), StoreError> {

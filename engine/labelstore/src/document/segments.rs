@@ -67,12 +67,12 @@ impl Document {
         for entry in entries {
             if entry.value != 0 && self.segment_at(layer, entry.value).is_none() {
                 let id = self.add_segment_with_value(layer, entry.value, &entry.name, entry.color)?;
-                if !entry.terms.is_empty() || !entry.visible || entry.opacity != 255 {
-                    self.update_segment(id, "", |segment| {
-                        segment.terms.clone_from(&entry.terms);
-                        (segment.visible, segment.opacity) = (entry.visible, entry.opacity);
-                    })?;
-                }
+                self.update_segment(id, "", |segment| {
+                    segment.terms.clone_from(&entry.terms);
+                    segment.comment.clone_from(&entry.comment);
+                    (segment.visible, segment.opacity) = (entry.visible, entry.opacity);
+                    (segment.locked, segment.status) = (entry.locked, entry.status);
+                })?;
                 added.push(id);
             }
         }

@@ -1,6 +1,7 @@
 use voco_label::{BrickMask, LabelVolume, VoxelBox};
 use voco_labelstore::{
-    Document, PresetEntry, Rules, TableFormat, Target, preset_from_json, read_table, write_itksnap, write_slicer,
+    Document, PresetEntry, Rules, Status, TableFormat, Target, preset_from_json, read_table, write_itksnap,
+    write_slicer,
 };
 
 use crate::geometry;
@@ -43,6 +44,50 @@ fn layers_are_imported_with_their_names() {
     assert_eq!(document.history().len(), 1, "one entry");
     document.undo().expect("an undo");
     assert_eq!((document.layers().len(), document.segments().len()), (1, 0), "all of it taken back");
+}
+
+#[test]
+fn a_result_lies_over_work_that_stays_as_it_is() {
+    let mut document = Document::new(geometry(DIMS), None).expect("a document");
+    let layer = document.layers().next().expect("a layer").id;
+    let mine = document.add_segment(layer, "liver", None).expect("a segment");
+    assert!(document.is_blank(), "a name alone is no work");
+    document.update_segment(mine, "Lock", |s| s.locked = true).expect("locked");
+    assert!(!document.is_blank(), "locked");
+    document.update_segment(mine, "Unlock", |s| s.locked = false).expect("unlocked");
+    let mut gesture = document.begin(Target::Paint(mine), Rules::default(), "brush", "Brush").expect("a gesture");
+    gesture.staged.add_box(&VoxelBox { min: [0; 3], max: [10, 10, 10] });
+    document.commit(&gesture).expect("a commit");
+    document.update_segment(mine, "Lock", |s| s.locked = true).expect("locked");
+    assert!(!document.is_blank(), "painted");
+    let before = document.history().len();
+    let values = vec![1_u16; DIMS.iter().product()];
+    let found = LabelVolume::from_values(&values, DIMS).expect("labels");
+    let layers = [(found, vec![PresetEntry::new(1, "organ")])];
+    document.cover_with("Network", "network", "Prediction", &layers).expect("over it");
+    assert_eq!((document.history().len(), document.layers().len()), (before + 1, 2), "one change, one more layer");
+    assert_eq!(document.mask(mine).expect("there").count(), 1000, "untouched");
+    let seen: Vec<bool> = document.segments().iter().map(|s| s.visible).collect();
+    assert_eq!(seen, [false, true], "what was found is on show");
+    document.undo().expect("undone");
+    assert_eq!((document.layers().len(), document.segments()[0].visible), (1, true));
+}
+
+#[test]
+fn a_segment_is_imported_with_all_that_it_has() {
+    let mut document = Document::new(geometry(DIMS), None).expect("a document");
+    let values: Vec<u16> = (0..DIMS.iter().product()).map(|n| (n % 2) as u16).collect();
+    let volume = LabelVolume::from_values(&values, DIMS).expect("labels");
+    let mut entry = PresetEntry::new(1, "left_kidney");
+    (entry.locked, entry.visible, entry.status, entry.opacity) = (true, false, Status::Flagged, 90);
+    entry.comment = "see slice 12".into();
+    entry.color = Some([1, 2, 3]);
+    let layers = [(volume.clone(), vec![entry.clone()])];
+    document.replace_with("Open", "import", &layers).expect("opened");
+    assert_eq!(PresetEntry::of(&document.segments()[0]), entry);
+    assert!(document.holds(&layers));
+    assert!(document.holds(&[(volume.clone(), vec![PresetEntry::new(1, "left kidney")])]), "as a person writes it");
+    assert!(!document.holds(&[(volume, vec![PresetEntry::new(1, "spleen")])]), "another name");
 }
 
 #[test]

@@ -156,3 +156,36 @@ fn terms_are_kept_and_taken_back() {
     again.undo().expect("undone");
     assert!(again.segment(id).expect("there").terms.is_empty());
 }
+
+/// What is damaged is told, kept, and never written over by what is damaged later.
+#[test]
+fn damage_is_kept_under_a_name_of_its_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = ImageKey::of_dims(DIMS);
+    let path = folder.path().join(key.file_name());
+    let open = || Document::open(&path, &key, geometry(DIMS), None);
+    for n in 1..=2 {
+        let (mut document, _) = open().expect("a journal");
+        document.flush().expect("written");
+        let whole = fs::metadata(&path).expect("there").len() as usize;
+        let layer = document.layers().next().expect("a layer").id;
+        for name in ["one", "two", "three"] {
+            document.add_segment(layer, name, None).expect("added");
+        }
+        drop(document);
+        let mut bytes = fs::read(&path).expect("there");
+        bytes[whole + 12] ^= 1;
+        fs::write(&path, &bytes).expect("changed");
+        let (document, recovery) = open().expect("the rest");
+        assert_eq!((document.segments().len(), recovery.cut_bytes), (0, (bytes.len() - whole) as u64), "time {n}");
+        let ending = if n == 1 { "damaged".to_owned() } else { format!("damaged-{n}") };
+        let place = path.with_extension(ending);
+        assert_eq!(recovery.damaged.as_ref(), Some(&place));
+        assert_eq!(fs::read(&place).expect("kept"), &bytes[whole..]);
+    }
+    fs::write(&path, [7; 100]).expect("changed");
+    assert!(matches!(open(), Err(voco_labelstore::StoreError::BadJournal(_))));
+    let aside = voco_labelstore::set_aside(&path).expect("moved");
+    assert_eq!(fs::read(aside).expect("kept"), [7; 100]);
+    assert!(open().is_ok(), "begun anew");
+}
