@@ -27,7 +27,10 @@ use voco_volume::{Geometry, LabelTable};
 pub use change_text::change_text;
 pub use display::{DisplayIds, FlatLabels};
 pub use propose::{Ask, NetworkPrior, ProposeError, What, propose};
-pub use settings::{Effect, EffectKind, IslandUse, Islands, LabelSettings, LabelTool, Mark, Over, Proposal, Smoothing};
+pub use settings::{
+    CutDepth, Effect, EffectKind, IslandUse, Islands, LabelSettings, LabelTool, Mark, Over, Proposal, Smoothing,
+    TraceSide,
+};
 pub use smart::smart_box;
 
 use crate::document::next_stamp;
