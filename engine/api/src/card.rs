@@ -54,6 +54,11 @@ pub enum PatchMerging {
 }
 
 impl ModelCard {
+    /// The class with a name, in whatever case.
+    pub fn class_named(&self, name: &str) -> Option<&CardClass> {
+        self.classes.iter().find(|class| class.name.eq_ignore_ascii_case(name))
+    }
+
     /// Names of all classes, background first, by id; ids without a class have none.
     pub fn class_names(&self) -> Vec<String> {
         let last = self.classes.iter().map(|c| c.id).max().unwrap_or(0);

@@ -8,7 +8,7 @@ mod run;
 mod times;
 
 pub use keymap::{KeyMap, Shortcut};
-pub(crate) use label::{effect_ask, take_back_mark, tool_in_hand};
+pub(crate) use label::{effect_ask, is_stale, take_back_mark, tool_in_hand};
 pub use mouse::{MouseAction, MouseInput, MouseMap, WheelAction};
 pub(crate) use run::{
     align_centers, is_enabled, is_on, run, select, set_layout, show_volume, step_cine, step_slab, step_slices,
@@ -255,8 +255,8 @@ commands! {
     LabelIsland "label.island" Labels "Shift+I" "Shift+I";
     LabelSmart "label.smart" Labels "Shift+Q" "Shift+Q";
     LabelPick "label.pick" Labels "Y" "Y";
-    NextSegment "label.next" Labels "Period" "";
-    PreviousSegment "label.previous" Labels "Comma" "";
+    NextSegment "label.next" Labels "Period" "Alt+Period";
+    PreviousSegment "label.previous" Labels "Comma" "Alt+Comma";
     NewSegment "label.new" Labels "Ctrl+Shift+N" "Ctrl+Shift+N";
     ToggleSegment "label.toggle-one" Labels "Shift+V" "Shift+V";
     LockSegment "label.lock" Labels "Shift+O" "Shift+O";
@@ -264,16 +264,16 @@ commands! {
     SmallerTip "label.smaller" Labels "OpenBracket" "OpenBracket";
     ApplyLabels "label.apply" Labels "Ctrl+Enter" "Ctrl+Enter";
     PreviewLabels "label.preview" Labels "Shift+Enter" "Shift+Enter";
-    EffectThreshold "label.threshold" Labels "" "";
-    EffectGrowFromSeeds "label.grow-from-seeds" Labels "" "";
-    EffectWatershed "label.watershed" Labels "" "";
-    EffectBetweenSlices "label.between-slices" Labels "" "";
-    EffectIslands "label.islands" Labels "" "";
-    EffectSmooth "label.smooth" Labels "" "";
-    EffectMargin "label.margin" Labels "" "";
-    EffectHollow "label.hollow" Labels "" "";
-    EffectFillHoles "label.fill-holes" Labels "" "";
-    EffectLogic "label.logic" Labels "" "";
+    EffectThreshold "label.threshold" Labels "Shift+Alt+T" "Shift+Alt+T";
+    EffectGrowFromSeeds "label.grow-from-seeds" Labels "Shift+Alt+G" "Shift+Alt+G";
+    EffectWatershed "label.watershed" Labels "Shift+Alt+W" "Shift+Alt+W";
+    EffectBetweenSlices "label.between-slices" Labels "Shift+Alt+B" "Shift+Alt+B";
+    EffectIslands "label.islands" Labels "Shift+Alt+I" "Shift+Alt+I";
+    EffectSmooth "label.smooth" Labels "Shift+Alt+S" "Shift+Alt+S";
+    EffectMargin "label.margin" Labels "Shift+Alt+M" "Shift+Alt+M";
+    EffectHollow "label.hollow" Labels "Shift+Alt+H" "Shift+Alt+H";
+    EffectFillHoles "label.fill-holes" Labels "Shift+Alt+F" "Shift+Alt+F";
+    EffectLogic "label.logic" Labels "Shift+Alt+L" "Shift+Alt+L";
     CopySlice "label.copy-slice" Labels "Ctrl+C" "Ctrl+C";
     PasteSlice "label.paste-slice" Labels "Ctrl+V" "Ctrl+V";
     LabelStatistics "label.statistics" Labels "" "";
