@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use glam::{DAffine3, DVec3};
-use voco_engine_api::{CancelFlag, DataItem, EngineEvent, JobId, JobSpec, ModelCard, Outcome, SegmentItem};
+use voco_engine_api::{CancelFlag, CardClass, DataItem, EngineEvent, JobId, JobSpec, Outcome, SegmentItem};
 use voco_label::{VoxelBox, read_image_box};
 use voco_ui::labelling::{Ask, NetworkPrior, What, smart_box};
 use voco_ui::{VolumeId, i18n};
@@ -67,7 +67,7 @@ impl App {
         let Ok(card) = &card.card else {
             return Err(i18n::text("tell-prior-no-classes").into());
         };
-        let class = class_of(card, self.settings.labels.smart_class, &name);
+        let class = class_of(&card.classes, self.settings.labels.smart_class, &name);
         let class = class.ok_or_else(|| i18n::text_with("tell-prior-no-class", [("name", name.as_str().into())]))?;
         let geometry = volume.volume.geometry();
         let part = smart_box(geometry, marks, *margin_mm);
@@ -129,9 +129,9 @@ impl App {
 }
 
 /// The class that a segment is: the chosen one, if the network has it, or the one of its name.
-fn class_of(card: &ModelCard, chosen: Option<u16>, name: &str) -> Option<u16> {
-    let has = |id: &u16| card.classes.iter().any(|class| class.id == *id);
-    chosen.filter(has).or_else(|| card.class_named(name).map(|class| class.id))
+fn class_of(classes: &[CardClass], chosen: Option<u16>, name: &str) -> Option<u16> {
+    let has = |id: &u16| classes.iter().any(|class| class.id == *id);
+    chosen.filter(has).or_else(|| CardClass::named(classes, name).map(|class| class.id))
 }
 
 /// A box of a volume with its place in the patient.
@@ -143,4 +143,18 @@ fn crop(volume: &Volume, part: &VoxelBox) -> Result<Volume, String> {
     Geometry::new(part.size(), affine)
         .and_then(|geometry| Volume::new(geometry, Voxels::F32(values.into()), Rescale::IDENTITY))
         .map_err(|e| i18n::text_with("tell-region-failed", [("problem", e.to_string().into())]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_class_is_the_chosen_one_or_that_of_the_name() {
+        let classes = [(1, "spleen"), (6, "liver")].map(|(id, name)| CardClass { id, name: name.into() });
+        assert_eq!(class_of(&classes, None, "Liver"), Some(6));
+        assert_eq!(class_of(&classes, Some(1), "Liver"), Some(1));
+        assert_eq!(class_of(&classes, Some(9), "Liver"), Some(6), "of another checkpoint");
+        assert_eq!(class_of(&classes, None, "segment 1"), None, "the user is asked");
+    }
 }

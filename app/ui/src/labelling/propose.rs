@@ -204,7 +204,7 @@ impl Run<'_> {
                 }
                 match then {
                     IslandUse::Keep => self.replace(&set, island),
-                    // A new segment is made when the proposal is taken; until then its voxels are shown as erased.
+                    // A new segment is made when the proposal is taken; until then its voxels have a colour of their own.
                     IslandUse::Remove | IslandUse::Separate => Ok(vec![self.erase(island)]),
                 }
             }

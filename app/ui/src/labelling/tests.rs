@@ -187,7 +187,7 @@ fn scissors_cut_as_deep_as_they_are_set_and_fill() {
         for outside in [false, true] {
             let proposal = ask(&document, ids[0], what(outside, false, depth_mm)).expect("proposed");
             // Beyond the plane's reach nothing is cut, outside of the outline either.
-            let expected = if outside && depth_mm.is_none() { [5, 37] } else { expected };
+            let expected = if outside && depth_mm.is_none() { [6, 37] } else { expected };
             assert_eq!(slices(&proposal.gestures[0].staged), Some(expected), "{depth_mm:?} {outside}");
         }
     }
@@ -220,7 +220,7 @@ fn level_tracing_takes_large_and_dark_things() {
         }
     };
     let voxels: Vec<i16> = (0..dims.iter().product()).map(value).collect();
-    let image = Volume::new(geometry, Voxels::I16(voxels.clone().into()), Rescale::IDENTITY).expect("a volume");
+    let image = Volume::new(geometry, Voxels::I16(voxels.into()), Rescale::IDENTITY).expect("a volume");
     let mut document = Document::new(geometry, Some(image)).expect("a document");
     let layer = document.layers().next().expect("a layer").id;
     let id = document.add_segment(layer, "disc", None).expect("added");
@@ -231,7 +231,7 @@ fn level_tracing_takes_large_and_dark_things() {
     };
     let slice = width * width;
     let inside = |radius: f64, x: f64| (0..slice).filter(|&n| far(n, x, 250.0) < radius).count() as u64;
-    // The dark disc is a hole in the bright one: filled. 210 voxels across from the click to the other side.
+    // The dark disc is a hole in the bright one: filled. The other side is 475 voxels from the click.
     assert_eq!(trace(486.0, TraceSide::Auto), inside(240.0, 250.0));
     assert_eq!(trace(206.0, TraceSide::Auto), inside(60.0, 150.0), "dark at its edge");
     assert_eq!(trace(206.0, TraceSide::Dark), inside(60.0, 150.0));
@@ -249,6 +249,20 @@ fn islands_beyond_the_most_are_counted() {
     let what = What::Effect { effect: Effect::Islands(Islands::Split, 0.0), axis: 2 };
     let proposal = ask(&document, ids[0], what).expect("proposed");
     assert_eq!((proposal.gestures.len(), proposal.left_out), (199, 30));
+    // Each part has a colour that no segment has, and is drawn where it is.
+    let table = DisplayIds::of(&document).table(&document);
+    let numbers = parts::ids(&table, &proposal);
+    let different: std::collections::BTreeSet<&u16> = numbers.iter().collect();
+    assert_eq!((numbers.len(), different.len()), (199, 199));
+    assert!(numbers.iter().all(|id| table.get(*id).is_none()), "{numbers:?}");
+    assert_eq!(parts::table(&table, Some(&proposal)).entries().len(), 200);
+    let mut brick = vec![0; BRICK_VOXELS];
+    parts::draw(&document, &proposal.gestures[0], numbers[0], 0, &mut brick);
+    let drawn: Vec<usize> = (0..BRICK_VOXELS).filter(|&n| brick[n] == numbers[0]).collect();
+    assert!(drawn.len() == 1 && proposal.gestures[0].staged.get([drawn[0] % BRICK, drawn[0] / BRICK, 0]), "{drawn:?}");
+    // A fill has none.
+    let what = What::Fill { voxel: [14; 3], tolerance: 10.0, leak_mm: 0.0, reach_mm: 1000.0 };
+    assert!(parts::ids(&table, &ask(&document, ids[0], what).expect("proposed")).is_empty());
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use egui::{DragValue, RichText, Slider, Ui};
+use voco_engine_api::CardClass;
 use voco_label::tools::brush::Tip;
 
 use super::{choice, label_effects};
@@ -287,7 +288,7 @@ fn class_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSettings) {
     chosen.take_if(|id| !card.classes.iter().any(|class| class.id == *id));
     let work = session.active().and_then(|v| v.labels.as_ref());
     let segment = work.and_then(|work| work.document().segment(work.current?).ok());
-    let named = segment.and_then(|segment| card.class_named(&segment.name));
+    let named = segment.and_then(|segment| CardClass::named(&card.classes, &segment.name));
     let all: Vec<Option<u16>> = std::iter::once(None).chain(card.classes.iter().map(|class| Some(class.id))).collect();
     ui.horizontal(|ui| {
         let label = ui.label(i18n::text("label-smart-class")).id;
