@@ -75,7 +75,7 @@ impl Bench {
         }
         (low.z, high.z) = (middle.z, middle.z);
         let corners = [low, high].map(|p| geometry.world_from_voxel().transform_point3(p));
-        Mark { is_object: true, points_mm: corners.to_vec(), is_box: true, normal: DVec3::Z }
+        Mark { is_object: true, points_mm: corners.to_vec(), is_box: true, normal: DVec3::Z, right: DVec3::X }
     }
 }
 
@@ -83,7 +83,10 @@ impl Bench {
 #[expect(clippy::print_stderr, reason = "numbers for the note")]
 fn organs_of_the_sample_are_found_from_few_marks() {
     let bench = Arc::new(Bench::new());
-    let point = |at: DVec3, is_object| Mark { is_object, points_mm: vec![at], is_box: false, normal: DVec3::Z };
+    let point = |at: DVec3, is_object| {
+        let points_mm = vec![at];
+        Mark { is_object, points_mm, is_box: false, normal: DVec3::Z, right: DVec3::X }
+    };
     let mut sums = [0.0; 3];
     let organs =
         [(1, "spleen"), (2, "right kidney"), (3, "left kidney"), (5, "liver"), (21, "bladder"), (6, "stomach")];

@@ -183,7 +183,11 @@ impl App {
         }
     }
 
+    /// Gives up what an algorithm, or the network before it, is looking for.
     pub(super) fn stop_proposing(&mut self) {
+        if let Some(prior) = self.jobs.prior.take() {
+            prior.cancel();
+        }
         if let Some(proposing) = self.session.proposing.take() {
             proposing.cancel.cancel();
         }
@@ -278,8 +282,14 @@ impl App {
         self.open_document(TaskWork::ResampleLabels { volume_id: id, document, name, names_from, image, render });
     }
 
-    /// Opens a copy of the image in which everything outside (or inside) a segment is blank.
-    pub(super) fn mask_image(&mut self, id: VolumeId, segment: voco_labelstore::SegmentId, inside: bool) {
+    /// Opens a copy of the image in which everything outside (or inside) a segment has one value: its least, or `fill`.
+    pub(super) fn mask_image(
+        &mut self,
+        id: VolumeId,
+        segment: voco_labelstore::SegmentId,
+        inside: bool,
+        fill: Option<f64>,
+    ) {
         let Some(volume) = self.session.volume(id) else { return };
         let Some(work) = &volume.labels else { return };
         let task = TaskWork::MaskImage {
@@ -288,7 +298,7 @@ impl App {
             segment,
             inside,
             name: volume.name.clone(),
-            fill: volume.stats.min,
+            fill: fill.unwrap_or(volume.stats.min),
             render: self.render.clone(),
         };
         self.start_task(task);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use glam::{DAffine3, DVec3};
-use voco_engine_api::{DataItem, EngineEvent, JobId, JobSpec, SegmentItem};
+use voco_engine_api::{CancelFlag, CardClass, DataItem, EngineEvent, JobId, JobSpec, Outcome, SegmentItem};
 use voco_label::{VoxelBox, read_image_box};
 use voco_ui::labelling::{Ask, NetworkPrior, What, smart_box};
 use voco_ui::{VolumeId, i18n};
@@ -17,9 +17,24 @@ pub(super) struct PriorJob {
     volume: VolumeId,
     ask: Ask,
     part: VoxelBox,
-    /// The class that has the segment's name.
+    /// The class that the segment is.
     class: u16,
     probability: Vec<f32>,
+    cancel: CancelFlag,
+    /// Why the region was not segmented, if it was not.
+    failed: Option<String>,
+}
+
+impl PriorJob {
+    /// Nobody waits for it any more.
+    pub(super) fn cancel(&self) {
+        self.cancel.cancel();
+    }
+
+    /// True if it is about labels of this volume.
+    pub(super) fn is_about(&self, id: VolumeId) -> bool {
+        self.volume == id
+    }
 }
 
 /// How sure one is of a network that has not been asked how sure it is.
@@ -28,6 +43,11 @@ const TRUST: f32 = 0.9;
 impl App {
     /// Asks the network about the region of the marks first, then the algorithm with what it said.
     pub(super) fn ask_with_network(&mut self, id: VolumeId, ask: Ask) {
+        // What was asked, and what was found with fewer marks, is over.
+        self.stop_proposing();
+        if let Some(work) = self.session.volume_mut(id).and_then(|v| v.labels.as_mut()) {
+            work.reject();
+        }
         if let Err(text) = self.start_prior(id, &ask) {
             self.session.notice(text, true);
             self.ask_algorithm(id, ask, None);
@@ -47,7 +67,7 @@ impl App {
         let Ok(card) = &card.card else {
             return Err(i18n::text("tell-prior-no-classes").into());
         };
-        let class = card.classes.iter().find(|class| class.name.eq_ignore_ascii_case(&name)).map(|class| class.id);
+        let class = class_of(&card.classes, self.settings.labels.smart_class, &name);
         let class = class.ok_or_else(|| i18n::text_with("tell-prior-no-class", [("name", name.as_str().into())]))?;
         let geometry = volume.volume.geometry();
         let part = smart_box(geometry, marks, *margin_mm);
@@ -62,9 +82,10 @@ impl App {
         config.probabilities = false;
         let input = DataItem::Open { name: volume.name.clone(), volume: cropped };
         let items = vec![SegmentItem { input, output: None }];
-        let (job, _) = self.engine.start_job(JobSpec::Segment { config: Box::new(config), items })?;
+        let (job, cancel) = self.engine.start_job(JobSpec::Segment { config: Box::new(config), items })?;
         let probability = vec![1.0 - TRUST; part.num_voxels()];
-        self.jobs.prior = Some(PriorJob { job, volume: id, ask: ask.clone(), part, class, probability });
+        let ask = ask.clone();
+        self.jobs.prior = Some(PriorJob { job, volume: id, ask, part, class, probability, cancel, failed: None });
         Ok(())
     }
 
@@ -84,13 +105,33 @@ impl App {
                     }
                 }
             }
-            EngineEvent::Ended { job, .. } if *job == prior.job => {
-                let Some(PriorJob { volume, ask, part, probability, .. }) = self.jobs.prior.take() else { return };
-                self.ask_algorithm(volume, ask, Some(Arc::new(NetworkPrior { part, probability })));
+            EngineEvent::SegmentFailed { job, text, .. } if *job == prior.job => prior.failed = Some(text.clone()),
+            EngineEvent::Ended { job, outcome } if *job == prior.job => {
+                let Some(ended) = self.jobs.prior.take() else { return };
+                let PriorJob { volume, ask, part, probability, failed, .. } = ended;
+                let failed = match outcome {
+                    Outcome::Done => failed,
+                    // Whoever stopped it does not wait for an answer.
+                    Outcome::Cancelled => return,
+                    Outcome::Failed(failure) => Some(failure.to_string()),
+                };
+                let Some(problem) = failed else {
+                    return self.ask_algorithm(volume, ask, Some(Arc::new(NetworkPrior { part, probability })));
+                };
+                // That it saw nothing would be another answer than that it did not look.
+                let problem = problem.trim_end_matches('.').to_owned();
+                self.session.notice(i18n::text_with("tell-prior-failed", [("problem", problem.into())]), true);
+                self.ask_algorithm(volume, ask, None);
             }
             _ => {}
         }
     }
+}
+
+/// The class that a segment is: the chosen one, if the network has it, or the one of its name.
+fn class_of(classes: &[CardClass], chosen: Option<u16>, name: &str) -> Option<u16> {
+    let has = |id: &u16| classes.iter().any(|class| class.id == *id);
+    chosen.filter(has).or_else(|| CardClass::named(classes, name).map(|class| class.id))
 }
 
 /// A box of a volume with its place in the patient.
@@ -102,4 +143,18 @@ fn crop(volume: &Volume, part: &VoxelBox) -> Result<Volume, String> {
     Geometry::new(part.size(), affine)
         .and_then(|geometry| Volume::new(geometry, Voxels::F32(values.into()), Rescale::IDENTITY))
         .map_err(|e| i18n::text_with("tell-region-failed", [("problem", e.to_string().into())]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_class_is_the_chosen_one_or_that_of_the_name() {
+        let classes = [(1, "spleen"), (6, "liver")].map(|(id, name)| CardClass { id, name: name.into() });
+        assert_eq!(class_of(&classes, None, "Liver"), Some(6));
+        assert_eq!(class_of(&classes, Some(1), "Liver"), Some(1));
+        assert_eq!(class_of(&classes, Some(9), "Liver"), Some(6), "of another checkpoint");
+        assert_eq!(class_of(&classes, None, "segment 1"), None, "the user is asked");
+    }
 }

@@ -96,7 +96,7 @@ impl App {
             Request::ExportStatistics(id) => self.dialogs.ask(Asked::StatisticsCsv(id)),
             Request::ExportAudit(id) => self.dialogs.ask(Asked::AuditTrail(id)),
             Request::LabelTableDialog(id) => self.dialogs.ask(Asked::LabelTable(id)),
-            Request::MaskImage { volume, segment, inside } => self.mask_image(volume, segment, inside),
+            Request::MaskImage { volume, segment, inside, fill } => self.mask_image(volume, segment, inside, fill),
             Request::SaveLabels(save) => self.save_labels(&save),
             Request::BrowseSaveLabels(id) => self.browse_for_labels(id),
             Request::ListRuns => self.list_runs(),
@@ -476,7 +476,8 @@ impl App {
         self.session.measurements.remove(&id.0);
         self.forget_source(id);
         self.series.remove(&id);
-        if self.session.proposing.as_ref().is_some_and(|p| p.volume == id) {
+        let is_asked = self.session.proposing.as_ref().is_some_and(|p| p.volume == id);
+        if is_asked || self.jobs.prior.as_ref().is_some_and(|prior| prior.is_about(id)) {
             self.stop_proposing();
         }
         if self.session.active == Some(id) {

@@ -116,6 +116,8 @@ pub enum Request {
         segment: voco_labelstore::SegmentId,
         /// Blank inside of it.
         inside: bool,
+        /// The value there; none for the least of the image.
+        fill: Option<f64>,
     },
     /// Read the list of runs.
     ListRuns,

@@ -5,7 +5,10 @@ label-none = This volume has no labels yet.
 label-other-grid = The labels lie on another grid than the image. Resample them onto the image to change them.
 label-other-side = Labels are changed on the main volume; swap the sides to change those of the other one.
 label-incoming = What the network finds is on show; labels can be changed when it is done.
-label-outline-hint = Enter fills · drag points · Esc drops
+label-outline-hint = Enter uses it · drag points · Esc drops
+label-outline-waits = An outline on another slice waits to be used: Enter uses it there, Esc drops it.
+label-choose-segment = Choose a segment first
+label-turned = The planes are turned: whole slices are copied, pasted and filled along the grid only. Turn the planes back first.
 label-not-kept = Changes of labels are not kept on the disk: { $problem }. It is tried again with the next changes; save to a file meanwhile.
 label-never-kept = Changes of labels are not kept on the disk: { $problem }. Save them to a file.
 label-kept-again = Changes of labels are kept on the disk again, with those from before.
@@ -29,12 +32,28 @@ label-reach = No further than
 label-multiplier = Spread of values
 label-cut-outside = Cut what is outside of the outline
 label-cut-fills = Fill instead of cutting
+label-cut-depth = How deep
+label-cut-all = through all slices
+label-cut-slice = this slice only
+label-cut-within = some way
+label-cut-mm = On either side
+label-outline-erases = Erase what is enclosed
+label-outline-erases-tip = An outline that is begun with the right button does the opposite
+label-lasso-edits = Edit the outline before it is filled
+label-trace-side = Takes what is
+label-trace-auto = as it looks there
+label-trace-bright = brighter
+label-trace-dark = darker
+label-trace-tip = Brighter or darker than what is around the click
 label-island-keep = Keep only it
 label-island-remove = Remove it
 label-island-separate = Make it a segment
 label-smart-margin = Looks around marks
 label-smart-prior = Ask the network, too
-label-smart-prior-tip = The checkpoint chosen under Segment says where it sees a class of the segment's name
+label-smart-prior-tip = The checkpoint chosen under Segment says where it sees the class
+label-smart-class = Its class
+label-smart-class-named = { $name } (the segment's name)
+label-smart-class-choose = choose one…
 label-smart-prior-none = Choose a checkpoint under Segment first
 label-marks = { $count ->
     [0] No marks yet
@@ -45,10 +64,10 @@ label-marks-undo = Remove the last
 label-marks-clear = Remove all
 label-paint-hint = Left paints, right erases; Shift and the wheel change the width.
 label-erase-hint = Left erases, right paints; Shift and the wheel change the width.
-label-polygon-hint = Click corner by corner, or drag; double-click closes, Enter fills.
-label-lasso-hint = Drag around it; it is filled when you let go.
-label-livewire-hint = Click along an edge: the line follows it. Double-click closes, Enter fills.
-label-scissors-hint = Drag around a part: it is cut through all slices. Enter applies.
+label-polygon-hint = Click corner by corner, or drag; double-click closes, Enter fills. Begun with the right button it erases. It waits on its slice until then.
+label-lasso-hint = Drag around it: it is filled when you let go; with the right button it is erased.
+label-livewire-hint = Click along an edge: the line follows it. Double-click closes, Enter fills. Begun with the right button it erases.
+label-scissors-hint = Drag around a part to cut it, on a slice or in 3D. Enter applies.
 label-fill-hint = Click on tissue: what is connected and has nearly its value. Enter applies.
 label-grow-hint = Click on tissue: grows by its own mean and spread. Enter applies.
 label-level-trace-hint = Click next to an edge: the area within the outline of that value. Enter applies.
@@ -198,8 +217,18 @@ effect-found = { $name }: { $voxels ->
     [one] 1 voxel
    *[other] { $count } voxels
 } would change.
-effect-mask = Blank the image outside…
-effect-mask-tip = Opens a copy of the image in which everything outside of the segment is blank
+effect-other-settings = Its settings have changed since: it is looked for again.
+effect-left-out = { $count ->
+    [one] One more island stays as it is: there are too many to make each a segment.
+   *[other] { $count } more islands stay as they are: there are too many to make each a segment.
+}
+effect-mask = Blank the image…
+effect-mask-tip = Opens a copy of the image in which everything outside, or inside, of the segment has one value
+effect-mask-where = Blank
+effect-mask-outside = outside of the segment
+effect-mask-inside = inside of it
+effect-mask-value = With a value of
+effect-mask-value-tip = Otherwise with the least value of the image
 
 stats-name = Segment
 stats-voxels = Voxels
@@ -211,6 +240,9 @@ stats-max = Max
 stats-median = Median
 stats-surface = Surface
 stats-go-tip = Go to its middle
+stats-more-values = 5th to 95th percentile: { $low } to { $high }
+stats-more-place = Middle: { $middle } mm (R, A, S)
+stats-more-bounds = From { $from } to { $to } mm
 stats-export = Export as CSV…
 stats-export-tip = All numbers, with percentiles, bounds and centre
 stats-counting = counting…

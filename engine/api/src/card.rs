@@ -42,6 +42,13 @@ pub struct CardClass {
     pub name: String,
 }
 
+impl CardClass {
+    /// The class with a name, in whatever case.
+    pub fn named<'a>(classes: &'a [Self], name: &str) -> Option<&'a Self> {
+        classes.iter().find(|class| class.name.eq_ignore_ascii_case(name))
+    }
+}
+
 /// Order in which a `SwinUNETR` merges patches. No weight tells which one it was trained with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -32,7 +32,11 @@ pub(super) fn run(command: Command, session: &mut Session, settings: &mut ViewSe
             session.active.into_iter().for_each(|id| settings.asks.push(Request::LabelStatistics(id)));
         }
         Command::PreviewLabels => {
-            let ask = effect_ask(session, settings, settings.labels.effect());
+            let effect = settings.labels.effect();
+            if effect.is_by_slices() && settings.is_turned() {
+                return session.notice(i18n::text("label-turned"), true);
+            }
+            let ask = effect_ask(session, settings, effect);
             if let Some((id, ask)) = session.active.zip(ask) {
                 settings.asks.push(Request::Propose(id, Box::new(ask)));
             }
@@ -95,6 +99,13 @@ pub(super) fn apply(session: &mut Session, settings: &mut ViewSettings) {
         Some(outline) if outline.is_closed => views::use_outline(session, settings),
         Some(_) => views::close_outline(settings),
         None => {
+            // Nobody has seen what the new settings find.
+            if is_stale(session, settings) {
+                let ask = effect_ask(session, settings, settings.labels.effect());
+                return settings
+                    .asks
+                    .extend(session.active.zip(ask).map(|(id, ask)| Request::Propose(id, Box::new(ask))));
+            }
             if let Some(work) = session.active_mut().and_then(|v| v.labels.as_mut()) {
                 work.accept();
             }
@@ -153,6 +164,10 @@ pub(super) fn cancel(session: &mut Session, settings: &mut ViewSettings, outbox:
     let had = work.gesture().is_some() || work.proposal().is_some() || !work.marks.is_empty();
     work.abandon();
     work.clear_marks();
+    if had {
+        // A network that was asked with the marks answers late.
+        outbox.ask(Request::StopProposing);
+    }
     had
 }
 
@@ -171,8 +186,26 @@ pub(crate) fn slice_of(session: &Session, settings: &ViewSettings) -> Option<(us
     Some((axis, slice))
 }
 
-/// What the panel's algorithm is asked.
+/// True if what is proposed, or looked for, was asked with other settings of the panel's algorithm than those on show.
+pub(crate) fn is_stale(session: &Session, settings: &ViewSettings) -> bool {
+    let Some(volume) = session.active() else { return false };
+    let Some(work) = &volume.labels else { return false };
+    let asked = match session.proposing.as_ref().filter(|p| p.volume == volume.id).map(|p| &p.ask) {
+        Some(Ask { segment, what: What::Effect { effect, .. }, .. }) => Some((effect, *segment)),
+        Some(_) => None,
+        None => work.proposal().and_then(|p| p.effect.as_ref()).map(|(effect, segment)| (effect, *segment)),
+    };
+    let now = settings.labels.effect();
+    asked.is_some_and(|(effect, segment)| {
+        effect.kind() == now.kind() && (*effect != now || Some(segment) != work.current)
+    })
+}
+
+/// What the panel's algorithm is asked; none if it works on slices of the grid, and the planes are turned.
 pub(crate) fn effect_ask(session: &Session, settings: &ViewSettings, effect: Effect) -> Option<Ask> {
+    if effect.is_by_slices() && settings.is_turned() {
+        return None;
+    }
     let work = session.active()?.labels.as_ref()?;
     let (axis, _) = slice_of(session, settings)?;
     Some(Ask { segment: work.current?, rules: settings.labels.rules(), what: What::Effect { effect, axis } })
@@ -180,6 +213,9 @@ pub(crate) fn effect_ask(session: &Session, settings: &ViewSettings, effect: Eff
 
 /// Keeps which part of which slice is meant. The writer's thread looks whether there is something, and says so if not.
 fn copy_slice(session: &mut Session, settings: &ViewSettings) {
+    if settings.is_turned() {
+        return session.notice(i18n::text("label-turned"), true);
+    }
     let Some((axis, slice)) = slice_of(session, settings) else { return };
     let Some(work) = session.active_mut().and_then(|v| v.labels.as_mut()) else { return };
     let Some(segment) = work.current else { return };
@@ -191,6 +227,9 @@ fn copy_slice(session: &mut Session, settings: &ViewSettings) {
 
 /// Puts the copied part of a slice onto the slice of the crosshair. The writer's thread finds, moves and paints it.
 fn paste_slice(session: &mut Session, settings: &ViewSettings) {
+    if settings.is_turned() {
+        return session.notice(i18n::text("label-turned"), true);
+    }
     let Some((axis, slice)) = slice_of(session, settings) else { return };
     let Some(copied) = session.slice_clipboard.clone() else { return };
     if axis != copied.axis {

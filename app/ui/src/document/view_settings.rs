@@ -331,12 +331,17 @@ impl ViewSettings {
         self.compare.pan_mm = [DVec2::ZERO; 3];
     }
 
+    /// True if the reading planes are oblique: no slice of the grid is what one sees.
+    pub fn is_turned(&self) -> bool {
+        self.turn != DQuat::IDENTITY
+    }
+
     /// The stack of slices of a view: the volume's own planes, or oblique ones.
     pub fn frame(&self, geometry: &Geometry, plane: SlicePlane) -> SliceFrame {
-        let frame = if self.turn == DQuat::IDENTITY {
-            SliceFrame::new(geometry, plane)
-        } else {
+        let frame = if self.is_turned() {
             SliceFrame::turned(geometry, plane, self.turn)
+        } else {
+            SliceFrame::new(geometry, plane)
         };
         if self.is_mirrored(plane) { frame.mirrored() } else { frame }
     }

@@ -5,6 +5,7 @@
 
 mod change_text;
 mod display;
+mod parts;
 mod propose;
 mod settings;
 mod smart;
@@ -27,7 +28,10 @@ use voco_volume::{Geometry, LabelTable};
 pub use change_text::change_text;
 pub use display::{DisplayIds, FlatLabels};
 pub use propose::{Ask, NetworkPrior, ProposeError, What, propose};
-pub use settings::{Effect, EffectKind, IslandUse, Islands, LabelSettings, LabelTool, Mark, Over, Proposal, Smoothing};
+pub use settings::{
+    CutDepth, Effect, EffectKind, IslandUse, Islands, LabelSettings, LabelTool, Mark, Over, Proposal, Smoothing,
+    TraceSide,
+};
 pub use smart::smart_box;
 
 use crate::document::next_stamp;
@@ -330,6 +334,7 @@ impl LabelWork {
     pub fn propose(&mut self, proposal: Proposal) {
         self.reject();
         self.stale.extend(proposal.gestures.iter().flat_map(|gesture| gesture.staged.touched()));
+        self.colors_changed |= proposal.apart.is_some();
         self.proposal = Some(proposal);
     }
 
@@ -341,6 +346,7 @@ impl LabelWork {
     /// Drops what an algorithm proposes.
     pub fn reject(&mut self) {
         if let Some(proposal) = self.proposal.take() {
+            self.colors_changed |= proposal.apart.is_some();
             self.stale.extend(proposal.gestures.iter().flat_map(|gesture| gesture.staged.touched()));
         }
     }
@@ -356,6 +362,7 @@ impl LabelWork {
         let Some(Proposal { mut gestures, name, tool, apart, .. }) = self.proposal.take() else { return };
         self.clear_marks();
         if let Some(from) = apart {
+            self.colors_changed = true;
             return self.set_apart(gestures, from, name, tool);
         }
         if gestures.len() == 1
@@ -458,7 +465,7 @@ impl LabelWork {
             self.stale.extend(self.ids.filled_bricks(&self.now.document));
         }
         if std::mem::take(&mut self.colors_changed) {
-            self.texture.set_colors(render, &self.table);
+            self.texture.set_colors(render, &parts::table(&self.table, self.proposal.as_ref()));
         }
         if self.stale.is_empty() {
             return Ok(false);
@@ -469,6 +476,8 @@ impl LabelWork {
         let proposed = self.proposal.iter().flat_map(|proposal| &proposal.gestures);
         let gestures: Vec<&Gesture> =
             self.sent.iter().map(|(_, gesture)| gesture).chain(proposed).chain(&self.gesture).collect();
+        let parts: Vec<(u16, &Gesture)> =
+            self.proposal.iter().flat_map(|p| parts::ids(&self.table, p).into_iter().zip(&p.gestures)).collect();
         let Some(grid) = self.now.document.layers().next().and_then(|l| self.now.document.layer(l.id).ok()) else {
             self.stale.clear();
             return Ok(false);
@@ -480,6 +489,9 @@ impl LabelWork {
             .map(|&(n, [first, end])| {
                 let mut brick = vec![0; BRICK_VOXELS];
                 self.ids.compose(&self.now.document, &gestures, n as usize, &mut brick);
+                for (id, gesture) in &parts {
+                    parts::draw(&self.now.document, gesture, *id, n as usize, &mut brick);
+                }
                 let mut part = grid.voxels(n as usize);
                 let end = end.min(part.size()[2]);
                 (part.min[2], part.max[2]) = (part.min[2] + first.min(end), part.min[2] + end);

@@ -1,6 +1,7 @@
 //! What the algorithms behind the tools propose. Pure functions of a published document, run on a task.
 
 use glam::{DMat4, DVec2, DVec3, DVec4};
+use rayon::prelude::*;
 
 use voco_label::tools::flood::{Limits, flood_fill, grow_region};
 use voco_label::tools::grow::{GrowthCost, grow_from_seeds};
@@ -8,9 +9,12 @@ use voco_label::tools::smooth::{gaussian_image, gradient_length, joint_smoothed}
 use voco_label::tools::{Plane, between, polygon, shape, trace, watershed::watershed};
 use voco_label::{BrickMask, Connectivity, LabelError, Lattice, Mask, VoxelBox, Watch, in_range, read_image_box};
 use voco_labelstore::{Document, DrawOver, Gesture, LayerId, Logic, Rules, SegmentId, StoreError, Target, change_name};
-use voco_volume::{Geometry, Volume};
+use voco_volume::Volume;
 
-use super::{Effect, IslandUse, Islands, Mark, Proposal, Smoothing};
+use super::{Effect, IslandUse, Islands, Mark, Proposal, Smoothing, TraceSide};
+
+/// More parts than this do not become segments of their own.
+const MOST_PARTS: usize = 200;
 
 /// What is asked of an algorithm.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,23 +52,26 @@ pub enum What {
         plane: Plane,
         point_mm: DVec3,
         erases: bool,
+        side: TraceSide,
     },
     Island {
         voxel: [usize; 3],
         then: IslandUse,
     },
-    /// Through all slices behind an outline.
+    /// Behind an outline: through all slices, or so far on either side of the plane (0 for the slice alone).
     Cut {
         plane: Plane,
         points_mm: Vec<DVec3>,
         outside: bool,
         fills: bool,
+        depth_mm: Option<f64>,
     },
     /// Behind an outline on a 3D view, in normalised device coordinates.
     Cut3d {
         clip_from_world: DMat4,
         outline: Vec<DVec2>,
         outside: bool,
+        fills: bool,
     },
     Smart {
         marks: Vec<Mark>,
@@ -113,7 +120,10 @@ pub fn propose(
     let (tool, key) = names(&ask.what);
     let name = change_name(key, &[&segment.name]);
     let run = Run { document, ask, tool, name: &name, watch };
-    let mut gestures = run.gestures(prior)?;
+    let (mut gestures, left_out) = match &ask.what {
+        What::Effect { effect: Effect::Islands(Islands::Split, least_ml), .. } => run.split(*least_ml)?,
+        _ => (run.gestures(prior)?, 0),
+    };
     gestures.retain(|gesture| !gesture.staged.is_empty());
     let mut voxels = 0;
     for gesture in &gestures {
@@ -129,7 +139,7 @@ pub fn propose(
             | What::Effect { effect: Effect::Islands(Islands::Split, _), .. }
     );
     let apart = is_apart.then_some(ask.segment);
-    Ok(Proposal { gestures, name, tool, voxels, apart, effect })
+    Ok(Proposal { gestures, name, tool, voxels, apart, effect, left_out })
 }
 
 /// The tool, and the key of what it does.
@@ -182,8 +192,8 @@ impl Run<'_> {
                 let limits = self.limits(*leak_mm, *reach_mm);
                 Ok(vec![self.paint(grow_region(self.image()?, *voxel, 2, *multiplier, 4, &limits, self.watch)?)])
             }
-            What::LevelTrace { plane, point_mm, erases } => {
-                let found = level_trace(self.image()?, plane, *point_mm)?;
+            What::LevelTrace { plane, point_mm, erases, side } => {
+                let found = level_trace(self.image()?, plane, *point_mm, *side)?;
                 Ok(vec![if *erases { self.erase(found) } else { self.paint(found) }])
             }
             What::Island { voxel, then } => {
@@ -194,19 +204,21 @@ impl Run<'_> {
                 }
                 match then {
                     IslandUse::Keep => self.replace(&set, island),
-                    // A new segment is made when the proposal is taken; until then its voxels are shown as erased.
+                    // A new segment is made when the proposal is taken; until then its voxels have a colour of their own.
                     IslandUse::Remove | IslandUse::Separate => Ok(vec![self.erase(island)]),
                 }
             }
-            What::Cut { plane, points_mm, outside, fills } => {
-                let geometry = self.document.geometry();
+            What::Cut { plane, points_mm, outside, fills, depth_mm } => {
                 let flat =
                     |p: &DVec3| DVec2::new((*p - plane.origin).dot(plane.right), (*p - plane.origin).dot(plane.down));
                 let outline: Vec<DVec2> = points_mm.iter().map(flat).collect();
-                self.cut(geometry, &through(plane), &outline, *outside, *fills)
+                let least = polygon::half_slice_mm(self.document.geometry(), plane);
+                // What lies just so far away is meant, too.
+                let depth = depth_mm.map(|mm| (*plane, least.max(mm * (1.0 + 1e-5))));
+                self.cut(&through(plane), &outline, depth, [*outside, *fills])
             }
-            What::Cut3d { clip_from_world, outline, outside } => {
-                self.cut(self.document.geometry(), clip_from_world, outline, *outside, false)
+            What::Cut3d { clip_from_world, outline, outside, fills } => {
+                self.cut(clip_from_world, outline, None, [*outside, *fills])
             }
             What::Smart { marks, margin_mm, radius_mm } => self.smart(marks, *margin_mm, *radius_mm, prior),
         }
@@ -306,15 +318,26 @@ impl Run<'_> {
 
     fn cut(
         &self,
-        geometry: &Geometry,
         clip_from_world: &DMat4,
         outline: &[DVec2],
-        outside: bool,
-        fills: bool,
+        depth: Option<(Plane, f64)>,
+        [outside, fills]: [bool; 2],
     ) -> Result<Vec<Gesture>, ProposeError> {
-        let mut behind = polygon::scissors(geometry, clip_from_world, outline, None, self.watch)?;
+        let geometry = self.document.geometry();
+        let mut behind = polygon::scissors(geometry, clip_from_world, outline, depth, self.watch)?;
         if outside {
-            behind.invert();
+            // Beyond the depth nothing is cut at all.
+            behind = match depth {
+                Some((plane, mm)) => {
+                    let mut slab = polygon::slab(geometry, &plane, mm, self.watch)?;
+                    slab.subtract(&behind)?;
+                    slab
+                }
+                None => {
+                    behind.invert();
+                    behind
+                }
+            };
         }
         if fills {
             return Ok(vec![self.paint(behind)]);
@@ -323,30 +346,41 @@ impl Run<'_> {
         Ok(vec![self.erase(behind)])
     }
 
+    /// Voxels of an island that has a volume.
+    fn least_voxels(&self, least_ml: f64) -> u64 {
+        let voxel_ml = self.document.geometry().spacing_mm().element_product() / 1000.0;
+        ((least_ml / voxel_ml).ceil() as u64).max(1)
+    }
+
     fn islands(&self, islands: Islands, least_ml: f64) -> Result<Vec<Gesture>, ProposeError> {
         let old = self.document.mask(self.ask.segment)?;
-        let voxel_ml = self.document.geometry().spacing_mm().element_product() / 1000.0;
-        let least = ((least_ml / voxel_ml).ceil() as u64).max(1);
         match islands {
             Islands::KeepLargest => {
                 let new = shape::keep_largest(&old, Connectivity::Corners26, self.watch)?;
                 self.replace(&old, new)
             }
             Islands::RemoveSmall => {
+                let least = self.least_voxels(least_ml);
                 let new = shape::remove_small(&old, least, Connectivity::Corners26, self.watch)?;
                 self.replace(&old, new)
             }
-            Islands::Split => {
-                let layer = self.document.segment(self.ask.segment)?.layer;
-                let parts = shape::split(&old, least, 200, Connectivity::Corners26, self.watch)?;
-                if parts.len() < 2 {
-                    return Err(ProposeError::Needs("The segment has only one island of that size"));
-                }
-                // The largest keeps its name; the others get segments when this is taken.
-                let erased = parts.into_iter().skip(1);
-                Ok(erased.map(|part| self.gesture(part, Target::EraseAll(layer), erasing(&self.ask.rules))).collect())
-            }
+            Islands::Split => Ok(self.split(least_ml)?.0),
         }
+    }
+
+    /// Each island of at least a volume by itself, but the largest; and how many there are beyond those that are found.
+    fn split(&self, least_ml: f64) -> Result<(Vec<Gesture>, usize), ProposeError> {
+        let old = self.document.mask(self.ask.segment)?;
+        let layer = self.document.segment(self.ask.segment)?.layer;
+        let least = self.least_voxels(least_ml);
+        let (parts, left_out) = shape::split(&old, least, MOST_PARTS, Connectivity::Corners26, self.watch)?;
+        if parts.len() < 2 {
+            return Err(ProposeError::Needs("The segment has only one island of that size"));
+        }
+        // The largest keeps its name; the others get segments when this is taken.
+        let erased = parts.into_iter().skip(1);
+        let erased = erased.map(|part| self.gesture(part, Target::EraseAll(layer), erasing(&self.ask.rules)));
+        Ok((erased.collect(), left_out))
     }
 
     /// All visible, unlocked segments of the layer compete for the voxels around what is painted.
@@ -451,24 +485,43 @@ fn through(plane: &Plane) -> DMat4 {
     DMat4::from_cols(row(right), row(down), DVec4::ZERO, DVec4::W).transpose()
 }
 
-/// Level tracing on a picture of the slice around a point, in the finest step of the grid.
-fn level_trace(image: &Volume, plane: &Plane, point_mm: DVec3) -> Result<BrickMask, LabelError> {
-    const REACH: usize = 160;
+/// Level tracing on a picture of the whole slice through a point, in the finest step of the grid.
+fn level_trace(image: &Volume, plane: &Plane, point_mm: DVec3, side: TraceSide) -> Result<BrickMask, LabelError> {
+    /// Steps that the picture goes from the click at most.
+    const REACH: f64 = 2048.0;
+    /// Steps around the click that say whether it is in something dark.
+    const AROUND: usize = 8;
     let geometry = image.geometry();
     let step = geometry.spacing_mm().min_element();
-    let side = 2 * REACH + 1;
     let (right, down) = (plane.right * step, plane.down * step);
     // On the voxels themselves where the slice is one of the grid's.
     let at_voxel = geometry.voxel_from_world().transform_point3(point_mm).round();
     let center = geometry.world_from_voxel().transform_point3(at_voxel);
-    let corner = center - (right + down) * REACH as f64;
-    let place = |n: usize| corner + right * (n % side) as f64 + down * (n / side) as f64;
-    let slice: Vec<f32> =
-        (0..side * side).map(|n| image.value_at_world(place(n)).map_or(f32::MIN, |v| v as f32)).collect();
-    let found = trace::level_trace(&slice, [side; 2], [REACH; 2], false)?;
+    // From the click to the ends of the grid: left, up, right, down.
+    let mut reach = [0_usize; 4];
+    let last = geometry.dims().map(|d| (d - 1) as f64);
+    for n in 0..8 {
+        let voxel = DVec3::from_array(std::array::from_fn(|a| if n >> a & 1 == 1 { last[a] } else { 0.0 }));
+        let to = geometry.world_from_voxel().transform_point3(voxel) - center;
+        let (x, y) = (to.dot(plane.right) / step, to.dot(plane.down) / step);
+        let steps = [-x, -y, x, y].map(|d| d.ceil().clamp(0.0, REACH) as usize);
+        reach = std::array::from_fn(|a| reach[a].max(steps[a]));
+    }
+    let size = [reach[0] + reach[2] + 1, reach[1] + reach[3] + 1];
+    let corner = center - right * reach[0] as f64 - down * reach[1] as f64;
+    let place = |n: usize| corner + right * (n % size[0]) as f64 + down * (n / size[0]) as f64;
+    let value = |n: usize| image.value_at_world(place(n)).map_or(f32::NAN, |v| v as f32);
+    let slice: Vec<f32> = (0..size[0] * size[1]).into_par_iter().with_min_len(1 << 12).map(value).collect();
+    let click = [reach[0], reach[1]];
+    let is_dark = match side {
+        TraceSide::Auto => trace::is_darker_than_around(&slice, size, click, AROUND),
+        TraceSide::Bright => false,
+        TraceSide::Dark => true,
+    };
+    let found = trace::level_trace(&slice, size, click, is_dark)?;
     let mut out = BrickMask::empty(image.dims())?;
-    for n in 0..side * side {
-        if found.get([n % side, n / side, 0])
+    for n in 0..size[0] * size[1] {
+        if found.get([n % size[0], n / size[0], 0])
             && let Some(voxel) = image.voxel_at_world(place(n))
         {
             out.insert(voxel);

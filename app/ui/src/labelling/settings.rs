@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use glam::DVec3;
 use voco_label::tools::brush::Tip;
 use voco_label::tools::shape::Shell;
-use voco_labelstore::{DrawOver, Gesture, Logic, Rules, SegmentId};
+use voco_labelstore::{DrawOver, Gesture, Logic, Rules, SegmentId, Target};
 
 use crate::commands::Command;
 
@@ -16,11 +16,11 @@ pub enum LabelTool {
     Erase,
     /// An outline of straight edges whose points can be moved until it is filled.
     Polygon,
-    /// An outline drawn freely, filled when the button is let go.
+    /// An outline drawn freely, filled when the button is let go, or edited before.
     Lasso,
     /// An outline that follows edges of the picture between clicks.
     LiveWire,
-    /// Cuts away, or keeps, what lies behind an outline through all slices.
+    /// Cuts away, or keeps, what lies behind an outline: through all slices, or so deep as it is set.
     Scissors,
     /// Takes what is connected with a click and has nearly its value.
     Fill,
@@ -81,16 +81,56 @@ pub struct LabelSettings {
     pub cut_outside: bool,
     /// Scissors: fill instead of erase.
     pub cut_fills: bool,
+    /// Scissors on a slice: how deep they cut.
+    pub cut_depth: CutDepth,
+    /// How far they cut on either side of the slice, if they cut some way.
+    pub cut_mm: f64,
+    /// Polygon, lasso and live wire erase what they enclose. One that was begun with the right button does the opposite.
+    pub outline_erases: bool,
+    /// The lasso leaves its outline to be edited before it is filled.
+    pub lasso_edits: bool,
+    /// Level tracing: what one sees around the click.
+    pub trace: TraceSide,
+    /// Masking the image: blank inside of the segment rather than outside.
+    pub mask_inside: bool,
+    /// What is put there; none for the least value of the image.
+    pub mask_fill: Option<f64>,
     /// What happens to the island that is clicked.
     pub island: IslandUse,
     /// Smart: marks are limited to their box and so much around it, mm.
     pub smart_margin_mm: f64,
     /// Smart: asks the network that is chosen for segmentation, too.
     pub smart_prior: bool,
+    /// The network's class that is the segment; none for the one of its name.
+    pub smart_class: Option<u16>,
     /// The algorithm whose settings are on show.
     pub effect: EffectKind,
     /// Their settings.
     pub effects: BTreeMap<EffectKind, Effect>,
+}
+
+/// How deep scissors on a slice cut.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CutDepth {
+    /// Through all slices.
+    #[default]
+    All,
+    /// This slice only.
+    Slice,
+    /// Some way on either side.
+    Within,
+}
+
+/// Whether the thing that level tracing takes is brighter or darker than what is around it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TraceSide {
+    /// As it looks at the click.
+    #[default]
+    Auto,
+    /// At least as bright as the click.
+    Bright,
+    /// At most as bright.
+    Dark,
 }
 
 /// What to do with one connected part.
@@ -207,6 +247,8 @@ pub struct Proposal {
     pub apart: Option<SegmentId>,
     /// The effect it came from, to see whether its settings have changed since.
     pub effect: Option<(Effect, SegmentId)>,
+    /// Parts that are left as they were, because there are too many.
+    pub left_out: usize,
 }
 
 /// A mark of the smart tool.
@@ -220,12 +262,21 @@ pub struct Mark {
     pub is_box: bool,
     /// The normal of the plane that it was drawn in.
     pub normal: DVec3,
+    /// The direction to the right in that plane.
+    pub right: DVec3,
 }
 
 impl Mark {
     /// Its last point: the corner of a box.
     pub fn end(&self) -> DVec3 {
         self.points_mm.last().copied().unwrap_or(DVec3::ZERO)
+    }
+
+    /// The four corners of a box, as it was drawn: with sides along its plane's right and down.
+    pub fn corners(&self) -> [DVec3; 4] {
+        let (from, to) = (self.points_mm.first().copied().unwrap_or(DVec3::ZERO), self.end());
+        let along = self.right * (to - from).dot(self.right);
+        [from, from + along, to, to - along]
     }
 
     /// The middle of a box, or the first point.
@@ -253,9 +304,17 @@ impl Default for LabelSettings {
             multiplier: 2.5,
             cut_outside: false,
             cut_fills: false,
+            cut_depth: CutDepth::All,
+            cut_mm: 10.0,
+            outline_erases: false,
+            lasso_edits: false,
+            trace: TraceSide::Auto,
+            mask_inside: false,
+            mask_fill: None,
             island: IslandUse::Keep,
             smart_margin_mm: 60.0,
             smart_prior: false,
+            smart_class: None,
             effect: EffectKind::Threshold,
             effects: EffectKind::ALL.into_iter().map(|kind| (kind, kind.default_effect())).collect(),
         }
@@ -273,6 +332,27 @@ impl LabelSettings {
             Over::Visible => DrawOver::Visible,
         };
         Rules { draw_over, range: self.use_range.then_some(self.range) }
+    }
+
+    /// How far scissors cut on either side of the slice, mm; none through all slices.
+    pub fn cut_depth_mm(&self) -> Option<f64> {
+        match self.cut_depth {
+            CutDepth::All => None,
+            CutDepth::Slice => Some(0.0),
+            CutDepth::Within => Some(self.cut_mm),
+        }
+    }
+
+    /// The rules for what is done by hand. What is erased is not empty and belongs to one segment: most of what may be drawn over
+    /// would leave nothing to erase.
+    pub fn rules_for(&self, target: Target) -> Rules {
+        let rules = self.rules();
+        let is_free = match target {
+            Target::Paint(_) => false,
+            Target::Erase(_) => true,
+            Target::EraseAll(_) => rules.draw_over == DrawOver::OnlyEmpty,
+        };
+        if is_free { Rules { draw_over: DrawOver::Everywhere, ..rules } } else { rules }
     }
 
     /// The effect on show with its settings.
@@ -345,6 +425,11 @@ impl LabelTool {
         matches!(self, Self::Paint | Self::Erase)
     }
 
+    /// True if it fills, or erases, what an outline encloses.
+    pub fn fills_outline(self) -> bool {
+        matches!(self, Self::Polygon | Self::Lasso | Self::LiveWire)
+    }
+
     /// True if it draws an outline point by point.
     pub fn has_outline(self) -> bool {
         matches!(self, Self::Polygon | Self::Lasso | Self::LiveWire | Self::Scissors)
@@ -415,6 +500,11 @@ impl EffectKind {
 }
 
 impl Effect {
+    /// True if it works slice by slice across an axis of the grid.
+    pub fn is_by_slices(&self) -> bool {
+        matches!(self, Self::BetweenSlices | Self::FillHoles { in_slices: true })
+    }
+
     /// Which one it is.
     pub fn kind(&self) -> EffectKind {
         match self {

@@ -142,7 +142,9 @@ pub fn smart_box(geometry: &Geometry, marks: &[Mark], margin_mm: f64) -> VoxelBo
     let dims = geometry.dims();
     let (mut low, mut high) = (DVec3::INFINITY, DVec3::NEG_INFINITY);
     for mark in marks {
-        for &point in &mark.points_mm {
+        // A box on a turned plane reaches as far as its other two corners.
+        let corners = if mark.is_box { mark.corners().to_vec() } else { mark.points_mm.clone() };
+        for point in corners {
             let at = geometry.voxel_from_world().transform_point3(point);
             (low, high) = (low.min(at), high.max(at));
         }

@@ -116,7 +116,10 @@ fn slices_between_are_filled_and_seeds_meet_at_the_edge() {
 fn a_click_and_a_box_find_the_ball() {
     let (document, ids) = document(&["ball"]);
     let world = |v: f64| DVec3::splat(v * 2.0);
-    let mark = |is_object, points_mm: Vec<DVec3>, is_box| Mark { is_object, points_mm, is_box, normal: DVec3::Z };
+    let mark = |is_object, points_mm: Vec<DVec3>, is_box| {
+        let (normal, right) = (DVec3::Z, DVec3::X);
+        Mark { is_object, points_mm, is_box, normal, right }
+    };
     let corner = |x: f64, y: f64| DVec3::new(x * 2.0, y * 2.0, 28.0);
     for marks in [
         vec![mark(true, vec![world(14.0)], false)],
@@ -134,6 +137,132 @@ fn a_click_and_a_box_find_the_ball() {
         // What counts as an edge is made for noise: at one without any, a rim of a voxel may stay out.
         assert!(dice > 0.7, "{dice}");
     }
+}
+
+#[test]
+fn a_box_on_a_turned_plane_reaches_to_all_its_corners() {
+    let (document, _) = document(&["ball"]);
+    let geometry = document.geometry();
+    // Long along a diagonal: its two ends as drawn are the corners at the left and at the right.
+    let (right, down) = (DVec3::new(1.0, 1.0, 0.0).normalize(), DVec3::new(-1.0, 1.0, 0.0).normalize());
+    let middle = DVec3::new(40.0, 40.0, 40.0);
+    let points_mm = vec![middle - right * 14.0 - down * 10.0, middle + right * 14.0 + down * 10.0];
+    let mark = Mark { is_object: true, points_mm, is_box: true, normal: right.cross(down), right };
+    let other = [middle + right * 14.0 - down * 10.0, middle - right * 14.0 + down * 10.0];
+    let corners = mark.corners();
+    assert!(corners[1].distance(other[0]) < 1e-9 && corners[3].distance(other[1]) < 1e-9, "{corners:?}");
+    let part = smart_box(geometry, &[mark], 0.0);
+    for corner in corners {
+        let at = geometry.voxel_from_world().transform_point3(corner).to_array();
+        let is_in = (0..3).all(|a| at[a] >= part.min[a] as f64 && at[a] <= part.max[a] as f64);
+        assert!(is_in, "{at:?} in {part:?}");
+    }
+}
+
+#[test]
+fn erasing_is_not_held_back_by_what_may_be_drawn_over() {
+    let (document, ids) = document(&["a"]);
+    let layer = document.segments()[0].layer;
+    let mut labels = LabelSettings { over: Over::Empty, use_range: true, ..LabelSettings::default() };
+    let over = |labels: &LabelSettings, target| labels.rules_for(target).draw_over;
+    assert_eq!(over(&labels, Target::Paint(ids[0])), DrawOver::OnlyEmpty);
+    assert_eq!(over(&labels, Target::Erase(ids[0])), DrawOver::Everywhere);
+    assert_eq!(over(&labels, Target::EraseAll(layer)), DrawOver::Everywhere);
+    assert_eq!(labels.rules_for(Target::Erase(ids[0])).range, Some(labels.range), "values count all the same");
+    labels.over = Over::Visible;
+    assert_eq!(over(&labels, Target::EraseAll(layer)), DrawOver::Visible, "what is hidden is not wiped away");
+}
+
+#[test]
+fn scissors_cut_as_deep_as_they_are_set_and_fill() {
+    let slices = |cut: &BrickMask| cut.bounding_box().map(|part| [part.min[2], part.max[2]]);
+    let plane = voco_label::tools::Plane { origin: DVec3::new(0.0, 0.0, 28.0), right: DVec3::X, down: DVec3::Y };
+    let corner = |x: f64, y: f64| DVec3::new(x * 2.0, y * 2.0, 28.0);
+    let points_mm = vec![corner(-1.0, -1.0), corner(14.5, -1.0), corner(14.5, 60.0), corner(-1.0, 60.0)];
+    let what = |outside, fills, depth_mm| What::Cut { plane, points_mm: points_mm.clone(), outside, fills, depth_mm };
+    let (mut document, ids) = document(&["ball"]);
+    effect(&mut document, ids[0], Effect::Threshold { low: 50.0, high: 150.0, replace: false });
+    // Slices are 2 mm apart, and the plane is the one of slice 14.
+    for (depth_mm, expected) in [(None, [5, 24]), (Some(0.0), [14, 15]), (Some(4.0), [12, 17])] {
+        for outside in [false, true] {
+            let proposal = ask(&document, ids[0], what(outside, false, depth_mm)).expect("proposed");
+            // Beyond the plane's reach nothing is cut, outside of the outline either.
+            let expected = if outside && depth_mm.is_none() { [6, 37] } else { expected };
+            assert_eq!(slices(&proposal.gestures[0].staged), Some(expected), "{depth_mm:?} {outside}");
+        }
+    }
+    let filled = ask(&document, ids[0], what(false, true, Some(0.0))).expect("proposed");
+    assert_eq!(filled.gestures[0].staged.count(), 15 * 40);
+    // In 3D, from above: the left half of the screen.
+    let clip_from_world = glam::DMat4::orthographic_rh(-1.0, 79.0, -1.0, 79.0, -500.0, 500.0);
+    let outline = [[-1.0, -1.0], [0.0, -1.0], [0.0, 1.0], [-1.0, 1.0]].map(glam::DVec2::from_array).to_vec();
+    for (fills, expected) in [(true, Target::Paint(ids[0])), (false, Target::Erase(ids[0]))] {
+        let outline = outline.clone();
+        let what = What::Cut3d { clip_from_world, outline, outside: false, fills };
+        let proposal = ask(&document, ids[0], what).expect("proposed");
+        assert_eq!(proposal.gestures[0].target, expected);
+    }
+}
+
+#[test]
+fn level_tracing_takes_large_and_dark_things() {
+    let (width, dims) = (500_usize, [500, 500, 3]);
+    let geometry = Geometry::new(dims, DAffine3::IDENTITY).expect("a grid");
+    // A bright disc almost as wide as the slice, with a dark one in it.
+    let far = |n: usize, x: f64, y: f64| ((n % width) as f64 - x).hypot((n / width % width) as f64 - y);
+    let value = |n: usize| {
+        if far(n, 150.0, 250.0) < 60.0 {
+            20_i16
+        } else if far(n, 250.0, 250.0) < 240.0 {
+            100
+        } else {
+            0
+        }
+    };
+    let voxels: Vec<i16> = (0..dims.iter().product()).map(value).collect();
+    let image = Volume::new(geometry, Voxels::I16(voxels.into()), Rescale::IDENTITY).expect("a volume");
+    let mut document = Document::new(geometry, Some(image)).expect("a document");
+    let layer = document.layers().next().expect("a layer").id;
+    let id = document.add_segment(layer, "disc", None).expect("added");
+    let plane = voco_label::tools::Plane { origin: DVec3::Z, right: DVec3::X, down: DVec3::Y };
+    let trace = |x: f64, side| {
+        let what = What::LevelTrace { plane, point_mm: DVec3::new(x, 250.0, 1.0), erases: false, side };
+        ask(&document, id, what).expect("proposed").voxels
+    };
+    let slice = width * width;
+    let inside = |radius: f64, x: f64| (0..slice).filter(|&n| far(n, x, 250.0) < radius).count() as u64;
+    // The dark disc is a hole in the bright one: filled. The other side is 475 voxels from the click.
+    assert_eq!(trace(486.0, TraceSide::Auto), inside(240.0, 250.0));
+    assert_eq!(trace(206.0, TraceSide::Auto), inside(60.0, 150.0), "dark at its edge");
+    assert_eq!(trace(206.0, TraceSide::Dark), inside(60.0, 150.0));
+    assert_eq!(trace(206.0, TraceSide::Bright), inside(240.0, 250.0), "all that is at least so bright");
+}
+
+#[test]
+fn islands_beyond_the_most_are_counted() {
+    let (mut document, ids) = document(&["dots"]);
+    let mut gesture = document.begin(Target::Paint(ids[0]), Rules::default(), "brush", "").expect("begun");
+    for n in 0..230 {
+        gesture.staged.insert([2 * (n % 20), 2 * (n / 20), 0]);
+    }
+    document.commit(&gesture).expect("painted");
+    let what = What::Effect { effect: Effect::Islands(Islands::Split, 0.0), axis: 2 };
+    let proposal = ask(&document, ids[0], what).expect("proposed");
+    assert_eq!((proposal.gestures.len(), proposal.left_out), (199, 30));
+    // Each part has a colour that no segment has, and is drawn where it is.
+    let table = DisplayIds::of(&document).table(&document);
+    let numbers = parts::ids(&table, &proposal);
+    let different: std::collections::BTreeSet<&u16> = numbers.iter().collect();
+    assert_eq!((numbers.len(), different.len()), (199, 199));
+    assert!(numbers.iter().all(|id| table.get(*id).is_none()), "{numbers:?}");
+    assert_eq!(parts::table(&table, Some(&proposal)).entries().len(), 200);
+    let mut brick = vec![0; BRICK_VOXELS];
+    parts::draw(&document, &proposal.gestures[0], numbers[0], 0, &mut brick);
+    let drawn: Vec<usize> = (0..BRICK_VOXELS).filter(|&n| brick[n] == numbers[0]).collect();
+    assert!(drawn.len() == 1 && proposal.gestures[0].staged.get([drawn[0] % BRICK, drawn[0] / BRICK, 0]), "{drawn:?}");
+    // A fill has none.
+    let what = What::Fill { voxel: [14; 3], tolerance: 10.0, leak_mm: 0.0, reach_mm: 1000.0 };
+    assert!(parts::ids(&table, &ask(&document, ids[0], what).expect("proposed")).is_empty());
 }
 
 #[test]

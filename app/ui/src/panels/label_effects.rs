@@ -1,11 +1,11 @@
-use egui::{Slider, Ui};
+use egui::{DragValue, Slider, Ui};
 use voco_label::tools::shape::Shell;
 use voco_labelstore::{Logic, SegmentId};
 
 use super::{choice, label_tools::value};
 use crate::commands;
-use crate::labelling::{Effect, EffectKind, Islands, Smoothing, change_text};
-use crate::{Outbox, Request, Session, ViewSettings, i18n};
+use crate::labelling::{Ask, Effect, EffectKind, Islands, LabelSettings, Smoothing, change_text};
+use crate::{Outbox, Request, Session, ViewSettings, VolumeId, i18n, theme};
 
 /// Algorithms on whole segments: settings, preview, apply.
 pub(super) fn effects_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox) {
@@ -95,12 +95,49 @@ pub(super) fn effects_ui(ui: &mut Ui, session: &mut Session, settings: &mut View
     }
     if effect != before {
         settings.labels.effects.insert(kind, effect.clone());
+        let now = ui.input(|i| i.time);
+        ui.data_mut(|d| d.insert_temp(changed_id(), now));
     }
     apply_ui(ui, session, settings, outbox, &effect);
-    if ui.small_button(i18n::text("effect-mask")).on_hover_text(i18n::text("effect-mask-tip")).clicked()
-        && let Some(segment) = current
-    {
-        outbox.ask(Request::MaskImage { volume: id, segment, inside: false });
+    mask_ui(ui, &mut settings.labels, [stats.min, stats.max], unit, |inside, fill| {
+        let Some(segment) = current else { return };
+        outbox.ask(Request::MaskImage { volume: id, segment, inside, fill });
+    });
+}
+
+/// When a setting was changed last.
+fn changed_id() -> egui::Id {
+    egui::Id::new("effect changed")
+}
+
+/// A copy of the image that is blank outside of the segment, or inside of it.
+fn mask_ui(
+    ui: &mut Ui,
+    labels: &mut LabelSettings,
+    [least, most]: [f64; 2],
+    unit: &str,
+    mut make: impl FnMut(bool, Option<f64>),
+) {
+    ui.separator();
+    ui.horizontal(|ui| {
+        let label = ui.label(i18n::text("effect-mask-where")).id;
+        choice(ui, label, &mut labels.mask_inside, &[false, true], |inside| {
+            i18n::text(if *inside { "effect-mask-inside" } else { "effect-mask-outside" }).to_owned()
+        });
+    });
+    ui.horizontal(|ui| {
+        let mut has_value = labels.mask_fill.is_some();
+        let text = i18n::text("effect-mask-value");
+        if ui.checkbox(&mut has_value, text).on_hover_text(i18n::text("effect-mask-value-tip")).changed() {
+            labels.mask_fill = has_value.then_some(least);
+        }
+        if let Some(fill) = &mut labels.mask_fill {
+            let speed = (most - least).abs().max(1e-6) / 500.0;
+            ui.add(DragValue::new(fill).speed(speed).max_decimals(2).suffix(format!(" {unit}")));
+        }
+    });
+    if ui.small_button(i18n::text("effect-mask")).on_hover_text(i18n::text("effect-mask-tip")).clicked() {
+        make(labels.mask_inside, labels.mask_fill);
     }
 }
 
@@ -143,10 +180,20 @@ fn logic_ui(
     });
 }
 
+/// Seconds without a change after which what is proposed follows the settings.
+const REST_S: f64 = 0.25;
+
 /// Preview, apply, cancel; and what the preview found.
 fn apply_ui(ui: &mut Ui, session: &mut Session, settings: &ViewSettings, outbox: &mut Outbox, effect: &Effect) {
     let Some(id) = session.active else { return };
+    if effect.is_by_slices() && settings.is_turned() {
+        ui.colored_label(theme::legible(ui, theme::WARNING), i18n::text("label-turned"));
+    }
     let ask = commands::effect_ask(session, settings, effect.clone());
+    let is_stale = commands::is_stale(session, settings);
+    if is_stale {
+        follow(ui, id, ask.clone(), outbox);
+    }
     let proposing = session.proposing.as_ref().filter(|p| p.volume == id).map(|p| p.progress);
     let Some(work) = session.active_mut().and_then(|v| v.labels.as_mut()) else { return };
     let has_proposal = work.proposal().is_some();
@@ -168,7 +215,9 @@ fn apply_ui(ui: &mut Ui, session: &mut Session, settings: &ViewSettings, outbox:
         {
             outbox.ask(Request::Propose(id, Box::new(ask)));
         }
-        let apply = ui.add_enabled(has_proposal, egui::Button::new(i18n::text("effect-apply")));
+        // Never what was found with other settings than those on show.
+        let apply = ui.add_enabled(has_proposal && !is_stale, egui::Button::new(i18n::text("effect-apply")));
+        let apply = apply.on_disabled_hover_text(i18n::text("effect-other-settings"));
         if apply.on_hover_text(i18n::text("effect-apply-tip")).clicked() {
             work.accept();
         }
@@ -180,5 +229,20 @@ fn apply_ui(ui: &mut Ui, session: &mut Session, settings: &ViewSettings, outbox:
         let count = super::label_tools::grouped(proposal.voxels);
         let (name, voxels) = (change_text(&proposal.name).into(), proposal.voxels.into());
         ui.label(i18n::text_with("effect-found", [("name", name), ("voxels", voxels), ("count", count.into())]));
+        if proposal.left_out > 0 {
+            ui.label(i18n::text_with("effect-left-out", [("count", proposal.left_out.into())]));
+        }
+    }
+}
+
+/// Asks again once the settings rest. The question before it is given up by that.
+fn follow(ui: &Ui, id: VolumeId, ask: Option<Ask>, outbox: &mut Outbox) {
+    let now = ui.input(|i| i.time);
+    let changed = ui.data(|d| d.get_temp::<f64>(changed_id())).unwrap_or(f64::NEG_INFINITY);
+    let rest = now - changed;
+    if rest < REST_S {
+        ui.ctx().request_repaint_after(std::time::Duration::from_secs_f64(REST_S - rest));
+    } else if let Some(ask) = ask {
+        outbox.ask(Request::Propose(id, Box::new(ask)));
     }
 }

@@ -1,4 +1,6 @@
 use egui::Ui;
+use glam::DVec3;
+use voco_label::SegmentStats;
 
 use super::label_tools::grouped;
 use crate::{Outbox, Request, Session, ViewSettings, i18n};
@@ -36,7 +38,7 @@ pub(crate) fn label_stats_ui(ui: &mut Ui, session: &Session, settings: &mut View
             }
             ui.end_row();
             for row in &stats.rows {
-                let name = ui.link(&row.name).on_hover_text(i18n::text("stats-go-tip"));
+                let name = ui.link(&row.name).on_hover_ui(|ui| more_ui(ui, &row.stats, unit));
                 if name.clicked() {
                     go_to = Some(row.stats.centroid_mm);
                 }
@@ -68,5 +70,31 @@ pub(crate) fn label_stats_ui(ui: &mut Ui, session: &Session, settings: &mut View
     });
     if let Some(to) = go_to {
         settings.move_cursor(crate::Side::A, to);
+    }
+}
+
+/// What there is no column for.
+fn more_ui(ui: &mut Ui, stats: &SegmentStats, unit: &str) {
+    ui.label(i18n::text("stats-go-tip"));
+    if let Some(values) = &stats.intensity {
+        let value = |percentile: f64| format!("{percentile:.1} {unit}").trim_end().to_owned();
+        let [low, .., high] = values.percentiles.map(value);
+        ui.label(i18n::text_with("stats-more-values", [("low", low.into()), ("high", high.into())]));
+    }
+    ui.label(i18n::text_with("stats-more-place", [("middle", place(stats.centroid_mm).into())]));
+    let [from, to] = stats.bounds_mm.map(place);
+    ui.label(i18n::text_with("stats-more-bounds", [("from", from.into()), ("to", to.into())]));
+}
+
+/// Millimetres to the right, to the front and up.
+fn place(at: DVec3) -> String {
+    format!("{:.1}, {:.1}, {:.1}", at.x, at.y, at.z)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn places_are_numbers_of_millimetres() {
+        assert_eq!(super::place(glam::DVec3::new(-1.24, 30.0, 0.04)), "-1.2, 30.0, 0.0");
     }
 }

@@ -1,10 +1,11 @@
 use egui::{DragValue, RichText, Slider, Ui};
+use voco_engine_api::CardClass;
 use voco_label::tools::brush::Tip;
 
 use super::{choice, label_effects};
 use crate::commands::{self, Command, KeyMap};
 use crate::document::Tool;
-use crate::labelling::{IslandUse, LabelSettings, LabelTool, LabelWork, Over, change_text};
+use crate::labelling::{CutDepth, IslandUse, LabelSettings, LabelTool, LabelWork, Over, TraceSide, change_text};
 use crate::{Outbox, Request, Session, ViewSettings, i18n, icons, theme};
 
 /// The right panel for labels by hand: tools and their settings, what may change, algorithms, history.
@@ -40,7 +41,7 @@ pub(crate) fn label_tools_ui(
         let num_marks = work.marks.len();
         tool_settings_ui(ui, settings, tool, unit, keys);
         if tool == LabelTool::Smart {
-            smart_ui(ui, session, settings, num_marks);
+            smart_ui(ui, session, settings, outbox, num_marks);
         }
     }
     ui.add_space(6.0);
@@ -106,10 +107,7 @@ fn tool_settings_ui(ui: &mut Ui, settings: &mut ViewSettings, tool: LabelTool, u
             value(ui, "label-leak", &mut labels.leak_mm, 0.0..=20.0, "mm");
             value(ui, "label-reach", &mut labels.reach_mm, 1.0..=2000.0, "mm");
         }
-        LabelTool::Scissors => {
-            ui.checkbox(&mut labels.cut_outside, i18n::text("label-cut-outside"));
-            ui.checkbox(&mut labels.cut_fills, i18n::text("label-cut-fills"));
-        }
+        LabelTool::Scissors => scissors_ui(ui, labels),
         LabelTool::Island => {
             ui.horizontal(|ui| {
                 for (island, text) in [
@@ -122,7 +120,47 @@ fn tool_settings_ui(ui: &mut Ui, settings: &mut ViewSettings, tool: LabelTool, u
             });
         }
         LabelTool::Smart => value(ui, "label-smart-margin", &mut labels.smart_margin_mm, 0.0..=200.0, "mm"),
-        LabelTool::Polygon | LabelTool::Lasso | LabelTool::LiveWire | LabelTool::LevelTrace | LabelTool::Pick => {}
+        LabelTool::Polygon | LabelTool::Lasso | LabelTool::LiveWire => {
+            ui.checkbox(&mut labels.outline_erases, i18n::text("label-outline-erases"))
+                .on_hover_text(i18n::text("label-outline-erases-tip"));
+            if tool == LabelTool::Lasso {
+                ui.checkbox(&mut labels.lasso_edits, i18n::text("label-lasso-edits"));
+            }
+        }
+        LabelTool::LevelTrace => {
+            let all = [TraceSide::Auto, TraceSide::Bright, TraceSide::Dark];
+            ui.horizontal(|ui| {
+                let label = ui.label(i18n::text("label-trace-side")).on_hover_text(i18n::text("label-trace-tip")).id;
+                choice(ui, label, &mut labels.trace, &all, |side| {
+                    i18n::text(match side {
+                        TraceSide::Auto => "label-trace-auto",
+                        TraceSide::Bright => "label-trace-bright",
+                        TraceSide::Dark => "label-trace-dark",
+                    })
+                    .to_owned()
+                });
+            });
+        }
+        LabelTool::Pick => {}
+    }
+}
+
+fn scissors_ui(ui: &mut Ui, labels: &mut LabelSettings) {
+    ui.checkbox(&mut labels.cut_outside, i18n::text("label-cut-outside"));
+    ui.checkbox(&mut labels.cut_fills, i18n::text("label-cut-fills"));
+    ui.horizontal(|ui| {
+        let label = ui.label(i18n::text("label-cut-depth")).id;
+        choice(ui, label, &mut labels.cut_depth, &[CutDepth::All, CutDepth::Slice, CutDepth::Within], |depth| {
+            i18n::text(match depth {
+                CutDepth::All => "label-cut-all",
+                CutDepth::Slice => "label-cut-slice",
+                CutDepth::Within => "label-cut-within",
+            })
+            .to_owned()
+        });
+    });
+    if labels.cut_depth == CutDepth::Within {
+        value(ui, "label-cut-mm", &mut labels.cut_mm, 0.0..=500.0, "mm");
     }
 }
 
@@ -214,7 +252,7 @@ fn rules_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSettings, unit: &
     });
 }
 
-fn smart_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, num_marks: usize) {
+fn smart_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, outbox: &mut Outbox, num_marks: usize) {
     let has_network = !session.segment.config.checkpoints.is_empty();
     ui.add_enabled_ui(has_network, |ui| {
         ui.checkbox(&mut settings.labels.smart_prior, i18n::text("label-smart-prior"))
@@ -222,6 +260,9 @@ fn smart_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, num
             .on_disabled_hover_text(i18n::text("label-smart-prior-none"));
     });
     settings.labels.smart_prior &= has_network;
+    if settings.labels.smart_prior {
+        class_ui(ui, session, settings);
+    }
     ui.horizontal(|ui| {
         ui.label(i18n::text_with("label-marks", [("count", num_marks.into())]));
         ui.add_enabled_ui(num_marks > 0, |ui| {
@@ -232,7 +273,31 @@ fn smart_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSettings, num
             if ui.small_button(i18n::text("label-marks-clear")).clicked() {
                 work.clear_marks();
                 work.reject();
+                // What was asked with them must not come any more.
+                outbox.ask(Request::StopProposing);
             }
+        });
+    });
+}
+
+/// Which class of the network the segment is.
+fn class_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSettings) {
+    let Some(Ok(card)) = session.segment.card.as_ref().map(|card| &card.card) else { return };
+    let chosen = &mut settings.labels.smart_class;
+    // That of another checkpoint.
+    chosen.take_if(|id| !card.classes.iter().any(|class| class.id == *id));
+    let work = session.active().and_then(|v| v.labels.as_ref());
+    let segment = work.and_then(|work| work.document().segment(work.current?).ok());
+    let named = segment.and_then(|segment| CardClass::named(&card.classes, &segment.name));
+    let all: Vec<Option<u16>> = std::iter::once(None).chain(card.classes.iter().map(|class| Some(class.id))).collect();
+    ui.horizontal(|ui| {
+        let label = ui.label(i18n::text("label-smart-class")).id;
+        choice(ui, label, chosen, &all, |id| match (id, named) {
+            (Some(id), _) => {
+                card.classes.iter().find(|class| class.id == *id).map_or_else(String::new, |class| class.name.clone())
+            }
+            (None, Some(class)) => i18n::text_with("label-smart-class-named", [("name", class.name.as_str().into())]),
+            (None, None) => i18n::text("label-smart-class-choose").to_owned(),
         });
     });
 }

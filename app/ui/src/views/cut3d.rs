@@ -46,6 +46,7 @@ fn ask(rect: Rect, settings: &mut ViewSettings, volume: &OpenVolume, points: &[P
         clip_from_world: clip_from_world(&settings.camera, f64::from(rect.width() / rect.height())),
         outline: points.iter().map(ndc).collect(),
         outside: settings.labels.cut_outside,
+        fills: settings.labels.cut_fills,
     };
     let ask = Ask { segment, rules: settings.labels.rules(), what };
     settings.asks.push(Request::Propose(volume.id, Box::new(ask)));

@@ -6,7 +6,7 @@ use egui::{Key, Modifiers, PointerButton, vec2};
 use egui_kittest::kittest::Queryable;
 use voco_labelstore::{Document, LabelWorker};
 use voco_render::LabelTexture;
-use voco_ui::labelling::{DisplayIds, LabelTool, LabelWork};
+use voco_ui::labelling::{DisplayIds, LabelTool, LabelWork, Over};
 use voco_ui::{Layout, Tool};
 use voco_volume::Volume;
 
@@ -182,7 +182,11 @@ fn marks_of_the_smart_tool_are_taken_back_one_by_one_before_changes() {
     assert_eq!((marks(&harness), count(&mut harness)), (0, 0), "then the stroke goes");
     harness.key_press_modifiers(redo, Key::Z);
     harness.run_steps(2);
-    assert_eq!((marks(&harness), count(&mut harness)), (0, painted), "the stroke comes again; the marks before it do not");
+    assert_eq!(
+        (marks(&harness), count(&mut harness)),
+        (0, painted),
+        "the stroke comes again; the marks before it do not"
+    );
 }
 
 #[test]
@@ -198,4 +202,88 @@ fn a_slice_is_copied_to_another() {
     harness.key_press_modifiers(Modifiers::COMMAND, Key::V);
     harness.run_steps(2);
     assert_eq!(count(&mut harness), 2 * painted);
+}
+
+/// Goes along a way with a button held.
+fn draw(harness: &mut Harness, button: PointerButton, way: &[egui::Pos2]) {
+    let press = |pos, pressed| egui::Event::PointerButton { pos, button, pressed, modifiers: Modifiers::NONE };
+    harness.hover_at(way[0]);
+    harness.step();
+    harness.event(press(way[0], true));
+    harness.step();
+    for at in way {
+        harness.event(egui::Event::PointerMoved(*at));
+        harness.step();
+    }
+    harness.event(press(way[way.len() - 1], false));
+    harness.run_steps(2);
+}
+
+#[test]
+fn the_right_button_erases_in_a_lasso_and_beside_what_may_be_drawn_over() {
+    let Some(mut harness) = window(crate::ball(glam::DVec3::ZERO)) else { return };
+    let at = support::middle(&harness, "Axial view");
+    let square = |h: f32| [vec2(-h, -h), vec2(h, -h), vec2(h, h), vec2(-h, h)].map(|by| at + by);
+    harness.state_mut().settings.tool = Tool::Label(LabelTool::Lasso);
+    draw(&mut harness, PointerButton::Primary, &square(60.0));
+    let filled = count(&mut harness);
+    assert!(filled > 0);
+    draw(&mut harness, PointerButton::Secondary, &square(30.0));
+    let ring = count(&mut harness);
+    assert!(ring > 0 && ring < filled, "{ring} of {filled}");
+    // The switch turns both around.
+    harness.state_mut().settings.labels.outline_erases = true;
+    draw(&mut harness, PointerButton::Secondary, &square(30.0));
+    assert_eq!(count(&mut harness), filled);
+    draw(&mut harness, PointerButton::Primary, &square(30.0));
+    assert_eq!(count(&mut harness), ring);
+    harness.state_mut().settings.labels.over = Over::Empty;
+    harness.state_mut().settings.tool = Tool::Label(LabelTool::Paint);
+    let (from, to) = (at + vec2(45.0, -20.0), at + vec2(45.0, 20.0));
+    support::drag(&mut harness, PointerButton::Secondary, from, to, Modifiers::NONE);
+    assert!(count(&mut harness) < ring);
+}
+
+#[test]
+fn an_outline_that_is_not_used_yet_is_kept() {
+    let Some(mut harness) = window(crate::ball(glam::DVec3::ZERO)) else { return };
+    let at = support::middle(&harness, "Axial view");
+    let square = |h: f32| [vec2(-h, -h), vec2(h, -h), vec2(h, h), vec2(-h, h)].map(|by| at + by);
+    let closed = |harness: &Harness| harness.state().settings.outline.as_ref().map(|outline| outline.is_closed);
+    harness.state_mut().settings.tool = Tool::Label(LabelTool::Lasso);
+    harness.state_mut().settings.labels.lasso_edits = true;
+    draw(&mut harness, PointerButton::Primary, &square(60.0));
+    assert_eq!((closed(&harness), count(&mut harness)), (Some(true), 0), "its points can be moved");
+    // On another slice nothing is begun while it waits.
+    harness.key_press(Key::ArrowUp);
+    harness.run_steps(2);
+    support::click(&mut harness, at);
+    assert_eq!((closed(&harness), count(&mut harness)), (Some(true), 0));
+    harness.key_press(Key::Enter);
+    harness.run_steps(2);
+    let filled = count(&mut harness);
+    assert!(closed(&harness).is_none() && filled > 0);
+    // What cannot be filled stays, too.
+    harness.state_mut().settings.labels.lasso_edits = false;
+    let work = harness.state_mut().session.volumes[0].labels.as_mut().expect("labels");
+    let id = work.document().segments()[0].id;
+    work.update_segment(id, String::new(), |segment| segment.locked = true);
+    count(&mut harness);
+    draw(&mut harness, PointerButton::Primary, &square(40.0));
+    assert_eq!((closed(&harness), count(&mut harness)), (Some(true), filled));
+    harness.key_press(Key::Escape);
+    harness.run_steps(2);
+    assert_eq!(closed(&harness), None);
+}
+
+#[test]
+fn slices_of_turned_planes_are_not_copied() {
+    let Some(mut harness) = window(crate::ball(glam::DVec3::ZERO)) else { return };
+    let at = support::middle(&harness, "Axial view");
+    support::drag(&mut harness, PointerButton::Primary, at, at + vec2(60.0, 0.0), Modifiers::NONE);
+    count(&mut harness);
+    harness.state_mut().settings.turn = glam::DQuat::from_rotation_x(0.4);
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::C);
+    harness.run_steps(2);
+    assert!(harness.state().session.slice_clipboard.is_none());
 }

@@ -21,11 +21,36 @@ const MAX_CORNERS: usize = 100_000;
 pub fn fill_outline(geometry: &Geometry, plane: &Plane, outline: &[DVec3]) -> Result<BrickMask, LabelError> {
     let (right, down, normal) = (plane.right, plane.down, plane.normal());
     let corners: Vec<DVec2> = outline.iter().map(|p| DVec2::new(right.dot(*p), down.dot(*p))).collect();
-    let m = geometry.world_from_voxel().matrix3;
-    let half = 0.5 * [m.x_axis, m.y_axis, m.z_axis].map(|axis| normal.dot(axis).abs()).iter().sum::<f64>();
     let rows = [right.extend(0.0), down.extend(0.0), DVec4::W];
-    let slab = Some((normal.extend(-normal.dot(plane.origin)), half));
+    let slab = Some((normal.extend(-normal.dot(plane.origin)), half_slice_mm(geometry, plane)));
     fill(geometry, rows, slab, &corners, &Watch::NONE)
+}
+
+/// How far from a plane the centres of the voxels lie at most that it cuts, mm: half of a slice's thickness.
+pub fn half_slice_mm(geometry: &Geometry, plane: &Plane) -> f64 {
+    let (m, normal) = (geometry.world_from_voxel().matrix3, plane.normal());
+    0.5 * [m.x_axis, m.y_axis, m.z_axis].map(|axis| normal.dot(axis).abs()).iter().sum::<f64>()
+}
+
+/// All voxels whose centres lie at most so far from a plane on either side, mm.
+///
+/// # Errors
+/// Too little memory, or cancelled.
+pub fn slab(geometry: &Geometry, plane: &Plane, depth_mm: f64, watch: &Watch<'_>) -> Result<BrickMask, LabelError> {
+    let (right, down, normal) = (plane.right, plane.down, plane.normal());
+    let last = geometry.dims().map(|d| (d - 1) as f64);
+    let (mut low, mut high) = (DVec2::INFINITY, DVec2::NEG_INFINITY);
+    for n in 0..8 {
+        let corner = DVec3::from_array(std::array::from_fn(|a| if n >> a & 1 == 1 { last[a] } else { 0.0 }));
+        let p = geometry.world_from_voxel().transform_point3(corner);
+        let p = DVec2::new(right.dot(p), down.dot(p));
+        (low, high) = (low.min(p), high.max(p));
+    }
+    // All of the grid lies behind this outline.
+    let (low, high) = (low - 1.0, high + 1.0);
+    let around = [low, DVec2::new(high.x, low.y), high, DVec2::new(low.x, high.y)];
+    let rows = [right.extend(0.0), down.extend(0.0), DVec4::W];
+    fill(geometry, rows, Some((normal.extend(-normal.dot(plane.origin)), depth_mm)), &around, watch)
 }
 
 /// The voxels of the whole grid that lie behind an outline on the screen. `clip_from_world` is the view's matrix, orthographic or

@@ -59,7 +59,8 @@ pub fn island_at(
     })
 }
 
-/// The connected parts with at least `min_voxels` voxels, the largest first, `most` at most: for splitting into segments.
+/// The connected parts with at least `min_voxels` voxels, the largest first, `most` at most: for splitting into segments. And how
+/// many more there are.
 ///
 /// # Errors
 /// As [`keep_largest`].
@@ -69,18 +70,19 @@ pub fn split(
     most: usize,
     connectivity: Connectivity,
     watch: &Watch<'_>,
-) -> Result<Vec<BrickMask>, LabelError> {
-    let Some(part) = set.bounding_box() else { return Ok(Vec::new()) };
+) -> Result<(Vec<BrickMask>, usize), LabelError> {
+    let Some(part) = set.bounding_box() else { return Ok((Vec::new(), 0)) };
     let parts = Components::of_mask(&set.to_mask(&part)?, connectivity)?;
     let mut order: Vec<usize> = (0..parts.count()).filter(|&n| parts.sizes()[n] >= min_voxels).collect();
     order.sort_by_key(|&n| std::cmp::Reverse(parts.sizes()[n]));
+    let left_out = order.len().saturating_sub(most);
     order.truncate(most);
     let mut all = Vec::with_capacity(order.len());
     for (done, &n) in order.iter().enumerate() {
         watch.at(done as f32 / order.len() as f32)?;
         all.push(BrickMask::of_mask(set.dims(), &parts.select(|m| m == n)?, part.min)?);
     }
-    Ok(all)
+    Ok((all, left_out))
 }
 
 /// Larger (above 0) or smaller (below 0) by so many millimetres. The border of the grid does not shrink anything.

@@ -128,3 +128,21 @@ pub fn level_trace(slice: &[f32], size: [usize; 2], pixel: [usize; 2], is_dark: 
     let found = parts.at([pixel[0], pixel[1], 0]);
     fill_holes(&parts.select(|n| Some(n) == found)?, Some(2))
 }
+
+/// True if a pixel is darker than the mean of those at most `reach` pixels away along each axis: then it is a dark thing that one
+/// sees there. Values that are not finite say nothing.
+pub fn is_darker_than_around(slice: &[f32], size: [usize; 2], pixel: [usize; 2], reach: usize) -> bool {
+    let [nx, ny] = size;
+    let span = |at: usize, count: usize| at.saturating_sub(reach)..(at + reach + 1).min(count);
+    let (mut sum, mut count) = (0.0_f64, 0_u32);
+    for y in span(pixel[1], ny) {
+        for x in span(pixel[0], nx) {
+            if let Some(v) = slice.get(x + nx * y).filter(|v| v.is_finite()) {
+                sum += f64::from(*v);
+                count += 1;
+            }
+        }
+    }
+    let value = slice.get(pixel[0] + nx * pixel[1]).map_or(f64::NAN, |v| f64::from(*v));
+    count > 0 && value < sum / f64::from(count)
+}

@@ -1,10 +1,10 @@
-use glam::{DMat4, DVec2, DVec3};
+use glam::{DMat4, DVec2, DVec3, DVec4};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use voco_label::tools::Plane;
 use voco_label::tools::brush::{Tip, adapted, stroke};
-use voco_label::tools::polygon::{fill_outline, scissors, simplified};
-use voco_label::tools::trace::{LiveWire, level_trace};
+use voco_label::tools::polygon::{fill_outline, half_slice_mm, scissors, simplified, slab};
+use voco_label::tools::trace::{LiveWire, is_darker_than_around, level_trace};
 use voco_label::{BrickMask, Watch};
 use voco_volume::Geometry;
 
@@ -189,6 +189,59 @@ fn scissors_cut_along_the_view() {
             }
         }
     }
+}
+
+#[test]
+fn a_slab_is_what_lies_near_a_plane_and_scissors_stay_in_it() {
+    let dims = [40, 30, 25];
+    let mut rng = StdRng::seed_from_u64(7);
+    for round in 0..8 {
+        let geometry = if round % 2 == 0 { straight(dims) } else { oblique(dims, round % 4 == 1) };
+        let plane = random_plane(&geometry, &mut rng);
+        let depth = half_slice_mm(&geometry, &plane).max(rng.random_range(0.0..8.0));
+        let mask = slab(&geometry, &plane, depth, &Watch::NONE).expect("a slab");
+        for n in 0..geometry.num_voxels() {
+            let voxel = place(n, dims);
+            let p = geometry.world_from_voxel().transform_point3(DVec3::from_array(voxel.map(|v| v as f64)));
+            let far = plane.normal().dot(p - plane.origin).abs() - depth;
+            if far.abs() > 1e-4 {
+                assert_eq!(mask.get(voxel), far < 0.0, "{voxel:?} round {round}");
+            }
+        }
+        let outline = [DVec2::new(-9.0, -7.0), DVec2::new(11.0, -3.0), DVec2::new(2.0, 12.0)];
+        let at = |axis: DVec3| axis.extend(-axis.dot(plane.origin));
+        let clip = DMat4::from_cols(at(plane.right), at(plane.down), DVec4::ZERO, DVec4::W).transpose();
+        let mut through = scissors(&geometry, &clip, &outline, None, &Watch::NONE).expect("a mask");
+        let here = scissors(&geometry, &clip, &outline, Some((plane, depth)), &Watch::NONE).expect("a mask");
+        assert!(through.count() > here.count() && !here.is_empty(), "round {round}");
+        through.intersect(&mask).expect("one grid");
+        assert_eq!(through, here, "round {round}");
+        let world: Vec<DVec3> = outline.iter().map(|p| plane.origin + plane.right * p.x + plane.down * p.y).collect();
+        let slice = scissors(&geometry, &clip, &outline, Some((plane, half_slice_mm(&geometry, &plane))), &Watch::NONE);
+        assert_eq!(slice.expect("a mask"), fill_outline(&geometry, &plane, &world).expect("a mask"), "one slice");
+    }
+}
+
+#[test]
+fn dark_things_are_known_by_what_is_around() {
+    // A dark disc in a bright one in the dark; no value beyond the left side.
+    let size = [80, 80];
+    let value = |n: usize| {
+        let (x, y) = ((n % 80) as f32 - 40.0, (n / 80) as f32 - 40.0);
+        match x.hypot(y) {
+            _ if x < -37.0 => f32::NAN,
+            r if r < 8.0 => 10.0,
+            r if r < 25.0 => 100.0,
+            _ => 0.0,
+        }
+    };
+    let slice: Vec<f32> = (0..6400).map(value).collect();
+    assert!(is_darker_than_around(&slice, size, [45, 40], 8), "in the dark disc");
+    assert!(!is_darker_than_around(&slice, size, [50, 40], 8), "in the ring, near the dark disc");
+    assert!(!is_darker_than_around(&slice, size, [62, 40], 8), "in the ring, near the dark around");
+    assert!(is_darker_than_around(&slice, size, [68, 40], 8), "beside the ring");
+    assert!(!is_darker_than_around(&slice, size, [4, 4], 2), "all alike");
+    assert!(!is_darker_than_around(&slice, size, [0, 0], 2), "no value");
 }
 
 #[test]

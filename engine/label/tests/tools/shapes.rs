@@ -74,7 +74,9 @@ fn islands_are_kept_removed_and_split() {
         let at = place(all[one][0], DIMS);
         assert_eq!(values_of(&shape::island_at(&set, at, faces, &watch).expect("it")), paint(&[&all[one]]), "picked");
         all.sort_by_key(|i| std::cmp::Reverse(i.len()));
-        let parts = shape::split(&set, 3, 10, faces, &watch).expect("parts");
+        let (parts, left_out) = shape::split(&set, 3, 10, faces, &watch).expect("parts");
+        let of_size = all.iter().filter(|i| i.len() >= 3).count();
+        assert_eq!(parts.len() + left_out, of_size, "none is forgotten");
         let found: Vec<u64> = parts.iter().map(BrickMask::count).collect();
         let wanted: Vec<u64> = all.iter().map(|i| i.len() as u64).filter(|n| *n >= 3).take(10).collect();
         assert_eq!(found, wanted, "split");
