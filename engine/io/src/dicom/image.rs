@@ -359,7 +359,8 @@ fn unit(data: &DataSet<'_>, format: &PixelFormat) -> Option<&'static str> {
     if format.is_color() {
         return Some("");
     }
-    let transformation = data.item(tags::SHARED_GROUPS).and_then(|shared| shared.item(tags::PIXEL_VALUE_TRANSFORMATION));
+    let transformation =
+        data.item(tags::SHARED_GROUPS).and_then(|shared| shared.item(tags::PIXEL_VALUE_TRANSFORMATION));
     let of = |set: &DataSet<'_>| match set.text(tags::RESCALE_TYPE)?.as_ref() {
         "HU" => Some("HU"),
         "OD" => Some("OD"),

@@ -8,6 +8,7 @@ mod file;
 mod geometry;
 mod image;
 mod patient;
+mod phases;
 mod pixels;
 mod report;
 mod save;
@@ -142,9 +143,8 @@ fn about_pixels(series: &Series, rescale: Rescale, warnings: &mut Vec<String>) {
         warnings.push("The pixels are colours; their luminance is shown.".into());
     }
     if format.photometric == Photometric::Inverted {
-        warnings.push(
-            "High values are meant to be dark (MONOCHROME1) and are shown so; the values are as stored.".into(),
-        );
+        warnings
+            .push("High values are meant to be dark (MONOCHROME1) and are shown so; the values are as stored.".into());
     }
     if let Some(padding) = series.padding {
         let value = rescale.apply(padding.into());
