@@ -423,3 +423,30 @@ impl Place {
         self.row_direction.cross(self.column_direction)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dicom::encode::Elements;
+
+    #[test]
+    fn frames_have_their_own_window_or_share_one() {
+        let voi = |width: f64, level: f64| {
+            let mut item = Elements::default();
+            item.decimals(tags::WINDOW_CENTER, &[level, 1.0]).decimals(tags::WINDOW_WIDTH, &[width, 2.0]);
+            let mut group = Elements::default();
+            group.sequence(tags::FRAME_VOI_LUT, vec![item]);
+            group
+        };
+        let mut file = Elements::default();
+        file.text(tags::NUMBER_OF_FRAMES, *b"IS", "2");
+        file.sequence(tags::SHARED_GROUPS, vec![voi(400.0, 40.0)]);
+        file.sequence(tags::PER_FRAME_GROUPS, vec![voi(1500.0, -600.0), Elements::default()]);
+        let bytes = file.into_bytes();
+        let encoding = crate::dicom::data_set::Encoding::IMPLICIT;
+        let data = DataSet::parse(&bytes, encoding).expect("a data set");
+        let frames = frames(&data).unwrap_or_else(|e| panic!("{e}"));
+        let windows: Vec<_> = frames.iter().map(|f| f.window).collect();
+        assert_eq!(windows, [Some([1500.0, -600.0]), Some([400.0, 40.0])]);
+    }
+}
