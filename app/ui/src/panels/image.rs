@@ -42,7 +42,8 @@ pub(crate) fn image_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSe
         });
         list.response.labelled_by(name);
         if ui.button(i18n::text("image-reset")).on_hover_text(i18n::text("window-reset")).clicked() {
-            volume.window = Window::default_for(&stats);
+            volume.window = volume.first_window();
+            volume.inverted = volume.told.inverted;
         }
         if current.is_none() && super::sign_button(ui, "+", i18n::text("image-keep-preset")).clicked() {
             kept = Some(volume.window);

@@ -7,7 +7,7 @@ use crate::{OpenVolume, Preferences, Session, ViewSettings, VolumeId, Window};
 /// A number that stands for the folder of a volume, so that no name of a folder is kept; none for what has no folder, or whose values
 /// mean something else in each file (only HU are the same everywhere).
 fn key(volume: &OpenVolume) -> Option<u64> {
-    let folder = volume.path.as_deref().and_then(Path::parent).filter(|_| !volume.unit().is_empty())?;
+    let folder = volume.path.as_deref().and_then(Path::parent).filter(|_| volume.unit() == "HU")?;
     // FNV-1a: the same in every version of the program.
     let bytes = folder.as_os_str().as_encoded_bytes();
     Some(bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &b| (hash ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)))
