@@ -8,7 +8,7 @@ use voco_label::LabelVolume;
 use voco_labelstore::{Document, LabelWorker, PresetEntry};
 use voco_render::{LabelTexture, PreparedVolume, RenderContext, UploadLimits, VolumeTexture};
 use voco_ui::labelling::{DisplayIds, LabelWork};
-use voco_ui::{OpenVolume, Outbox, Session, Shell, ViewSettings, VolumeId, Window};
+use voco_ui::{OpenVolume, Outbox, Session, Shell, Told, ViewSettings, VolumeId, Window};
 use voco_volume::{Stats, Volume};
 
 /// What the window draws, and what it asks for.
@@ -52,6 +52,8 @@ impl Stage {
             stats,
             warnings: Vec::new(),
             window: Window::default_for(&stats),
+            inverted: false,
+            told: Told::default(),
             texture: Arc::new(VolumeTexture::upload(render, &prepared).expect("room for the sample")),
             labels: Some(labels(render, &volume)),
             incoming: None,

@@ -8,7 +8,7 @@ use egui_kittest::kittest::Queryable;
 use voco_io::Control;
 use voco_render::{PreparedVolume, UploadLimits, VolumeTexture};
 use voco_tests::gpu;
-use voco_ui::{OpenVolume, Outbox, Session, Shell, ViewKind, ViewSettings, VolumeId, Window};
+use voco_ui::{OpenVolume, Outbox, Session, Shell, Told, ViewKind, ViewSettings, VolumeId, Window};
 use voco_volume::{SliceFrame, SlicePlane, Stats};
 
 #[derive(Default)]
@@ -33,6 +33,8 @@ fn harness() -> Option<Harness<'static, App>> {
         stats,
         warnings: Vec::new(),
         window: Window::default_for(&stats),
+        inverted: false,
+        told: Told::default(),
         texture: Arc::new(VolumeTexture::upload(&context, &prepared).expect("room for the sample")),
         labels: None,
         incoming: None,

@@ -23,9 +23,9 @@ pub use document::{
     NamedWindow, Notice, OcclusionKey, OpenLabels, OpenVolume, OverlayVolume, Pane, PositionOverlay, Preferences,
     Preflight, PreflightAsked, PreflightReport, Previews, Proposing, Reading, ReferenceLabels, RunCurves, RunKind,
     RunSummary, RunsState, SaveLabelsAs, SegmentJob, SegmentState, SeriesChoice, SeriesRow, Session, Side, Split,
-    SurfaceSet, Thumbnail, TimePoint, TimeSeries, Tool, TrainedVolume, TrainingJob, TrainingSetup, TrainingSource,
-    TrainingState, View3d, View3dRequest, ViewKind, ViewSettings, VolumeId, Window, WindowPreset, Work, numbers_only,
-    presets_from_json, presets_to_json, recipe_names,
+    SurfaceSet, Thumbnail, TimePoint, TimeSeries, Told, Tool, TrainedVolume, TrainingJob, TrainingSetup,
+    TrainingSource, TrainingState, View3d, View3dRequest, ViewKind, ViewSettings, VolumeId, Window, WindowPreset, Work,
+    numbers_only, presets_from_json, presets_to_json, recipe_names,
 };
 pub use gpu::{GpuViews, install as install_gpu};
 pub use outbox::{Outbox, Request};

@@ -23,6 +23,8 @@ pub enum Request {
     SaveLabels(Box<SaveLabelsAs>),
     /// Ask the system's dialog for the file.
     BrowseSaveLabels(VolumeId),
+    /// Ask for a file, and save the image of a volume there.
+    SaveImageDialog(VolumeId),
     /// Close it.
     CloseReference(VolumeId),
     /// Measure the agreement of label map and reference.

@@ -7,6 +7,10 @@ view-name = { $view } view
 view-name-compared = { $view } view, compared
 view-oblique = Oblique
 view-inverted = Inverted
+view-warnings = { $count ->
+    [one] ! { $count } note on the file
+   *[other] ! { $count } notes on the file
+  }
 view-reduced = Shown reduced: { $shown } of { $full } (graphics memory)
 
 opening = Opening { $name }…

@@ -74,7 +74,7 @@ impl Array {
             let voxels = values(bytes, 0, self.voxel_type, count, self.is_big_endian)?;
             let volume = Volume::new(geometry, voxels, Rescale::IDENTITY)?;
             let (warnings, segments) = (warnings.to_vec(), segments.to_vec());
-            each(Opened { volume, num_components, component: 0, kind, warnings, segments });
+            each(Opened { warnings, segments, ..Opened::new(volume, kind) });
             return Ok(());
         }
         for component in first..num_components {
@@ -83,7 +83,7 @@ impl Array {
             let voxels = picked_values(&bytes, self.voxel_type, picked, self.is_big_endian)?;
             let volume = Volume::new(geometry, voxels, Rescale::IDENTITY)?;
             let (warnings, segments) = (warnings.to_vec(), segments.to_vec());
-            if !each(Opened { volume, num_components, component, kind, warnings, segments }) {
+            if !each(Opened { num_components, component, warnings, segments, ..Opened::new(volume, kind) }) {
                 break;
             }
         }

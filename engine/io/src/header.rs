@@ -21,6 +21,8 @@ pub(crate) struct Header {
     pixdim: [f64; 8],
     scl_slope: f64,
     scl_inter: f64,
+    /// Least and greatest value to show.
+    cal: [f64; 2],
     qform_code: i32,
     sform_code: i32,
     quatern: [f64; 3],
@@ -66,6 +68,7 @@ impl Header {
             pixdim: h.pixdim.map(f64::from),
             scl_slope: f64::from(h.scl_slope),
             scl_inter: f64::from(h.scl_inter),
+            cal: [h.cal_min, h.cal_max].map(f64::from),
             qform_code: i32::from(h.qform_code),
             sform_code: i32::from(h.sform_code),
             quatern: [h.quatern_b, h.quatern_c, h.quatern_d].map(f64::from),
@@ -95,6 +98,7 @@ impl Header {
             vox_offset: i64_at(168) as f64,
             scl_slope: f64_at(176),
             scl_inter: f64_at(184),
+            cal: [f64_at(200), f64_at(192)],
             qform_code: i32_at(344),
             sform_code: i32_at(348),
             quatern: [f64_at(352), f64_at(360), f64_at(368)],
@@ -153,6 +157,12 @@ impl Header {
             return Rescale::IDENTITY;
         }
         Rescale { slope: self.scl_slope, inter: if self.scl_inter.is_finite() { self.scl_inter } else { 0.0 } }
+    }
+
+    /// Width and level that the file wants to be shown in.
+    pub(crate) fn window(&self) -> Option<[f64; 2]> {
+        let [low, high] = self.cal;
+        (low.is_finite() && high.is_finite() && high > low).then(|| [high - low, f64::midpoint(low, high)])
     }
 
     /// Voxel to RAS+ mm: sform if set, else qform, else the pixel sizes, as nibabel chooses. Warnings go to `warnings`.

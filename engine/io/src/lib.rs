@@ -26,8 +26,8 @@ pub use error::{OpenError, Problem};
 pub use label_names::{label_names, label_names_beside};
 pub use nifti::NiftiKind;
 pub use opened::{
-    Control, Format, Opened, Segment, files_of, is_about_sides, is_dicom_folder, is_dicom_label_file, open, open_bytes,
-    open_label_layers, open_labels, open_volume, read_components, read_geometry, read_volumes,
+    Control, Format, Opened, Segment, files_of, is_about_sides, is_dicom_file, is_dicom_folder, is_dicom_label_file,
+    open, open_bytes, open_label_layers, open_labels, open_volume, read_components, read_geometry, read_volumes,
 };
 pub use part_writer::{PartWriter, Stored, WriteError};
 pub use scan::{LabelNames, image_stem, is_image_name, is_label_name, label_table, labelled_stem, list_images};

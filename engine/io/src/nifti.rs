@@ -180,7 +180,7 @@ fn read_from(
     let opened = |voxels, component| -> Result<Opened, Problem> {
         let volume = Volume::new(geometry, voxels, header.rescale())?;
         let warnings = warnings.clone();
-        Ok(Opened { volume, num_components, component, kind, warnings, segments: Vec::new() })
+        Ok(Opened { num_components, component, warnings, window: header.window(), ..Opened::new(volume, kind) })
     };
     let count = geometry.num_voxels();
     let num_bytes =

@@ -2,7 +2,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use voco_volume::{Geometry, LabelTable, Review, Terms, Volume};
+use voco_volume::{Geometry, LabelTable, Review, Stats, Terms, Volume};
 
 use crate::nifti::{self, NiftiKind};
 use crate::{OpenError, Problem, dicom, metaimage, nrrd, zarr};
@@ -22,6 +22,12 @@ pub struct Opened {
     pub warnings: Vec<String>,
     /// Names and colours of labels, if the file itself holds them; those of all its layers.
     pub segments: Vec<Segment>,
+    /// Width and level of the window that the file stores (for the middle slice, where each has its own), in real values.
+    pub window: Option<[f64; 2]>,
+    /// High values are meant to be dark.
+    pub is_inverted: bool,
+    /// The unit of the real values, e.g. `HU`; empty where the file says that they have none, `None` where it does not tell.
+    pub unit: Option<&'static str>,
 }
 
 /// A format that is read.
@@ -70,6 +76,29 @@ pub struct Segment {
 }
 
 impl Opened {
+    /// The one volume of a file that says no more of it.
+    pub fn new(volume: Volume, kind: Format) -> Self {
+        Self {
+            volume,
+            num_components: 1,
+            component: 0,
+            kind,
+            warnings: Vec::new(),
+            segments: Vec::new(),
+            window: None,
+            is_inverted: false,
+            unit: None,
+        }
+    }
+
+    /// The window that the file stores, if it shows something of these values: programs that know no better leave any numbers there.
+    pub fn window_for(&self, stats: &Stats) -> Option<[f64; 2]> {
+        self.window.filter(|&[width, level]| {
+            let shown = (level + width / 2.0).min(stats.max) - (level - width / 2.0).max(stats.min);
+            shown >= 0.01 * width && shown > 0.0
+        })
+    }
+
     /// Gives the labels of this layer the names and colours that stand in the file; false if it holds none.
     pub fn name_labels(&self, table: &mut LabelTable) -> bool {
         let mut own = self.segments.iter().filter(|s| s.layer == self.component).peekable();
@@ -257,7 +286,12 @@ pub fn is_about_sides(warning: &str) -> bool {
 
 /// True for a DICOM file of labels (a segmentation or a structure set), by content.
 pub fn is_dicom_label_file(path: &Path) -> bool {
-    matches!(Kind::of(path), Ok(Kind::Dicom)) && dicom::is_label_file(path)
+    is_dicom_file(path) && dicom::is_label_file(path)
+}
+
+/// True for a DICOM file, by content.
+pub fn is_dicom_file(path: &Path) -> bool {
+    matches!(Kind::of(path), Ok(Kind::Dicom))
 }
 
 /// True for a folder that is not an image itself: what to look for DICOM series in.

@@ -7,7 +7,7 @@ use voco_io::{
     Control, Format, Opened, is_about_sides, is_dicom_folder, open, open_component, open_volume, scan_around,
     scan_folder,
 };
-use voco_volume::{Anatomical, axis_codes};
+use voco_volume::{Anatomical, Stats, axis_codes};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/dicom").join(name)
@@ -146,14 +146,23 @@ fn the_same_scan_as_dicom_and_as_nifti() {
     assert_eq!(dicom.to_f32(), nifti.to_f32());
 }
 
-/// The fixture `plain` with elements put in before the one that a tag begins, and one text for another of the same length.
-fn changed(inserted: &[(&[u8], [u8; 4], &str)], from: &str, to: &str) -> Opened {
+/// Elements to put in: before the one that begins so, their tag, their text.
+type Inserted<'a> = (&'a [u8], [u8; 4], &'a str);
+
+/// The fixture `plain` with elements put in, and one text for another of the same length.
+fn changed(inserted: &[Inserted<'_>], from: &str, to: &str) -> Opened {
+    changed_each(&|_| inserted.to_vec(), from, to)
+}
+
+/// The same with elements by the name of the file.
+fn changed_each<'a>(inserted: &dyn Fn(&str) -> Vec<Inserted<'a>>, from: &str, to: &str) -> Opened {
     let folder = tempfile::tempdir().expect("a folder");
     for entry in std::fs::read_dir(fixture("plain")).expect("a fixture") {
         let path = entry.expect("an entry").path();
         let mut bytes = std::fs::read(&path).expect("readable");
+        let inserted = inserted(&path.file_name().expect("a name").to_string_lossy());
         let find = |bytes: &[u8], what: &[u8]| bytes.windows(what.len()).position(|w| w == what).expect("it is there");
-        for (before, tag, value) in inserted {
+        for (before, tag, value) in &inserted {
             let at = find(&bytes, before);
             let length = u16::try_from(value.len()).expect("short").to_le_bytes();
             let element = [tag.as_slice(), b"CS", &length, value.as_bytes()].concat();
@@ -183,4 +192,71 @@ fn a_header_that_contradicts_itself_is_told() {
     let letters = (position, [0x20, 0, 0x20, 0], r"R\P ");
     let told = changed(&[letters], supine, supine).warnings;
     assert!(told.len() == 1 && is_about_sides(&told[0]) && told[0].contains("rows run towards R"), "{told:?}");
+}
+
+#[test]
+fn the_stored_window_is_that_of_the_middle_slice() {
+    let intercept: &[u8] = &[0x28, 0, 0x52, 0x10, b'D', b'S'];
+    let (center, width) = ([0x28, 0, 0x50, 0x10], [0x28, 0, 0x51, 0x10]);
+    let same = "MONOCHROME2";
+    // The third place is that of the file 2.dcm.
+    let each = |name: &str| {
+        let text = if name == "2.dcm" { (r"40.5\600", r"350\1500 ") } else { ("10", "20") };
+        vec![(intercept, center, text.0), (intercept, width, text.1)]
+    };
+    let opened = changed_each(&each, same, same);
+    assert_eq!(opened.window, Some([350.0, 40.5]), "width and level, the first of each");
+    let stats = Stats::of(&opened.volume);
+    assert_eq!(opened.window_for(&stats), opened.window);
+    assert_eq!(Opened { window: Some([20.0, 9000.0]), ..opened }.window_for(&stats), None, "it shows nothing of them");
+    assert_eq!(changed(&[(intercept, center, "40")], same, same).window, None, "without a width");
+    assert_eq!(changed(&[(intercept, center, "40"), (intercept, width, "0 ")], same, same).window, None);
+    assert_eq!(self::opened("plain").window, None);
+}
+
+#[test]
+fn monochrome_1_is_shown_dark_for_high_values() {
+    let opened = changed(&[], "MONOCHROME2", "MONOCHROME1");
+    assert!(opened.is_inverted);
+    assert!(opened.warnings.len() == 1 && opened.warnings[0].contains("are shown so"), "{:?}", opened.warnings);
+    assert_eq!(opened.volume.value([7, 20, 1]), Some(f64::from(pixel(7, 20, 1))), "values are as stored");
+    assert!(!self::opened("plain").is_inverted);
+}
+
+#[test]
+fn the_header_tells_the_unit() {
+    let rows: &[u8] = &[0x28, 0, 0x10, 0, b'U', b'S'];
+    let series: &[u8] = &[0x20, 0, 0x0e, 0, b'U', b'I'];
+    let modality = [8, 0, 0x60, 0, b'C', b'S', 2, 0];
+    let as_text = |name: &[u8]| String::from_utf8([modality.as_slice(), name].concat()).expect("ASCII");
+    let (ct, pt, mr) = (as_text(b"CT"), as_text(b"PT"), as_text(b"MR"));
+    let scaled = |kind| (series, [0x28, 0, 0x54, 0x10], kind);
+    assert_eq!(opened("plain").unit, Some("HU"));
+    assert_eq!(opened("enhanced/image.dcm").unit, Some("HU"));
+    assert_eq!(changed(&[scaled("US")], &ct, &ct).unit, Some("HU"), "unspecified says nothing");
+    assert_eq!(changed(&[scaled("Z_EFF ")], &ct, &ct).unit, Some("Z_eff"));
+    assert_eq!(changed(&[], &ct, &mr).unit, Some(""));
+    assert_eq!(changed(&[scaled("HU")], &ct, &mr).unit, Some("HU"));
+    assert_eq!(changed(&[scaled("Doe^J ")], &ct, &mr).unit, Some(""), "no text of the header comes out");
+    assert_eq!(changed(&[(rows, [0x54, 0, 1, 0x10], "BQML")], &ct, &pt).unit, Some("Bq/mL"));
+    assert_eq!(changed(&[(rows, [0x54, 0, 1, 0x10], "CNTS")], &ct, &pt).unit, Some(""));
+}
+
+#[test]
+fn a_series_in_time_that_lost_a_slice_keeps_its_whole_volumes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for entry in std::fs::read_dir(fixture("time")).expect("a fixture") {
+        let path = entry.expect("an entry").path();
+        if path.file_name().is_some_and(|name| name != "2_1.dcm") {
+            std::fs::copy(&path, folder.path().join(path.file_name().expect("a name"))).expect("copied");
+        }
+    }
+    let opened = open(folder.path(), Control::NONE).expect("readable");
+    assert_eq!((opened.volume.dims(), opened.num_components), ([40, 32, 4], 1));
+    for z in 0..4 {
+        let expected = f64::from(pixel(3, 5, z));
+        assert_eq!(opened.volume.value([3, 5, usize::try_from(z).expect("small")]), Some(expected), "the first volume");
+    }
+    let told = opened.warnings.join(" ");
+    assert!(told.contains("Volume 2 of 2") && told.contains("lacks 1 of its 4 slices"), "{told}");
 }

@@ -142,6 +142,33 @@ fn what_is_not_finished_leaves_the_old_file() {
     assert_eq!(left.len(), 1, "nothing else stays: {left:?}");
 }
 
+#[test]
+fn the_range_to_show_in_a_header_is_a_window() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.nii");
+    let geometry = Geometry::new([2, 2, 1], glam::DAffine3::IDENTITY).expect("regular");
+    let voxels = Voxels::I16(vec![-1000_i16, 0, 40, 2000].into());
+    let volume = Volume::new(geometry, voxels, Rescale::IDENTITY).expect("as many voxels");
+    save_volume(&path, &volume, Control::NONE).expect("written");
+    let plain = open(&path, Control::NONE).expect("readable");
+    assert_eq!((plain.window, plain.unit, plain.is_inverted), (None, None, false), "it says nothing");
+    let bytes = std::fs::read(&path).expect("readable");
+    // cal_max stands before cal_min.
+    let opened = |low: f32, high: f32| {
+        let mut bytes = bytes.clone();
+        bytes[124..128].copy_from_slice(&high.to_ne_bytes());
+        bytes[128..132].copy_from_slice(&low.to_ne_bytes());
+        std::fs::write(&path, bytes).expect("written");
+        let opened = open(&path, Control::NONE).expect("readable");
+        opened.window_for(&voco_volume::Stats::of(&opened.volume))
+    };
+    assert_eq!(opened(-160.0, 240.0), Some([400.0, 40.0]));
+    assert_eq!(opened(240.0, -160.0), None);
+    assert_eq!(opened(f32::NAN, 240.0), None);
+    assert_eq!(opened(3000.0, 4000.0), None, "beyond all values");
+    assert_eq!(opened(-1e9, 1e9), None, "all values would be one grey");
+}
+
 fn version_of(opened: &Opened) -> u8 {
     match opened.kind {
         Format::Nifti(kind) => kind.version,

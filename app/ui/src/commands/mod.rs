@@ -149,6 +149,7 @@ commands! {
     OpenLabels "file.labels" File "Ctrl+Shift+O" "Ctrl+Shift+O";
     OpenReference "file.reference" File "" "";
     SaveLabels "file.save-labels" File "Ctrl+S" "Ctrl+S";
+    SaveImage "file.save-image" File "" "";
     SavePicture "file.picture" File "Ctrl+Shift+E" "Ctrl+Shift+E";
     NextVolume "file.next" File "Ctrl+PageDown" "PageDown";
     PreviousVolume "file.previous" File "Ctrl+PageUp" "PageUp";

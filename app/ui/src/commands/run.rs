@@ -22,6 +22,7 @@ pub(crate) fn run(command: Command, session: &mut Session, settings: &mut ViewSe
         Command::OpenLabels => outbox.ask(Request::OpenLabelsDialog),
         Command::OpenReference => outbox.ask(Request::OpenReferenceDialog),
         Command::SaveLabels => session.active.into_iter().for_each(|id| outbox.ask(Request::SaveLabelsDialog(id))),
+        Command::SaveImage => session.active.into_iter().for_each(|id| outbox.ask(Request::SaveImageDialog(id))),
         Command::SavePicture => {
             settings.is_picture_taken = true;
             outbox.ask(Request::TakePicture);
@@ -189,17 +190,22 @@ fn slices(command: Command, session: &Session, settings: &mut ViewSettings) {
     }
 }
 
-fn windows(command: Command, session: &mut Session, settings: &mut ViewSettings) {
+fn windows(command: Command, session: &mut Session, settings: &ViewSettings) {
     match command {
         Command::AutoWindow => auto_window(session, settings),
         Command::ResetWindow => {
             if let Some(volume) = windowed_mut(session, settings) {
                 let opened = settings.opened_with.get(&volume.id.0).copied();
-                volume.window = opened.unwrap_or_else(|| Window::default_for(&volume.stats));
+                volume.window = opened.unwrap_or_else(|| volume.first_window());
+                volume.inverted = volume.told.inverted;
             }
-            settings.inverted = false;
         }
-        Command::Invert => settings.inverted = !settings.inverted,
+        Command::Invert => {
+            let shown = session.of_side(settings, settings.active_view.side).map(|v| v.id);
+            if let Some(volume) = shown.and_then(|id| session.volume_mut(id)) {
+                volume.inverted = !volume.inverted;
+            }
+        }
         _ => {}
     }
 }
@@ -281,13 +287,14 @@ pub(crate) fn is_enabled(command: Command, session: &Session, settings: &ViewSet
         | Command::ZoomOut
         | Command::Cine
         | Command::AutoWindow
-        | Command::ResetWindow => volume.is_some(),
+        | Command::ResetWindow
+        | Command::SaveImage => volume.is_some(),
         _ => window_of(command).is_none_or(|n| volume.is_some() && n < settings.preferences.windows.len()),
     }
 }
 
 /// Of a switch: whether it is on.
-pub(crate) fn is_on(command: Command, settings: &ViewSettings) -> Option<bool> {
+pub(crate) fn is_on(command: Command, session: &Session, settings: &ViewSettings) -> Option<bool> {
     if let Some(layout) = layout_of(command) {
         return Some(settings.layout == layout && settings.maximized.is_none());
     }
@@ -307,7 +314,7 @@ pub(crate) fn is_on(command: Command, settings: &ViewSettings) -> Option<bool> {
         Command::ToggleRightPanel => settings.show_panels[1],
         Command::Cine => settings.cine.is_playing && !settings.cine.is_over_time,
         Command::TimeCine => settings.cine.is_playing && settings.cine.is_over_time,
-        Command::Invert => settings.inverted,
+        Command::Invert => session.of_side(settings, settings.active_view.side).is_some_and(|v| v.inverted),
         Command::LabelOutline => settings.label_outline,
         Command::LinkScroll => settings.compare.link_scroll,
         Command::LinkZoom => settings.compare.link_zoom,

@@ -39,8 +39,8 @@ pub use save_labels::{LabelFormat, SaveLabelsAs};
 pub use segment::{CardOf, SegmentJob, SegmentState};
 pub use series::{SeriesChoice, SeriesRow, Thumbnail};
 pub use session::{
-    CopiedSlice, IncomingLabels, LabelPreset, LabelStats, LabelStatsRow, Loading, Notice, OpenLabels, OpenVolume, PositionOverlay,
-    Proposing, Session, VolumeId, Window, WindowPreset, numbers_only,
+    CopiedSlice, IncomingLabels, LabelPreset, LabelStats, LabelStatsRow, Loading, Notice, OpenLabels, OpenVolume,
+    PositionOverlay, Proposing, Session, Told, VolumeId, Window, WindowPreset, numbers_only,
 };
 pub(crate) use stamp::next_stamp;
 pub use times::{Reading, TimePoint, TimeSeries};

@@ -104,6 +104,10 @@ pub struct OpenVolume {
     pub warnings: Vec<String>,
     /// Window and level.
     pub window: Window,
+    /// White for low values.
+    pub inverted: bool,
+    /// What the file says of how it is to be seen.
+    pub told: Told,
     /// Its texture.
     pub texture: Arc<VolumeTexture>,
     /// Label map over it.
@@ -116,6 +120,17 @@ pub struct OpenVolume {
     pub reference: Option<ReferenceLabels>,
     /// Where the base crops lie, once asked for.
     pub position: Option<PositionOverlay>,
+}
+
+/// What a file says of how a volume is to be seen; most say nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Told {
+    /// The window that it stores.
+    pub window: Option<Window>,
+    /// High values are meant to be dark.
+    pub inverted: bool,
+    /// The unit of its values, empty for none.
+    pub unit: Option<&'static str>,
 }
 
 /// Where names come from if from nowhere.
@@ -275,9 +290,15 @@ impl OpenVolume {
         incoming.or_else(|| self.labels.as_ref().map(LabelWork::table))
     }
 
-    /// The unit of its values, as far as one can tell.
+    /// The unit of its values: as the file says, else as far as one can tell.
     pub fn unit(&self) -> &'static str {
-        if self.stats.min <= -500.0 && self.stats.max >= 100.0 { "HU" } else { "" }
+        let looks_like_ct = self.stats.min <= -500.0 && self.stats.max >= 100.0;
+        self.told.unit.unwrap_or(if looks_like_ct { "HU" } else { "" })
+    }
+
+    /// The window that it opens in.
+    pub fn first_window(&self) -> Window {
+        self.told.window.unwrap_or_else(|| Window::default_for(&self.stats))
     }
 }
 

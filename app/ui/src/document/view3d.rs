@@ -252,7 +252,7 @@ impl View3d {
             slices.push(SliceIn3d { corners_mm, opacity: self.slice_opacity });
         }
         let window = volume.window;
-        let sign = if settings.inverted { -1.0 } else { 1.0 };
+        let sign = if volume.inverted { -1.0 } else { 1.0 };
         VolumeLook {
             clip: Clip {
                 crop: self.crop.filter(|_| self.crops),

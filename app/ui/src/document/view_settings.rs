@@ -138,8 +138,6 @@ pub struct ViewSettings {
     pub turn: DQuat,
     /// Around each slice.
     pub slab: Slab,
-    /// White for low values.
-    pub inverted: bool,
     /// Slices that go by on their own.
     pub cine: Cine,
     /// The volume beside the one on show.
@@ -245,7 +243,6 @@ impl Default for ViewSettings {
             main_view: ViewKind::Slice(SlicePlane::Axial),
             turn: DQuat::IDENTITY,
             slab: Slab { mode: voco_render::SlabMode::Thin, thickness_mm: 10.0 },
-            inverted: false,
             cine: Cine::default(),
             compare: CompareView::default(),
             overlays: Vec::new(),

@@ -44,7 +44,8 @@ pub(crate) fn image_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSe
         });
         list.response.labelled_by(name);
         if ui.button(i18n::text("image-reset")).on_hover_text(keys.tip(Command::ResetWindow)).clicked() {
-            volume.window = opened_with.unwrap_or_else(|| Window::default_for(&stats));
+            volume.window = opened_with.unwrap_or_else(|| volume.first_window());
+            volume.inverted = volume.told.inverted;
         }
         if current.is_none() && super::sign_button(ui, "+", i18n::text("image-keep-preset")).clicked() {
             kept = Some(volume.window);

@@ -29,7 +29,7 @@ pub(crate) fn times_ui(
     }
     ui.horizontal(|ui| {
         for command in [Command::PreviousTime, Command::NextTime, Command::TimeCine] {
-            let is_on = commands::is_on(command, settings).unwrap_or(false);
+            let is_on = commands::is_on(command, session, settings).unwrap_or(false);
             let text = i18n::text(match command {
                 Command::PreviousTime => "times-back",
                 Command::NextTime => "times-on",

@@ -34,7 +34,7 @@ pub(super) fn show(
             return;
         }
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            if let Some(command) = super::tools::switches(ui, keys, settings) {
+            if let Some(command) = super::tools::switches(ui, keys, session, settings) {
                 commands::run(command, session, settings, outbox);
             }
             ui.add_space(8.0);
@@ -72,6 +72,7 @@ fn menus(
             Command::OpenLabels,
             Command::OpenReference,
             Command::SaveLabels,
+            Command::SaveImage,
             Command::ExportMeasurements,
             Command::ExportReport,
             Command::SavePicture,
@@ -87,8 +88,7 @@ fn menus(
         let history = session.active().and_then(|v| v.labels.as_ref()).map(|l| l.now().history.clone());
         let name = |done: bool| {
             let lines = history.as_deref().unwrap_or(&[]);
-            let line =
-                if done { lines.iter().rev().find(|l| l.is_done) } else { lines.iter().find(|l| !l.is_done) };
+            let line = if done { lines.iter().rev().find(|l| l.is_done) } else { lines.iter().find(|l| !l.is_done) };
             line.map(|line| line.name.clone())
         };
         for (command, name) in [(Command::Undo, name(true)), (Command::Redo, name(false))] {
@@ -150,7 +150,7 @@ fn items(
 fn item(ui: &mut Ui, keys: &KeyMap, session: &Session, settings: &ViewSettings, command: Command) -> egui::Response {
     ui.set_min_width(230.0);
     let title = super::palette::title(command, settings);
-    let button = Button::selectable(commands::is_on(command, settings) == Some(true), title);
+    let button = Button::selectable(commands::is_on(command, session, settings) == Some(true), title);
     let key = keys.shown(command);
     // An empty one would be a part of the name that a screen reader says.
     let button = if key.is_empty() { button } else { button.shortcut_text(key) };

@@ -8,7 +8,7 @@ use crate::{OpenVolume, Preferences, Session, ViewSettings, VolumeId};
 /// does not open in the window of the chest beside it; none for what has no folder, or whose values mean something else in each file
 /// (only HU are the same everywhere).
 fn key(volume: &OpenVolume, protocol: &str) -> Option<u64> {
-    let folder = volume.path.as_deref().and_then(Path::parent).filter(|_| !volume.unit().is_empty())?;
+    let folder = volume.path.as_deref().and_then(Path::parent).filter(|_| volume.unit() == "HU")?;
     // FNV-1a: the same in every version of the program.
     let bytes = folder.as_os_str().as_encoded_bytes().iter().chain(protocol.as_bytes());
     Some(bytes.fold(0xcbf2_9ce4_8422_2325, |hash, &b| (hash ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)))

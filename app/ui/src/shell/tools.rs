@@ -27,7 +27,7 @@ pub(super) fn show(
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = 2.0;
         let mut add = |ui: &mut Ui, command: Command, icon: &str| {
-            let is_on = commands::is_on(command, settings) == Some(true);
+            let is_on = commands::is_on(command, session, settings) == Some(true);
             let enabled = commands::is_enabled(command, session, settings);
             if icons::button(ui, icon, command.title(), &keys.tip(command), is_on, enabled).clicked() {
                 chosen = Some(command);
@@ -56,7 +56,7 @@ pub(super) fn show(
 }
 
 /// Switches at the right end of the menu bar; the last one is outermost.
-pub(super) fn switches(ui: &mut Ui, keys: &KeyMap, settings: &ViewSettings) -> Option<Command> {
+pub(super) fn switches(ui: &mut Ui, keys: &KeyMap, session: &Session, settings: &ViewSettings) -> Option<Command> {
     let is_dark = settings.preferences.look == crate::Look::Dark;
     let is_hidden = settings.preferences.hide_identifiers;
     let mut chosen = None;
@@ -68,7 +68,7 @@ pub(super) fn switches(ui: &mut Ui, keys: &KeyMap, settings: &ViewSettings) -> O
         (Command::ToggleTheme, if is_dark { "sun" } else { "theme" }),
         (Command::HideIdentifiers, if is_hidden { "eye-off" } else { "eye" }),
     ] {
-        let is_on = commands::is_on(command, settings) == Some(true);
+        let is_on = commands::is_on(command, session, settings) == Some(true);
         if icons::button(ui, icon, command.title(), &keys.tip(command), is_on, true).clicked() {
             chosen = Some(command);
         }

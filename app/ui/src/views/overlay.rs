@@ -127,7 +127,7 @@ pub(crate) fn slice_corners(
     let digits = decimals(window.width).saturating_sub(1);
     let mut left_bottom =
         vec![(with_minus(&format!("W {:.digits$}  L {:.digits$}", window.width, window.level)), theme::ON_PICTURE)];
-    if settings.inverted {
+    if volume.inverted {
         left_bottom.insert(0, (i18n::text("view-inverted").to_owned(), theme::WARNING));
     }
     let mode = match settings.slab.mode {
@@ -185,6 +185,11 @@ fn titles(settings: &ViewSettings, pane: Pane, volume: &OpenVolume, width: f32) 
         let shown = [format!("{x}×{y}×{z}"), format!("{fx}×{fy}×{fz}")];
         let arguments = [("shown", shown[0].as_str().into()), ("full", shown[1].as_str().into())];
         lines.push((i18n::text_with("view-reduced", arguments), theme::WARNING));
+    }
+    // What they are stands in the list of volumes.
+    if !volume.warnings.is_empty() && matches!(pane.kind, ViewKind::Slice(_)) {
+        let arguments = [("count", volume.warnings.len().into())];
+        lines.push((i18n::text_with("view-warnings", arguments), theme::WARNING));
     }
     lines
 }

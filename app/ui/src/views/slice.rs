@@ -49,7 +49,7 @@ pub(crate) fn slice_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSe
             label_opacity: settings.label_opacity,
             label_outline_px: settings.label_outline.then_some(settings.preferences.outline_points * pixels_per_point),
             comparison: volume.reference.as_ref().map_or(Comparison::default(), |r| r.look),
-            inverted: settings.inverted,
+            inverted: volume.inverted,
             slab: settings.slab,
         };
         let labels = volume.label_texture().cloned();

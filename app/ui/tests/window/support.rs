@@ -7,7 +7,7 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_setup};
 use voco_render::{RenderContext, VolumeTexture};
-use voco_ui::{OpenVolume, Outbox, Session, Shell, ViewSettings, VolumeId, Window};
+use voco_ui::{OpenVolume, Outbox, Session, Shell, Told, ViewSettings, VolumeId, Window};
 use voco_volume::{Stats, Volume};
 
 #[derive(Default)]
@@ -67,6 +67,8 @@ fn open(context: &RenderContext, id: u64, name: &str, volume: Volume) -> OpenVol
         stats,
         warnings: Vec::new(),
         window: Window::default_for(&stats),
+        inverted: false,
+        told: Told::default(),
         texture: Arc::new(VolumeTexture::of(context, &volume, &stats).expect("room for the volume")),
         labels: None,
         incoming: None,

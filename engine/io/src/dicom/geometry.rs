@@ -1,6 +1,7 @@
 use glam::{DAffine3, DVec3};
 
 use crate::dicom::image::Place;
+use crate::dicom::phases;
 use crate::dicom::series::Slice;
 
 /// Slices nearer than this are at one place, unless the distance between slices is smaller still.
@@ -101,25 +102,7 @@ fn by_position(slices: Vec<Slice>, normal: DVec3, warnings: &mut Vec<String>) ->
     for place in &mut places {
         sort_by_order(place);
     }
-    let most = places.iter().map(Vec::len).max().unwrap_or(1);
-    if most > 1 && places.iter().all(|p| p.len() == most) {
-        let mut components = vec![Vec::with_capacity(places.len()); most];
-        for place in places {
-            for (component, slice) in components.iter_mut().zip(place) {
-                component.push(slice);
-            }
-        }
-        return components;
-    }
-    let left_out: usize = places.iter().map(|p| p.len() - 1).sum();
-    if left_out > 0 {
-        let slices = if left_out == 1 { "1 slice lies".to_owned() } else { format!("{left_out} slices lie") };
-        let are = if left_out == 1 { "is" } else { "are" };
-        warnings.push(format!(
-            "{slices} where another slice of the series lies already and {are} left out (duplicates, or a series that is not whole)."
-        ));
-    }
-    vec![places.into_iter().filter_map(|p| p.into_iter().next()).collect()]
+    phases::split(places, warnings)
 }
 
 /// The affine of ordered slices. Where they are not one regular grid, says by how much.

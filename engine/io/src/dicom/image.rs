@@ -70,6 +70,8 @@ pub(crate) struct Frame {
     pub order: Vec<f64>,
     /// Segment of a segmentation, 0 if it is none.
     pub segment: u16,
+    /// Width and level that the file stores for it, in real values.
+    pub window: Option<[f64; 2]>,
 }
 
 /// The plane of a frame in DICOM's patient space (LPS millimetres).
@@ -103,6 +105,8 @@ pub(crate) struct ImageHeader {
     pub sop_class: String,
     pub format: PixelFormat,
     pub padding: Option<i32>,
+    /// See [`crate::Opened::unit`].
+    pub unit: Option<&'static str>,
     pub lying: Lying,
     pub frames: Vec<Frame>,
 }
@@ -131,6 +135,7 @@ impl ImageHeader {
             series_number: data.integer(tags::SERIES_NUMBER),
             sop_class: text(tags::SOP_CLASS),
             padding: padding.map(|p| if format.is_signed { p.cast_signed().into() } else { p.into() }),
+            unit: unit(data, &format),
             lying: Lying::of(data),
             format,
             frames,
@@ -291,14 +296,18 @@ fn enhanced_frame(data: &DataSet<'_>, shared: &DataSet<'_>, own: &DataSet<'_>, i
     }
     order.push(index as f64);
     let segment = group(tags::SEGMENT_IDENTIFICATION).and_then(|s| s.u16(tags::REFERENCED_SEGMENT)).unwrap_or(0);
-    Frame { index, place, slope, inter, order, segment }
+    let window = window(group(tags::FRAME_VOI_LUT).as_ref().unwrap_or(data));
+    Frame { index, place, slope, inter, order, segment, window }
 }
 
 fn classic_frames(data: &DataSet<'_>, count: usize) -> Vec<Frame> {
     let first = place(data, data, data);
     let (mut slope, inter) = rescale(data);
+    let mut window = window(data);
     if let Some(scaling) = data.decimal(tags::DOSE_SCALING) {
         slope *= scaling;
+        // It is in other values than these.
+        window = None;
     }
     let time = |tag| data.decimal(tag).unwrap_or(0.0);
     let number = |tag| data.integer(tag).map_or(0.0, |n| n as f64);
@@ -327,7 +336,7 @@ fn classic_frames(data: &DataSet<'_>, count: usize) -> Vec<Frame> {
         }
         let mut order = order.to_vec();
         order.push(index as f64);
-        Frame { index, place, slope, inter, order, segment: 0 }
+        Frame { index, place, slope, inter, order, segment: 0, window }
     };
     (0..count).map(frame).collect()
 }
@@ -335,6 +344,48 @@ fn classic_frames(data: &DataSet<'_>, count: usize) -> Vec<Frame> {
 fn rescale(data: &DataSet<'_>) -> (f64, f64) {
     let slope = data.decimal(tags::RESCALE_SLOPE).filter(|&s| s != 0.0).unwrap_or(1.0);
     (slope, data.decimal(tags::RESCALE_INTERCEPT).unwrap_or(0.0))
+}
+
+/// Width and level of the first window that the header stores.
+fn window(data: &DataSet<'_>) -> Option<[f64; 2]> {
+    let first = |tag| data.decimals(tag)?.first().copied().filter(|v| v.is_finite());
+    Some([first(tags::WINDOW_WIDTH).filter(|&width| width > 0.0)?, first(tags::WINDOW_CENTER)?])
+}
+
+/// The unit of the real values in the words of a reader, empty if they have none; `None` if the header does not tell. Only the terms
+/// that the standard defines count, so that no text of a header leaves this crate.
+fn unit(data: &DataSet<'_>, format: &PixelFormat) -> Option<&'static str> {
+    const SECONDARY_CAPTURE: &str = "1.2.840.10008.5.1.4.1.1.7";
+    if format.is_color() {
+        return Some("");
+    }
+    let transformation =
+        data.item(tags::SHARED_GROUPS).and_then(|shared| shared.item(tags::PIXEL_VALUE_TRANSFORMATION));
+    let of = |set: &DataSet<'_>| match set.text(tags::RESCALE_TYPE)?.as_ref() {
+        "HU" => Some("HU"),
+        "OD" => Some("OD"),
+        "MGML" => Some("mg/mL"),
+        "PCT" => Some("%"),
+        "Z_EFF" => Some("Z_eff"),
+        "HU_MOD" => Some("HU*"),
+        "ED" => Some("10²³/mL"),
+        "EDW" => Some("N/N_w"),
+        _ => None,
+    };
+    if let Some(unit) = transformation.as_ref().and_then(of).or_else(|| of(data)) {
+        return Some(unit);
+    }
+    match data.text(tags::MODALITY)?.as_ref() {
+        // What was captured from a screen need not be HU.
+        "CT" if data.text(tags::SOP_CLASS).is_some_and(|class| class.starts_with(SECONDARY_CAPTURE)) => None,
+        "CT" => Some("HU"),
+        "PT" => Some(match data.text(tags::PET_UNITS).as_deref() {
+            Some("BQML") => "Bq/mL",
+            Some("GML") => "g/mL",
+            _ => "",
+        }),
+        _ => Some(""),
+    }
 }
 
 fn place(orientation: &DataSet<'_>, position: &DataSet<'_>, measures: &DataSet<'_>) -> Place {
@@ -370,5 +421,32 @@ impl Place {
     /// Across the slice.
     pub fn normal(&self) -> DVec3 {
         self.row_direction.cross(self.column_direction)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dicom::encode::Elements;
+
+    #[test]
+    fn frames_have_their_own_window_or_share_one() {
+        let voi = |width: f64, level: f64| {
+            let mut item = Elements::default();
+            item.decimals(tags::WINDOW_CENTER, &[level, 1.0]).decimals(tags::WINDOW_WIDTH, &[width, 2.0]);
+            let mut group = Elements::default();
+            group.sequence(tags::FRAME_VOI_LUT, vec![item]);
+            group
+        };
+        let mut file = Elements::default();
+        file.text(tags::NUMBER_OF_FRAMES, *b"IS", "2");
+        file.sequence(tags::SHARED_GROUPS, vec![voi(400.0, 40.0)]);
+        file.sequence(tags::PER_FRAME_GROUPS, vec![voi(1500.0, -600.0), Elements::default()]);
+        let bytes = file.into_bytes();
+        let encoding = crate::dicom::data_set::Encoding::IMPLICIT;
+        let data = DataSet::parse(&bytes, encoding).expect("a data set");
+        let frames = frames(&data).unwrap_or_else(|e| panic!("{e}"));
+        let windows: Vec<_> = frames.iter().map(|f| f.window).collect();
+        assert_eq!(windows, [Some([1500.0, -600.0]), Some([400.0, 40.0])]);
     }
 }

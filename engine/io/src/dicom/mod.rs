@@ -8,6 +8,7 @@ mod file;
 mod geometry;
 mod image;
 mod patient;
+mod phases;
 mod pixels;
 mod report;
 mod save;
@@ -50,11 +51,20 @@ pub fn open_series(series: &Series, control: Control<'_>) -> Result<Opened, Open
 /// # Errors
 /// One sentence that names the file.
 pub fn open_component(series: &Series, component: usize, control: Control<'_>) -> Result<Opened, OpenError> {
-    let volume = read(series, series.stack.component(component), control)?;
+    let slices = series.stack.component(component);
+    let volume = read(series, slices, control)?;
     let mut warnings = series.warnings.clone();
     about_pixels(series, volume.rescale(), &mut warnings);
-    let num_components = series.num_components;
-    Ok(Opened { volume, num_components, component, kind: Format::Dicom, warnings, segments: Vec::new() })
+    let format = series.formats.first();
+    Ok(Opened {
+        num_components: series.num_components,
+        component,
+        warnings,
+        window: slices[slices.len() / 2].frame.window.filter(|_| format.is_none_or(|f| !f.is_color())),
+        is_inverted: format.is_some_and(|f| f.photometric == Photometric::Inverted),
+        unit: series.unit,
+        ..Opened::new(volume, Format::Dicom)
+    })
 }
 
 /// The middle slice of a series, for a picture of it. It lies where the first one does.
@@ -133,10 +143,8 @@ fn about_pixels(series: &Series, rescale: Rescale, warnings: &mut Vec<String>) {
         warnings.push("The pixels are colours; their luminance is shown.".into());
     }
     if format.photometric == Photometric::Inverted {
-        warnings.push(
-            "High values are meant to be dark (MONOCHROME1); values are as stored, so the picture looks inverted."
-                .into(),
-        );
+        warnings
+            .push("High values are meant to be dark (MONOCHROME1) and are shown so; the values are as stored.".into());
     }
     if let Some(padding) = series.padding {
         let value = rescale.apply(padding.into());

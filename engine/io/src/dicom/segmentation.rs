@@ -106,8 +106,8 @@ pub(super) fn give(
         let bytes: Option<Vec<u8>> = labels.iter().map(|&id| u8::try_from(id).ok()).collect();
         let voxels = bytes.map_or_else(|| Voxels::U16(labels.into()), |b| Voxels::U8(b.into()));
         let volume = Volume::new(geometry, voxels, Rescale::IDENTITY)?;
-        let (kind, warnings, segments) = (Format::Dicom, warnings.clone(), segments.to_vec());
-        if !each(Opened { volume, num_components, component, kind, warnings, segments }) {
+        let (warnings, segments) = (warnings.clone(), segments.to_vec());
+        if !each(Opened { num_components, component, warnings, segments, ..Opened::new(volume, Format::Dicom) }) {
             break;
         }
     }

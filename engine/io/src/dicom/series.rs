@@ -41,6 +41,7 @@ pub struct Series {
     pub(crate) stack: Stack,
     pub(crate) uid: String,
     pub(crate) padding: Option<i32>,
+    pub(crate) unit: Option<&'static str>,
     number: Option<i64>,
 }
 
@@ -295,6 +296,7 @@ fn finished(files: &[PathBuf], group: Group) -> Series {
         stack,
         uid: first.series_uid,
         padding: first.padding,
+        unit: first.unit,
         number: first.series_number,
     }
 }

@@ -50,8 +50,8 @@ pub(crate) fn read(
         let count = geometry.num_voxels();
         let voxels = values(bytes, 0, array.voxel_type, count, array.codecs.ends_big())?;
         let volume = Volume::new(geometry, voxels, Rescale::IDENTITY)?;
-        let (kind, warnings) = (Format::OmeZarr, warnings.clone());
-        if !each(Opened { volume, num_components, component, kind, warnings, segments: Vec::new() }) {
+        let warnings = warnings.clone();
+        if !each(Opened { num_components, component, warnings, ..Opened::new(volume, Format::OmeZarr) }) {
             break;
         }
     }
