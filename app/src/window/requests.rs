@@ -34,7 +34,7 @@ impl App {
             Request::Compare(id) => self.compare(id),
             Request::CompareWithBefore(id) => {
                 let work = self.session.volume(id).and_then(|v| v.labels.as_ref());
-                let last = work.and_then(|w| w.now().history.iter().rev().find(|line| line.is_done));
+                let last = work.and_then(|w| w.now().steps[0].as_ref());
                 if let Some((flat, last)) = work.and_then(voco_ui::labelling::LabelWork::flat_before).zip(last) {
                     let change = voco_ui::labelling::change_text(&last.name);
                     let name = voco_ui::i18n::text_with("label-before", [("change", change.into())]);

@@ -241,9 +241,19 @@ impl Document {
         self.history.steps.iter().enumerate().map(move |(n, step)| HistoryItem { what: &step.what, is_done: n < done })
     }
 
-    /// The number of the last change that is done; 0 if there is none.
+    /// How many changes of [`Self::history`] are done; the others can be done again.
+    pub fn num_done(&self) -> usize {
+        self.history.done
+    }
+
+    /// True if there were changes before the oldest that can be taken back.
+    pub fn has_forgotten(&self) -> bool {
+        self.history.forgotten > 0
+    }
+
+    /// The number of the last change that is done, whether or not it can be taken back; 0 if there is none.
     pub fn current_change(&self) -> u64 {
-        self.history.done.checked_sub(1).map_or(0, |n| self.history.steps[n].what.change)
+        self.history.done.checked_sub(1).map_or(self.history.forgotten, |n| self.history.steps[n].what.change)
     }
 
     /// Everything that ever happened, the oldest first.

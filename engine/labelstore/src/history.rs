@@ -69,6 +69,8 @@ pub(crate) struct History {
     pub steps: VecDeque<Step>,
     /// Steps before this one are done.
     pub done: usize,
+    /// The number of the last change that cannot be taken back any more; 0 if all can.
+    pub forgotten: u64,
     /// Bytes of the changes in memory.
     pub bytes: usize,
     pub audit: Vec<AuditEvent>,
@@ -94,9 +96,7 @@ impl History {
         let mut at = 0;
         while self.bytes > budget && at + 1 < self.done {
             if !has_disk {
-                self.bytes -= self.steps[0].bytes;
-                self.steps.pop_front();
-                self.done -= 1;
+                self.forget(1);
                 continue;
             }
             let step = &mut self.steps[at];
@@ -106,6 +106,15 @@ impl History {
             }
             at += 1;
         }
+    }
+
+    /// Drops the oldest steps, which are done.
+    pub(crate) fn forget(&mut self, count: usize) {
+        for step in self.steps.drain(..count) {
+            self.bytes -= step.change.as_ref().map_or(0, |_| step.bytes);
+            self.forgotten = step.what.change;
+        }
+        self.done -= count;
     }
 }
 

@@ -13,8 +13,10 @@ use crate::{Document, ImageKey, JournalHealth, StoreError};
 
 /// Edits that the thread has not begun; more wait on the window's side.
 const QUEUE: usize = 256;
-/// History lines that are published; all are in [`Document::history`].
+/// History lines that are published, around the last one that is done; all are in [`Document::history`].
 const SHOWN_HISTORY: usize = 500;
+/// How many of them, at most, can be done again.
+const SHOWN_UNDONE: usize = 250;
 
 /// How long the thread waits, at least, before it tries again to begin a journal that could not be begun.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -39,8 +41,18 @@ pub struct Published {
     pub ticket: u64,
     /// The voxels and segments; see [`Document::frozen`].
     pub document: Arc<Document>,
-    /// The last changes, the oldest first.
+    /// Some hundred changes around the last one that is done, the oldest first. What undo and redo would do is in [`Self::steps`].
     pub history: Arc<[HistoryLine]>,
+    /// How many changes there are before and after those.
+    pub not_shown: [usize; 2],
+    /// The change that undo would take back, and the one that redo would do again.
+    pub steps: [Option<HistoryLine>; 2],
+    /// The number of the last change that is done; 0 if there is none.
+    pub last_change: u64,
+    /// The number of the newest change, done or not.
+    pub newest_change: u64,
+    /// True if there were changes before the oldest that can be taken back.
+    pub has_forgotten: bool,
     /// Why the edit was not done, as one sentence.
     pub error: Option<String>,
     /// Whether the journal keeps up; `None` before there is one.
@@ -221,23 +233,34 @@ fn run(
 }
 
 fn publish(document: &Document, ticket: u64, error: Option<String>, news: Option<JournalNews>) -> Published {
-    let history = document.history();
-    let skipped = history.len().saturating_sub(SHOWN_HISTORY);
-    let line = |item: crate::HistoryItem<'_>| HistoryLine {
+    let (count, done) = (document.history().len(), document.num_done());
+    // The newest, unless so many of them are undone that the last one that is done would be out of sight.
+    let first = count.saturating_sub(SHOWN_HISTORY).min(done.saturating_sub(SHOWN_HISTORY - SHOWN_UNDONE));
+    let history: Arc<[_]> = document.history().skip(first).take(SHOWN_HISTORY).map(line).collect();
+    let step = |at: Option<usize>| at.and_then(|at| document.history().nth(at)).map(line);
+    Published {
+        ticket,
+        document: Arc::new(document.frozen()),
+        not_shown: [first, count - first - history.len()],
+        history,
+        steps: [step(done.checked_sub(1)), step(Some(done))],
+        last_change: document.current_change(),
+        newest_change: document.last_change(),
+        has_forgotten: document.has_forgotten(),
+        error,
+        journal: document.journal_health(),
+        news,
+    }
+}
+
+fn line(item: crate::HistoryItem<'_>) -> HistoryLine {
+    HistoryLine {
         change: item.what.change,
         name: item.what.name.clone(),
         tool: item.what.tool.clone(),
         time_ms: item.what.time_ms,
         voxels: item.what.voxels,
         is_done: item.is_done,
-    };
-    Published {
-        ticket,
-        document: Arc::new(document.frozen()),
-        history: history.skip(skipped).map(line).collect(),
-        error,
-        journal: document.journal_health(),
-        news,
     }
 }
 
@@ -284,6 +307,52 @@ mod tests {
         let (again, recovery) = Document::open(&path, &key, geometry, None).expect("kept");
         assert_eq!((again.mask(liver).expect("there").count(), recovery.cut_bytes), (2, 0));
         assert!(again.can_undo() && again.can_redo());
+    }
+
+    #[test]
+    fn hundreds_of_changes_are_undone_to_the_beginning_and_redone() {
+        const MANY: u64 = 700;
+        let mut opened = document();
+        let layer = opened.layers().next().expect("one layer").id;
+        for n in 0..MANY {
+            opened.add_segment(layer, &format!("{n}"), None).expect("added");
+        }
+        let (mut worker, first) = LabelWorker::start(opened, None, Arc::new(|| {})).expect("a thread");
+        let number = |step: &Option<HistoryLine>| step.as_ref().map(|line| line.change);
+        let check = |now: &Published, done: u64| {
+            let next = (done < MANY).then_some(done + 1);
+            assert_eq!([number(&now.steps[0]), number(&now.steps[1])], [(done > 0).then_some(done), next]);
+            assert_eq!((now.last_change, now.newest_change, now.has_forgotten), (done, MANY, false));
+            assert_eq!(now.document.segments().len() as u64, done);
+            assert_eq!(now.not_shown.iter().sum::<usize>() + now.history.len(), MANY as usize);
+            let shown = now.history.iter().rev().find(|line| line.is_done).map(|line| line.change);
+            assert_eq!(shown, number(&now.steps[0]), "the last that is done is in sight");
+        };
+        check(&first, MANY);
+        for n in 1..=MANY {
+            worker.edit(|document| document.undo().map(drop));
+            check(&worker.wait().expect("published"), MANY - n);
+        }
+        for n in 1..=MANY {
+            worker.edit(|document| document.redo().map(drop));
+            check(&worker.wait().expect("published"), n);
+        }
+    }
+
+    /// Without a journal, what memory has no room for cannot be taken back: the rest is not the beginning.
+    #[test]
+    fn the_oldest_that_is_left_is_not_taken_for_the_beginning() {
+        let mut opened = document();
+        let layer = opened.layers().next().expect("one layer").id;
+        opened.set_undo_bytes(2000);
+        for n in 0..20 {
+            opened.add_segment(layer, &format!("{n}"), None).expect("added");
+        }
+        while opened.undo().expect("undone").is_some() {}
+        let left = opened.segments().len() as u64;
+        let (_worker, first) = LabelWorker::start(opened, None, Arc::new(|| {})).expect("a thread");
+        assert!(left > 0 && first.has_forgotten && first.steps[0].is_none());
+        assert_eq!(first.last_change, left, "as many changes as segments are done");
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub struct LabelWork {
     now: Published,
     /// What it was before the last change.
     before: Option<Arc<Document>>,
-    /// When each change was made, in the order of all that can be undone in the window.
+    /// When each change was made in this window, in the order of all that can be undone there; those from before it are not in it.
     stamps: BTreeMap<u64, u64>,
     ids: DisplayIds,
     table: LabelTable,
@@ -108,12 +108,11 @@ impl LabelWork {
         let table = ids.table(&first.document);
         let is_wide = wide(&table);
         let current = first.document.segments().iter().find(|s| !s.locked).map(|s| s.id);
-        let stamps = first.history.iter().map(|line| (line.change, 0)).collect();
         Self {
             name,
             names_from,
             current,
-            saved_change: last_done(&first),
+            saved_change: first.last_change,
             path: None,
             is_file_at: None,
             choose_new: false,
@@ -123,7 +122,7 @@ impl LabelWork {
             worker,
             now: first,
             before: None,
-            stamps,
+            stamps: BTreeMap::new(),
             ids,
             table,
             texture,
@@ -181,7 +180,7 @@ impl LabelWork {
 
     /// True if there are changes that are in no file.
     pub fn is_unsaved(&self) -> bool {
-        last_done(&self.now) != self.saved_change
+        self.now.last_change != self.saved_change
     }
 
     /// True if there are changes that are in no file and that no journal keeps.
@@ -194,7 +193,7 @@ impl LabelWork {
 
     /// The number of the last change that is done.
     pub fn last_change(&self) -> u64 {
-        last_done(&self.now)
+        self.now.last_change
     }
 
     /// True if somebody said what its numbers mean.
@@ -260,10 +259,8 @@ impl LabelWork {
 
     /// When the last change was made, and when the one that was taken back last was.
     pub fn stamps(&self) -> [Option<u64>; 2] {
-        let history = &self.now.history;
         let stamp = |line: &voco_labelstore::HistoryLine| self.stamps.get(&line.change).copied().unwrap_or(0);
-        let done = history.iter().rev().find(|line| line.is_done).map(stamp);
-        [done, history.iter().find(|line| !line.is_done).map(stamp)]
+        self.now.steps.each_ref().map(|step| step.as_ref().map(stamp))
     }
 
     /// Begins a gesture: nothing changes until [`Self::finish`]. One that is in hand is given up.
@@ -427,12 +424,12 @@ impl LabelWork {
             if table != self.table {
                 (self.table, self.colors_changed) = (table, true);
             }
-            for line in published.history.iter() {
-                self.stamps.entry(line.change).or_insert_with(next_stamp);
+            for change in self.now.newest_change + 1..=published.newest_change {
+                self.stamps.insert(change, next_stamp());
             }
             if old.revision() != new.revision() {
                 polled.has_changed = true;
-                if last_done(&published) != last_done(&self.now) {
+                if published.last_change != self.now.last_change {
                     self.before = Some(Arc::clone(&old));
                 }
             }
@@ -443,7 +440,7 @@ impl LabelWork {
                 (self.current, self.choose_new) = (added, false);
             }
             if self.is_file_at == Some(published.ticket) {
-                self.saved_change = last_done(&published);
+                self.saved_change = published.last_change;
             }
             self.now = published;
         }
@@ -510,10 +507,6 @@ impl LabelWork {
 
 fn wide(table: &LabelTable) -> bool {
     table.entries().last().is_some_and(|entry| entry.id > 255)
-}
-
-fn last_done(published: &Published) -> u64 {
-    published.history.iter().rev().find(|line| line.is_done).map_or(0, |line| line.change)
 }
 
 /// Slices of a brick from `first` on; at the border of the grid there are fewer voxels than 32 across.

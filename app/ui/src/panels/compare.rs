@@ -39,8 +39,7 @@ fn reference_ui(
             {
                 outbox.ask(Request::OpenReferenceDialog);
             }
-            match labels.now().history.iter().rev().find(|line| line.is_done).filter(|_| labels.flat_before().is_some())
-            {
+            match labels.now().steps[0].as_ref().filter(|_| labels.flat_before().is_some()) {
                 Some(last) => {
                     let button =
                         egui::Button::new(i18n::text_with("agree-before", [("name", change_text(&last.name).into())]))

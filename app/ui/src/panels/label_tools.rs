@@ -302,15 +302,19 @@ fn class_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSettings) {
     });
 }
 
-/// All that was done, newest first; a click goes back to there.
+/// What was done, newest first; a click goes back to there.
 fn history_ui(ui: &mut Ui, session: &mut Session, outbox: &mut Outbox) {
     let Some(volume) = session.active_mut() else { return };
     let id = volume.id;
     let Some(work) = &mut volume.labels else { return };
-    let history = work.now().history.clone();
-    if history.is_empty() {
+    let (history, [older, newer]) = (work.now().history.clone(), work.now().not_shown);
+    let (has_none_done, has_forgotten) = (work.now().steps[0].is_none(), work.now().has_forgotten);
+    if history.is_empty() && !has_forgotten {
         ui.weak(i18n::text("label-history-empty"));
         return;
+    }
+    if newer > 0 {
+        ui.weak(i18n::text_with("label-history-newer", [("count", newer.into())]));
     }
     let last_done = history.iter().rposition(|line| line.is_done);
     let row = ui.text_style_height(&egui::TextStyle::Body);
@@ -319,7 +323,10 @@ fn history_ui(ui: &mut Ui, session: &mut Session, outbox: &mut Outbox) {
     scroll.show_rows(ui, row, history.len() + 1, |ui, range| {
         for n in range {
             let Some(at) = history.len().checked_sub(n + 1) else {
-                if ui.selectable_label(last_done.is_none(), i18n::text("label-history-begin")).clicked() {
+                let text = i18n::text(if has_forgotten { "label-history-oldest" } else { "label-history-begin" });
+                let response = ui.add(egui::Button::selectable(has_none_done, text).truncate());
+                let tip = i18n::text(if has_forgotten { "label-history-oldest-tip" } else { "label-history-tip" });
+                if response.on_hover_text(tip).clicked() {
                     go_to = Some(0);
                 }
                 continue;
@@ -334,6 +341,9 @@ fn history_ui(ui: &mut Ui, session: &mut Session, outbox: &mut Outbox) {
             }
         }
     });
+    if older > 0 {
+        ui.weak(i18n::text_with("label-history-older", [("count", older.into())]));
+    }
     if let Some(change) = go_to {
         work.abandon();
         work.edit(move |document| document.go_to(change));

@@ -85,13 +85,9 @@ fn menus(
         items(ui, keys, session, settings, &[Command::Quit], &mut chosen);
     });
     ui.menu_button(Group::Edit.title(), |ui| {
-        let history = session.active().and_then(|v| v.labels.as_ref()).map(|l| l.now().history.clone());
-        let name = |done: bool| {
-            let lines = history.as_deref().unwrap_or(&[]);
-            let line = if done { lines.iter().rev().find(|l| l.is_done) } else { lines.iter().find(|l| !l.is_done) };
-            line.map(|line| line.name.clone())
-        };
-        for (command, name) in [(Command::Undo, name(true)), (Command::Redo, name(false))] {
+        let steps = session.active().and_then(|v| v.labels.as_ref()).map(|l| l.now().steps.clone());
+        let names = steps.unwrap_or_default().map(|step| step.map(|line| line.name));
+        for (command, name) in [Command::Undo, Command::Redo].into_iter().zip(names) {
             let response = item(ui, keys, session, settings, command);
             if let Some(name) = name {
                 response.clone().on_hover_text(change_text(&name));

@@ -108,8 +108,7 @@ impl Document {
         let Some(journal) = &self.journal else { return };
         // What lies on the disk only cannot be undone after this.
         let first = self.history.steps.iter().rposition(|step| step.change.is_none()).map_or(0, |n| n + 1);
-        self.history.steps.drain(..first);
-        self.history.done = self.history.done.saturating_sub(first);
+        self.history.forget(first);
         let mut state = self.state.clone();
         let kept: Vec<(Provenance, Arc<Change>)> =
             self.history.steps.iter().filter_map(|s| Some((s.what.clone(), s.change.clone()?))).collect();
@@ -148,6 +147,7 @@ impl Document {
 
 /// Reading a journal back.
 impl Document {
+    /// The number of the newest change, done or not; 0 if there is none.
     pub(crate) fn last_change(&self) -> u64 {
         self.next_change - 1
     }
