@@ -19,6 +19,7 @@ mod report;
 mod requests;
 mod runs;
 mod save;
+mod save_image;
 mod series;
 mod stopwatch;
 mod tasks;

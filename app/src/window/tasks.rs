@@ -156,6 +156,10 @@ pub(super) enum TaskWork {
         what: String,
     },
     SaveLabels(VolumeId, Box<crate::label_files::SaveLabels>),
+    SaveImage {
+        path: PathBuf,
+        volume: Volume,
+    },
     View3d(Box<super::view3d::Work>),
     #[cfg(test)]
     Panic(About),
@@ -366,6 +370,7 @@ fn run(task: u64, work: TaskWork, cancel: &CancelFlag, report: &(dyn Fn(f32) + S
         }
         TaskWork::Times(work) => super::times::read(&work, task, control),
         TaskWork::WriteReport(report) => super::report::write(&report),
+        TaskWork::SaveImage { path, volume } => super::save_image::save(&path, &volume, control),
         TaskWork::FindSeries(path) => super::series::find(&path, control),
         TaskWork::Compare { volume_id, prediction, reference } => {
             let flat = prediction
@@ -542,8 +547,7 @@ fn prepared(opened: Opened, render: &RenderContext) -> Result<LoadedImage, Strin
 /// A volume that was made here.
 fn loaded(volume: Volume, render: &RenderContext) -> Result<LoadedImage, String> {
     let kind = voco_io::Format::Nifti(voco_io::NiftiKind { version: 1, is_pair: false });
-    let opened = Opened { volume, num_components: 1, component: 0, kind, warnings: Vec::new(), segments: Vec::new() };
-    prepared(opened, render)
+    prepared(Opened::new(volume, kind), render)
 }
 
 fn position_frame(volume_id: VolumeId, volume: &Volume, recipe: Recipe, seed: u64, cancel: &CancelFlag) -> TaskOutcome {
