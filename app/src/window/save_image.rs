@@ -14,7 +14,7 @@ use crate::label_files::name_of;
 /// The formats that can be written.
 const ENDINGS: [&str; 3] = [".nii.gz", ".nii", ".nrrd"];
 
-/// Writes the volume whole or not at all; a file that holds something else than one volume stays.
+/// Writes the volume whole or not at all; a slice of a series is never replaced.
 pub(super) fn save(path: &Path, volume: &Volume, control: Control<'_>) -> TaskOutcome {
     let name = name_of(path);
     if path.exists() && voco_io::is_dicom_file(path) {

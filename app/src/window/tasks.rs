@@ -9,7 +9,7 @@ use voco_labelstore::{Document, PresetEntry, SegmentId};
 use voco_render::{RenderContext, VolumeTexture};
 use voco_ui::labelling::{Ask, FlatLabels, NetworkPrior, Proposal};
 use voco_ui::{
-    CardOf, ComparisonReport, LabelStats, OpenLabels, PreflightReport, RunCurves, RunSummary, TrainingSetup,
+    CardOf, ComparisonReport, LabelStats, OpenLabels, PreflightReport, RunCurves, RunSummary, Told, TrainingSetup,
     TrainingSource, VolumeId, i18n,
 };
 use voco_volume::position::{Crop, PositionGrid};
@@ -99,6 +99,7 @@ pub(super) enum TaskWork {
         inside: bool,
         name: String,
         fill: f64,
+        told: Told,
         render: RenderContext,
     },
     /// The labels before the last change, to compare with.
@@ -452,9 +453,9 @@ fn run_labels(work: TaskWork, cancel: &CancelFlag, report: &(dyn Fn(f32) + Sync)
             Err(_) if is_cancelled() => TaskOutcome::Cancelled,
             Err(text) => TaskOutcome::Failed(text),
         },
-        TaskWork::MaskImage { image, document, segment, inside, name, fill, render } => {
+        TaskWork::MaskImage { image, document, segment, inside, name, fill, told, render } => {
             let made = labels::masked(&image, &document, segment, inside, fill);
-            match made.and_then(|volume| loaded(volume, &render)) {
+            match made.and_then(|volume| loaded(volume, told, &render)) {
                 Ok(opened) => TaskOutcome::Masked {
                     name: i18n::text_with("volume-masked", [("name", name.into())]),
                     opened: Box::new(opened),
@@ -544,10 +545,16 @@ fn prepared(opened: Opened, render: &RenderContext) -> Result<LoadedImage, Strin
     Ok(LoadedImage { opened, stats, texture, labels: None, notes: Vec::new() })
 }
 
-/// A volume that was made here.
-fn loaded(volume: Volume, render: &RenderContext) -> Result<LoadedImage, String> {
+/// A volume that was made here, of one of which this was told.
+fn loaded(volume: Volume, told: Told, render: &RenderContext) -> Result<LoadedImage, String> {
     let kind = voco_io::Format::Nifti(voco_io::NiftiKind { version: 1, is_pair: false });
-    prepared(Opened::new(volume, kind), render)
+    let opened = Opened {
+        window: told.window.map(|w| [w.width, w.level]),
+        is_inverted: told.inverted,
+        unit: told.unit,
+        ..Opened::new(volume, kind)
+    };
+    prepared(opened, render)
 }
 
 fn position_frame(volume_id: VolumeId, volume: &Volume, recipe: Recipe, seed: u64, cancel: &CancelFlag) -> TaskOutcome {
