@@ -43,7 +43,8 @@ impl App {
         let Some(volume) = self.session.volume(id) else { return };
         let stem = volume.path.as_deref().map_or_else(|| "image".to_owned(), image_stem);
         // A DICOM series has its folder, a file the folder that it lies in.
-        let folder = volume.path.as_deref().and_then(|p| if p.is_dir() { Some(p) } else { p.parent() });
+        let folder =
+            volume.path.as_deref().and_then(|p| if voco_io::is_dicom_folder(p) { Some(p) } else { p.parent() });
         let free = |name: &String| folder.is_none_or(|f| !f.join(name).exists());
         let mut names = std::iter::once(format!("{stem}.nii.gz")).chain((2..100).map(|n| format!("{stem}_{n}.nii.gz")));
         let name = names.find(free).unwrap_or_default();

@@ -87,13 +87,13 @@ pub(super) fn series_among(paths: Vec<PathBuf>) -> (Vec<PathBuf>, Vec<PathBuf>) 
             Some(folder) if is_list => (folder, false),
             _ => (path, !is_folder),
         };
-        let beside = kept.iter().position(|(k, other)| *other && is_slice && k.parent() == path.parent());
+        let beside = kept.iter().position(|(k, is_file)| *is_file && is_slice && k.parent() == path.parent());
         if let (Some(n), Some(folder)) = (beside, folder) {
             // Several slices of one folder: all that it holds.
             kept[n] = (folder, false);
         } else if !kept
             .iter()
-            .any(|(k, other)| !*other && (*k == path || is_slice && Some(k.as_path()) == path.parent()))
+            .any(|(k, is_file)| !*is_file && (*k == path || is_slice && Some(k.as_path()) == path.parent()))
         {
             kept.push((path, is_slice));
         }
