@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use voco_io::{Control, Opened};
 use voco_render::VolumeTexture;
-use voco_ui::{Layout, OpenVolume, VolumeId, Window};
+use voco_ui::{Layout, OpenVolume, Told, VolumeId, Window};
 use voco_volume::Stats;
 
 use frames::Offscreen;
@@ -118,6 +118,8 @@ fn shown(screen: &Offscreen, path: &std::path::Path, opened: Opened) -> anyhow::
     let context = screen.context();
     let stats = Stats::of(&opened.volume);
     let texture = Arc::new(VolumeTexture::of(context, &opened.volume, &stats)?);
+    let window = opened.window_for(&stats).map(|[width, level]| Window { width, level });
+    let told = Told { window, inverted: opened.is_inverted, unit: opened.unit };
     Ok(OpenVolume {
         id: VolumeId(1),
         name: path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned()),
@@ -125,7 +127,9 @@ fn shown(screen: &Offscreen, path: &std::path::Path, opened: Opened) -> anyhow::
         volume: opened.volume,
         stats,
         warnings: opened.warnings,
-        window: Window::default_for(&stats),
+        window: told.window.unwrap_or_else(|| Window::default_for(&stats)),
+        inverted: told.inverted,
+        told,
         texture,
         labels: None,
         incoming: None,

@@ -4,7 +4,7 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 use glam::{DVec2, DVec3};
 use serde_json::json;
-use voco_io::Control;
+use voco_io::{Control, Opened};
 use voco_render::{
     Comparison, ComparisonStyle, LabelTexture, Line, PreparedVolume, RenderContext, Renderer, Slab, SliceLabels,
     SliceLook, SliceView, TransferFunction, UploadLimits, ViewState, VolumeTexture,
@@ -105,6 +105,7 @@ struct Scene<'a> {
     reference: Option<(LabelTexture, LabelTable)>,
     comparison: Comparison,
     window: Window,
+    inverted: bool,
     transfer: TransferFunction,
     lines: Vec<Line>,
     boxes: Vec<[DVec3; 8]>,
@@ -114,7 +115,7 @@ struct Scene<'a> {
 pub(crate) fn run(args: &RenderArgs) -> anyhow::Result<()> {
     let opened = voco_io::open(&args.input, Control::NONE)?;
     let context = RenderContext::headless()?;
-    let scene = Scene::new(args, &opened.volume, context)?;
+    let scene = Scene::new(args, &opened, context)?;
     if let Some(film) = args.in_3d.film(args.size) {
         return scene.film(args, film);
     }
@@ -162,7 +163,8 @@ fn save(args: &RenderArgs, rgba: &[u8]) -> anyhow::Result<()> {
 }
 
 impl<'a> Scene<'a> {
-    fn new(args: &RenderArgs, volume: &'a Volume, context: RenderContext) -> anyhow::Result<Self> {
+    fn new(args: &RenderArgs, opened: &'a Opened, context: RenderContext) -> anyhow::Result<Self> {
+        let volume = &opened.volume;
         let stats = Stats::of(volume);
         let prepared = PreparedVolume::new(volume, &UploadLimits::of(&context));
         let texture = VolumeTexture::upload(&context, &prepared)?;
@@ -188,7 +190,9 @@ impl<'a> Scene<'a> {
         }
         let default = if stats.min <= -500.0 { "CT-Bone" } else { "MR-Default" };
         let transfer = find(wanted).or_else(|| find(default)).unwrap_or(&transfers[0]).fitted(stats.min, stats.max);
-        let window = args.window.or(window_preset.map(|p| p.window)).unwrap_or_else(|| Window::default_for(&stats));
+        let told = || opened.window_for(&stats).map(|[width, level]| Window { width, level });
+        let window = args.window.or(window_preset.map(|p| p.window)).or_else(told);
+        let window = window.unwrap_or_else(|| Window::default_for(&stats));
         let boxes = if args.position_grid {
             let body = preprocess(volume, args.recipe, &|| false, &mut |_, _| {})?;
             let frame = body.frame(FrameWindow { start: body.num_windows().map(|n| n / 2) })?;
@@ -208,6 +212,7 @@ impl<'a> Scene<'a> {
             reference,
             comparison,
             window,
+            inverted: opened.is_inverted,
             transfer,
             lines: boxes.iter().flat_map(box_edges).map(|[a, b]| grid_line(a, b)).collect(),
             boxes,
@@ -234,7 +239,7 @@ impl<'a> Scene<'a> {
             label_opacity: 0.4,
             label_outline_px: None,
             comparison: self.comparison,
-            inverted: false,
+            inverted: self.inverted,
             slab: Slab::default(),
         };
         let mut lines = Vec::new();
@@ -270,6 +275,7 @@ impl<'a> Scene<'a> {
             texture: &self.texture,
             labels: self.labels.as_ref().map(|(texture, table)| (texture, table)),
             window: self.window,
+            inverted: self.inverted,
             lines: &self.lines,
         };
         let scene = Scene3d::new(&args.in_3d, &shown, &self.transfer)?;

@@ -109,6 +109,7 @@ pub(super) struct Shown<'a> {
     pub texture: &'a VolumeTexture,
     pub labels: Option<(&'a LabelTexture, &'a LabelTable)>,
     pub window: Window,
+    pub inverted: bool,
     pub lines: &'a [Line],
 }
 
@@ -168,7 +169,7 @@ impl Scene3d {
             iso_value: args.iso,
             has_volume: !args.no_volume,
             slices,
-            slice_window: [shown.window.width, shown.window.level],
+            slice_window: [if shown.inverted { -shown.window.width } else { shown.window.width }, shown.window.level],
         };
         // Times are those of the window, which draws a little coarser without a GPU; a picture to keep is drawn as well as can be.
         let suited = |quality: Quality| if args.repeat.is_some() { quality.suited_to(shown.ctx) } else { quality };

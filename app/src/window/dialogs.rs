@@ -12,6 +12,8 @@ pub(super) enum Asked {
     Labels,
     Reference,
     SaveLabels(VolumeId),
+    /// Where to save the image of a volume.
+    SaveImage(VolumeId),
     /// A table of labels to add.
     LabelTable(VolumeId),
     /// Where to write the statistics of labels.
@@ -85,7 +87,7 @@ impl Dialogs {
                 wait(move || answer(paths(pollster::block_on(picked).into_iter().collect())));
             }
             // By `ask_to_save`, which knows a name for the file.
-            Asked::SaveLabels(_) => {}
+            Asked::SaveLabels(_) | Asked::SaveImage(_) => {}
             Asked::FinetuneList
             | Asked::LabelledList
             | Asked::FinetuneInit
@@ -151,9 +153,15 @@ impl Dialogs {
         }
     }
 
-    /// Asks where to save the label map of a volume; `name` is proposed. The system asks whether a file may be replaced.
-    pub fn ask_to_save(&self, volume: VolumeId, name: &str, folder: Option<&Path>) {
-        let mut dialog = rfd::AsyncFileDialog::new().set_title(i18n::text("dialog-save-labels")).set_file_name(name);
+    /// Asks where to save the label map or the image of a volume; `name` is proposed. The system asks whether a file may be replaced.
+    pub fn ask_to_save(&self, asked: Asked, name: &str, folder: Option<&Path>) {
+        let mut dialog = rfd::AsyncFileDialog::new().set_file_name(name);
+        if matches!(asked, Asked::SaveImage(_)) {
+            dialog = dialog.set_title(i18n::text("dialog-save-image"));
+            dialog = dialog.add_filter("NIfTI", &["nii", "gz"]).add_filter("NRRD", &["nrrd"]);
+        } else {
+            dialog = dialog.set_title(i18n::text("dialog-save-labels"));
+        }
         dialog = dialog.add_filter(i18n::text("dialog-all-files"), &["*"]);
         if let Some(folder) = folder {
             dialog = dialog.set_directory(folder);
@@ -162,7 +170,7 @@ impl Dialogs {
         let (sender, wake) = (self.sender.clone(), Arc::clone(&self.wake));
         wait(move || {
             let paths = pollster::block_on(picked).into_iter().map(|file| file.path().to_owned()).collect();
-            sender.try_send((Asked::SaveLabels(volume), paths)).ok();
+            sender.try_send((asked, paths)).ok();
             wake();
         });
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use voco_labelstore::{JournalNews, LabelWorker};
 use voco_ui::labelling::{Ask, LabelWork, NetworkPrior, Proposal, change_text};
-use voco_ui::{Proposing, ReferenceLabels, VolumeId, i18n};
+use voco_ui::{Proposing, ReferenceLabels, Told, VolumeId, i18n};
 
 use super::about::About;
 use super::app::App;
@@ -299,6 +299,7 @@ impl App {
             inside,
             name: volume.name.clone(),
             fill: fill.unwrap_or(volume.stats.min),
+            told: Told { unit: Some(volume.unit()), ..volume.told },
             render: self.render.clone(),
         };
         self.start_task(task);

@@ -20,6 +20,7 @@ mod report;
 mod requests;
 mod runs;
 mod save;
+mod save_image;
 mod scribe;
 mod series;
 mod stopwatch;

@@ -3,7 +3,8 @@ use std::sync::Arc;
 
 use voco_engine_api::{DataItem, EngineCommand};
 use voco_ui::{
-    FinetuneSetup, Loading, OpenVolume, Preflight, Request, TrainedVolume, TrainingSource, VolumeId, Window, Work, i18n,
+    FinetuneSetup, Loading, OpenVolume, Preflight, Request, Told, TrainedVolume, TrainingSource, VolumeId, Window,
+    Work, i18n,
 };
 
 use super::about::About;
@@ -98,6 +99,7 @@ impl App {
             Request::LabelTableDialog(id) => self.dialogs.ask(Asked::LabelTable(id)),
             Request::MaskImage { volume, segment, inside, fill } => self.mask_image(volume, segment, inside, fill),
             Request::SaveLabels(save) => self.save_labels(&save),
+            Request::SaveImageDialog(id) => self.ask_to_save_image(id),
             Request::BrowseSaveLabels(id) => self.browse_for_labels(id),
             Request::ListRuns => self.list_runs(),
             Request::RunsRootDialog => self.dialogs.ask(Asked::RunsRoot),
@@ -154,6 +156,7 @@ impl App {
                 Asked::Labels => self.open_labels(&paths.swap_remove(0), LabelRole::Shown),
                 Asked::Reference => self.open_labels(&paths.swap_remove(0), LabelRole::Reference),
                 Asked::SaveLabels(id) => self.take_label_path(id, &paths.swap_remove(0)),
+                Asked::SaveImage(id) => self.save_image(id, &paths.swap_remove(0)),
                 Asked::LabelTable(_) | Asked::StatisticsCsv(_) | Asked::AuditTrail(_) => {
                     self.take_label_answer(asked, paths.swap_remove(0));
                 }
@@ -312,7 +315,7 @@ impl App {
         if let Some(path) = weights.into_iter().next_back() {
             self.use_checkpoint(path);
         }
-        let (series, paths) = series_among(paths);
+        let (series, paths) = super::series::series_among(paths);
         for path in series {
             self.find_series(path);
         }
@@ -419,9 +422,7 @@ impl App {
                 (series_name(series, folder), Some(folder.clone()))
             }
         };
-        for warning in loaded.opened.warnings.iter().filter(|w| voco_io::is_about_sides(w)) {
-            self.session.notice(warning.clone(), true);
-        }
+        self.say_warnings(&loaded.opened.warnings);
         for note in std::mem::take(&mut loaded.notes) {
             self.session.notice(note, true);
         }
@@ -431,12 +432,30 @@ impl App {
         self.insert_volume(id, name, path, loaded);
     }
 
+    /// What nobody should overlook is said line by line, the rest by its first line; all of it stands in the list of volumes.
+    fn say_warnings(&mut self, warnings: &[String]) {
+        let (sides, rest): (Vec<_>, Vec<_>) = warnings.iter().partition(|w| voco_io::is_about_sides(w));
+        for warning in sides {
+            self.session.notice(warning.clone(), true);
+        }
+        match rest[..] {
+            [] => {}
+            [only] => self.session.notice(only.clone(), false),
+            [first, ref more @ ..] => {
+                let arguments = [("first", first.as_str().into()), ("count", more.len().into())];
+                self.session.notice(i18n::text_with("tell-more-warnings", arguments), false);
+            }
+        }
+    }
+
     /// A volume that was made here: it has no file.
     pub(super) fn add_made(&mut self, task: u64, name: String, loaded: LoadedImage) {
         self.insert_volume(VolumeId(task), name, None, loaded);
     }
 
     fn insert_volume(&mut self, id: VolumeId, name: String, path: Option<PathBuf>, loaded: LoadedImage) {
+        let window = loaded.opened.window_for(&loaded.stats).map(|[width, level]| Window { width, level });
+        let told = Told { window, inverted: loaded.opened.is_inverted, unit: loaded.opened.unit };
         let volume = OpenVolume {
             id,
             name,
@@ -444,7 +463,9 @@ impl App {
             volume: loaded.opened.volume,
             stats: loaded.stats,
             warnings: loaded.opened.warnings,
-            window: Window::default_for(&loaded.stats),
+            window: told.window.unwrap_or_else(|| Window::default_for(&loaded.stats)),
+            inverted: told.inverted,
+            told,
             texture: loaded.texture,
             labels: None,
             incoming: None,
@@ -510,24 +531,6 @@ impl App {
     pub(super) fn show(&mut self, id: VolumeId) {
         voco_ui::commands::show_volume(&mut self.session, &mut self.settings, id);
     }
-}
-
-/// Folders and DICOM files by their ending, one for each folder, and what remains.
-fn series_among(paths: Vec<PathBuf>) -> (Vec<PathBuf>, Vec<PathBuf>) {
-    let is_slice =
-        |path: &Path| path.extension().is_some_and(|e| e.eq_ignore_ascii_case("dcm") || e.eq_ignore_ascii_case("ima"));
-    let (series, rest): (Vec<_>, Vec<_>) = paths.into_iter().partition(|p| voco_io::is_dicom_folder(p) || is_slice(p));
-    let mut kept: Vec<PathBuf> = Vec::new();
-    for path in series {
-        let is_beside = |k: &PathBuf| is_slice(k) && is_slice(&path) && k.parent() == path.parent();
-        if let Some(n) = kept.iter().position(is_beside) {
-            // Several slices of one folder: all that it holds.
-            kept[n] = path.parent().map_or(path.clone(), Path::to_owned);
-        } else if !kept.iter().any(|k| Some(k.as_path()) == path.parent()) {
-            kept.push(path);
-        }
-    }
-    (kept, rest)
 }
 
 fn series_name(series: &voco_io::Series, folder: &Path) -> String {

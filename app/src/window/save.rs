@@ -80,7 +80,7 @@ impl App {
     pub(super) fn browse_for_labels(&self, id: VolumeId) {
         let Some(save) = self.session.save_labels.as_ref().filter(|s| s.volume == id) else { return };
         let path = PathBuf::from(&save.path);
-        self.dialogs.ask_to_save(id, &name_of(&path), path.parent().filter(|p| p.is_dir()));
+        self.dialogs.ask_to_save(Asked::SaveLabels(id), &name_of(&path), path.parent().filter(|p| p.is_dir()));
     }
 
     /// The system's dialog has an answer; it asked about replacing already.

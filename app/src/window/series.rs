@@ -1,5 +1,6 @@
 //! DICOM series: finding them in a folder, their thumbnails, opening the chosen ones.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use voco_io::{Control, Series};
@@ -52,6 +53,52 @@ pub(super) fn find(path: &Path, control: Control<'_>) -> TaskOutcome {
     }
     let found = FoundSeries { folder: path.to_owned(), series: scan.series, thumbnails, notes };
     TaskOutcome::Series(Box::new(found))
+}
+
+/// Endings of files that are no slices, whatever they hold.
+const NO_SLICES: [&str; 9] = ["nii", "gz", "hdr", "img", "nrrd", "nhdr", "mha", "mhd", "zarr"];
+
+/// Folders and DICOM files, one for each folder, and what remains. DICOM is known by its usual endings; of the files without a known
+/// one, as a CD has them, one of each folder is looked into and stands for the others: a window must not wait for many.
+pub(super) fn series_among(paths: Vec<PathBuf>) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let mut looked: BTreeMap<PathBuf, bool> = BTreeMap::new();
+    let mut is_slice = |path: &Path| {
+        let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+        match ending.as_str() {
+            "dcm" | "ima" => true,
+            ending if NO_SLICES.contains(&ending) => false,
+            _ => *looked.entry(folder).or_insert_with(|| voco_io::is_dicom_file(path)),
+        }
+    };
+    let mut rest = Vec::new();
+    // Each with whether it is a slice and not a folder.
+    let mut kept: Vec<(PathBuf, bool)> = Vec::new();
+    for path in paths {
+        let is_folder = voco_io::is_dicom_folder(&path);
+        if !is_folder && (path.is_dir() || !is_slice(&path)) {
+            rest.push(path);
+            continue;
+        }
+        // The list of a CD stands for all that is listed.
+        let is_list = !is_folder && path.file_name().is_some_and(|n| n.eq_ignore_ascii_case("DICOMDIR"));
+        let folder = path.parent().map(Path::to_owned);
+        let (path, is_slice) = match folder.clone() {
+            Some(folder) if is_list => (folder, false),
+            _ => (path, !is_folder),
+        };
+        let beside = kept.iter().position(|(k, is_file)| *is_file && is_slice && k.parent() == path.parent());
+        if let (Some(n), Some(folder)) = (beside, folder) {
+            // Several slices of one folder: all that it holds.
+            kept[n] = (folder, false);
+        } else if !kept
+            .iter()
+            .any(|(k, is_file)| !*is_file && (*k == path || is_slice && Some(k.as_path()) == path.parent()))
+        {
+            kept.push((path, is_slice));
+        }
+    }
+    (kept.into_iter().map(|(path, _)| path).collect(), rest)
 }
 
 fn folder_name(path: &Path) -> String {
@@ -120,5 +167,41 @@ impl App {
         for series in chosen.iter().filter_map(|&n| series.get(n)) {
             self.open_image(ImageSource::Series(Box::new(series.clone()), folder.clone()), None);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_without_an_ending_are_known_by_one_of_them() {
+        let disk = tempfile::tempdir().expect("a folder");
+        let slice = [vec![0; 128], b"DICM".to_vec()].concat();
+        let write = |name: &str, bytes: &[u8]| {
+            let path = disk.path().join(name);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+            std::fs::write(&path, bytes).expect("written");
+            path
+        };
+        let cd = [write("cd/I001", &slice), write("cd/1.2.840.10008.7", b"not looked at")];
+        let alone = write("alone/IM_5", &slice);
+        let other = write("other/volume", b"something else");
+        let image = write("cd/scan.nii", &slice);
+        let list = write("disk/DICOMDIR", &slice);
+        let asked = [cd.to_vec(), vec![alone.clone(), other.clone(), image.clone(), list]].concat();
+        let (series, rest) = series_among(asked);
+        assert_eq!(series, [disk.path().join("cd"), alone.clone(), disk.path().join("disk")]);
+        assert_eq!(rest, [other, image], "a known ending of another format is not looked into");
+    }
+
+    #[test]
+    fn slices_of_a_folder_are_opened_once_with_it() {
+        let disk = tempfile::tempdir().expect("a folder");
+        let paths = ["a.dcm", "b.DCM", "c.ima"].map(|name| disk.path().join(name));
+        assert_eq!(series_among(paths.to_vec()).0, [disk.path()]);
+        assert_eq!(series_among(paths[..1].to_vec()).0, [paths[0].clone()]);
+        let with_folder = [vec![disk.path().to_owned()], paths.to_vec()].concat();
+        assert_eq!(series_among(with_folder).0, [disk.path()]);
     }
 }

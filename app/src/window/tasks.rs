@@ -9,7 +9,7 @@ use voco_labelstore::{Document, PresetEntry, SegmentId};
 use voco_render::{RenderContext, VolumeTexture};
 use voco_ui::labelling::{Ask, FlatLabels, NetworkPrior, Proposal};
 use voco_ui::{
-    CardOf, ComparisonReport, LabelStats, OpenLabels, PreflightReport, RunCurves, RunSummary, TrainingSetup,
+    CardOf, ComparisonReport, LabelStats, OpenLabels, PreflightReport, RunCurves, RunSummary, Told, TrainingSetup,
     TrainingSource, VolumeId, i18n,
 };
 use voco_volume::position::{Crop, PositionGrid};
@@ -100,6 +100,7 @@ pub(super) enum TaskWork {
         inside: bool,
         name: String,
         fill: f64,
+        told: Told,
         render: RenderContext,
     },
     /// The labels before the last change, to compare with.
@@ -157,6 +158,10 @@ pub(super) enum TaskWork {
         what: String,
     },
     SaveLabels(VolumeId, Box<crate::label_files::SaveLabels>),
+    SaveImage {
+        path: PathBuf,
+        volume: Volume,
+    },
     View3d(Box<super::view3d::Work>),
     #[cfg(test)]
     Panic(About),
@@ -380,6 +385,7 @@ fn run(task: u64, work: TaskWork, cancel: &CancelFlag, report: &(dyn Fn(f32) + S
         }
         TaskWork::Times(work) => super::times::read(&work, task, control),
         TaskWork::WriteReport(report) => super::report::write(&report),
+        TaskWork::SaveImage { path, volume } => super::save_image::save(&path, &volume, control),
         TaskWork::FindSeries(path) => super::series::find(&path, control),
         TaskWork::Compare { volume_id, prediction, reference } => {
             let flat = prediction
@@ -464,9 +470,9 @@ fn run_labels(work: TaskWork, cancel: &CancelFlag, report: &(dyn Fn(f32) + Sync)
             Err(_) if is_cancelled() => TaskOutcome::Cancelled,
             Err(text) => TaskOutcome::Failed(text),
         },
-        TaskWork::MaskImage { image, document, segment, inside, name, fill, render } => {
+        TaskWork::MaskImage { image, document, segment, inside, name, fill, told, render } => {
             let made = labels::masked(&image, &document, segment, inside, fill);
-            match made.and_then(|volume| loaded(volume, &render)) {
+            match made.and_then(|volume| loaded(volume, told, &render)) {
                 Ok(opened) => TaskOutcome::Masked {
                     name: i18n::text_with("volume-masked", [("name", name.into())]),
                     opened: Box::new(opened),
@@ -558,10 +564,15 @@ fn prepared(opened: Opened, render: &RenderContext) -> Result<LoadedImage, Strin
     Ok(LoadedImage { opened, stats, texture, labels: None, notes: Vec::new() })
 }
 
-/// A volume that was made here.
-fn loaded(volume: Volume, render: &RenderContext) -> Result<LoadedImage, String> {
+/// A volume that was made here, of one of which this was told.
+fn loaded(volume: Volume, told: Told, render: &RenderContext) -> Result<LoadedImage, String> {
     let kind = voco_io::Format::Nifti(voco_io::NiftiKind { version: 1, is_pair: false });
-    let opened = Opened { volume, num_components: 1, component: 0, kind, warnings: Vec::new(), segments: Vec::new() };
+    let opened = Opened {
+        window: told.window.map(|w| [w.width, w.level]),
+        is_inverted: told.inverted,
+        unit: told.unit,
+        ..Opened::new(volume, kind)
+    };
     prepared(opened, render)
 }
 

@@ -68,6 +68,13 @@ tell-prior-failed = The network was left out: { $problem }.
 tell-cancelled = Cancelled.
 tell-closes-after-files = Files are still being written; the program closes when that is done.
 tell-saved = Saved { $name }.
+tell-is-dicom = { $name } is a DICOM file, which is never replaced; choose another name.
+tell-name-taken = { $name } exists already; choose it in the dialog to replace it, or another name.
+tell-holds-all-volumes = { $name } holds all volumes of this series, and only the one on show would be left; choose another name.
+tell-more-warnings = { $first } { $count ->
+    [one] One more note stands
+   *[other] { $count } more notes stand
+  } under Volumes on the left.
 tell-saved-with-names = Saved { $name } with its names beside.
 tell-saved-overlapping = Saved { $name } with its names beside; segments overlap, so it holds { $count } volumes.
 tell-saved-renumbered = { $count ->
@@ -98,6 +105,7 @@ dialog-open-volumes = Open volumes
 dialog-open-labels = Open a label map
 dialog-open-reference = Open reference labels
 dialog-save-labels = Save labels
+dialog-save-image = Save the image
 dialog-labelled-list = List of volumes with label maps
 dialog-weights = Weights
 dialog-picture = Picture of the views
