@@ -73,8 +73,8 @@ fn tags(segment: &Segment) -> String {
     };
     let comment = review.comment.replace('|', " ");
     [
-        ("TerminologyEntry", (!segment.terms.is_empty()).then(|| terminology(&segment.terms))),
         ("Segmentation.Status", status.map(str::to_owned)),
+        ("TerminologyEntry", (!segment.terms.is_empty()).then(|| terminology(&segment.terms))),
         ("VoCo.Locked", review.locked.then(|| "1".to_owned())),
         ("VoCo.Hidden", review.hidden.then(|| "1".to_owned())),
         ("VoCo.Comment", (!comment.is_empty()).then_some(comment)),
