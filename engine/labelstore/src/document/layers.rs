@@ -168,7 +168,7 @@ impl Document {
         own.len() == layers.len() && own.zip(layers).all(|(own, (other, _))| own == other)
     }
 
-    fn layer_info(&self, layer: LayerId) -> Result<(usize, LayerInfo), StoreError> {
+    pub(super) fn layer_info(&self, layer: LayerId) -> Result<(usize, LayerInfo), StoreError> {
         let index = self.state.layers.iter().position(|l| l.0.id == layer).ok_or(StoreError::NoLayer(layer))?;
         Ok((index, self.state.layers[index].0.clone()))
     }
