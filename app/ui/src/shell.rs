@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use egui::{Ui, Widget};
 
 use crate::commands::{self, Command, KeyMap, MouseMap};
-use crate::document::{HangingProtocol, Pane, Side, Tool};
+use crate::document::{HangingProtocol, Pane, Side};
 use crate::panels::{self, section};
 use crate::{Outbox, Preferences, Request, Session, ViewSettings, VolumeId, Work, i18n, theme};
 

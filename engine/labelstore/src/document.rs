@@ -21,8 +21,10 @@ pub use voxels::Logic;
 
 /// Bytes of old bricks that undo keeps in memory unless told otherwise.
 const DEFAULT_UNDO_BYTES: usize = 256 << 20;
+/// Bytes of older changes that a journal keeps for undo when it is compacted, unless told otherwise: ten thousands of strokes.
+const DEFAULT_UNDO_DISK_BYTES: u64 = 2 << 30;
 
-/// Segments of an image: one writer for every change, undo without end, and a journal if it was opened on one.
+/// Segments of an image: one writer for every change, undo as far as memory and disk go, and a journal if it was opened on one.
 ///
 /// It is meant to be owned by one thread. Others get [`Self::layer`] copies, which are cheap and stay as they are.
 #[derive(Debug)]
@@ -39,6 +41,7 @@ pub struct Document {
     group: Option<Group>,
     next_change: u64,
     undo_bytes: usize,
+    undo_disk_bytes: u64,
     author: String,
     journal: Option<Journal>,
 }
@@ -95,6 +98,7 @@ impl Document {
             group: None,
             next_change: 1,
             undo_bytes: DEFAULT_UNDO_BYTES,
+            undo_disk_bytes: DEFAULT_UNDO_DISK_BYTES,
             author: String::new(),
             journal: None,
         };
@@ -159,6 +163,7 @@ impl Document {
             group: None,
             next_change: self.next_change,
             undo_bytes: self.undo_bytes,
+            undo_disk_bytes: self.undo_disk_bytes,
             author: self.author.clone(),
             journal: None,
         }
@@ -233,6 +238,11 @@ impl Document {
     pub fn set_undo_bytes(&mut self, bytes: usize) {
         self.undo_bytes = bytes;
         self.evict();
+    }
+
+    /// Bytes of older changes that stay in the journal when it is compacted; those before can no longer be undone.
+    pub fn set_undo_disk_bytes(&mut self, bytes: u64) {
+        self.undo_disk_bytes = bytes;
     }
 
     /// What can be undone and redone, the oldest first.

@@ -76,6 +76,33 @@ pub(crate) struct History {
     pub audit: Vec<AuditEvent>,
 }
 
+/// The numbers of changes, as the events of an audit trail leave them.
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    pub done: Vec<u64>,
+    /// The next to be done again last.
+    pub undone: Vec<u64>,
+}
+
+impl Line {
+    pub(crate) fn of(audit: &[AuditEvent]) -> Self {
+        let mut line = Self::default();
+        audit.iter().for_each(|event| line.follow(event.kind, event.what.change));
+        line
+    }
+
+    pub(crate) fn follow(&mut self, kind: AuditKind, change: u64) {
+        match kind {
+            AuditKind::Change => {
+                self.undone.clear();
+                self.done.push(change);
+            }
+            AuditKind::Undo => self.undone.extend(self.done.pop()),
+            AuditKind::Redo => self.done.extend(self.undone.pop()),
+        }
+    }
+}
+
 impl History {
     /// Adds a step that was done just now; what was undone is forgotten (the journal keeps it).
     pub(crate) fn push(&mut self, what: Provenance, change: Arc<Change>) {
@@ -87,6 +114,24 @@ impl History {
         self.steps.push_back(Step { what, change: Some(change), bytes });
         self.bytes += bytes;
         self.done += 1;
+    }
+
+    /// Adds a step that was done before and lies on the disk.
+    pub(crate) fn push_past(&mut self, what: Provenance) {
+        self.steps.push_back(Step { what, change: None, bytes: 0 });
+        self.done = self.steps.len();
+    }
+
+    /// Looks in the audit trail for what there was before the oldest step.
+    pub(crate) fn find_forgotten(&mut self) {
+        let line = Line::of(&self.audit);
+        let all = line.done.iter().chain(line.undone.iter().rev());
+        self.forgotten = match self.steps.front() {
+            Some(oldest) => all.take_while(|change| **change != oldest.what.change).last(),
+            None => line.done.last(),
+        }
+        .copied()
+        .unwrap_or(0);
     }
 
     /// Lets go of changes, the oldest first, until the others fit into `budget`. `on_disk(change)` says which ones can be read

@@ -28,8 +28,8 @@ use writer::{Message, Shared, Writer};
 
 /// Records that wait for the writer; more, and a commit waits for the disk.
 const QUEUE: usize = 1024;
-/// A journal that grew by so much since it was begun or compacted is compacted.
-pub(crate) const COMPACT_AFTER_BYTES: u64 = 512 << 20;
+/// A journal that grew by so much since it was begun or compacted is compacted, if that is half of it or more.
+const COMPACT_AFTER_BYTES: u64 = 512 << 20;
 /// Longest record that is read.
 const MAX_RECORD_BYTES: u64 = 1 << 30;
 
@@ -68,12 +68,12 @@ impl Journal {
             return Err(StoreError::InUse);
         }
         let head = Record::head(key, document.geometry());
-        let mut places = BTreeMap::new();
+        let (mut places, mut base) = (BTreeMap::new(), 0);
         let length = file.metadata()?.len();
         let (mut recovery, end) = if length < (MAGIC.len() + RECORD_HEAD) as u64 {
             (Recovery { cut_bytes: length, ..Recovery::default() }, 0)
         } else {
-            replay(&mut file, path, length, key, document, &mut places)?
+            replay(&mut file, path, length, key, document, &mut places, &mut base)?
         };
         if end < length {
             recovery.damaged = keep_if_more_than_torn(&mut file, path, end, length)?;
@@ -90,7 +90,7 @@ impl Journal {
             end = bytes.len() as u64;
         }
         recovery.last_change = document.last_change();
-        let shared = Arc::new(Shared::new(places, end, recovery.last_change));
+        let shared = Arc::new(Shared::new(places, end, recovery.last_change, base));
         let (queue, inbox) = bounded(QUEUE);
         let writer = Writer::new(file, path.to_path_buf(), head, Arc::clone(&shared));
         let thread = std::thread::Builder::new().name("label-journal".into()).spawn(move || writer.run(&inbox))?;
@@ -119,6 +119,21 @@ impl Journal {
     /// Whether a change can be read back.
     pub(crate) fn has(&self, change: u64) -> bool {
         self.shared.places.lock().contains_key(&change)
+    }
+
+    /// How many of the first of these changes have to go so that the records of the others have at most `room` bytes.
+    pub(crate) fn too_many(&self, changes: &[u64], room: u64) -> usize {
+        let places = self.shared.places.lock();
+        let end = self.shared.bytes.load(Ordering::Relaxed);
+        let mut left = room;
+        for (n, &change) in changes.iter().enumerate().rev() {
+            // One that is not written yet counts nothing: it is one of the newest.
+            let begin = places.get(&change).copied().unwrap_or(end);
+            let next = places.range(change + 1..).next().map_or(end, |(_, place)| *place);
+            let Some(rest) = left.checked_sub(next.saturating_sub(begin)) else { return n + 1 };
+            left = rest;
+        }
+        0
     }
 
     /// Reads a change back.
@@ -179,14 +194,18 @@ impl Source<'_> {
         file.seek(SeekFrom::Start(place))?;
         let length = file.metadata()?.len().saturating_sub(place);
         let (kind, payload) = read_record(&mut file, length)?.ok_or(StoreError::BadJournal("a change is damaged"))?;
-        match Record::decode(kind, &payload)? {
-            Record::Change(stored) | Record::Kept(stored) if stored.what.change == change => Ok(stored),
+        if !kind.has_change() {
+            return Err(StoreError::BadJournal("a change is not where it was"));
+        }
+        match StoredChange::decode(&payload)? {
+            stored if stored.what.change == change => Ok(stored),
             _ => Err(StoreError::BadJournal("a change is not where it was")),
         }
     }
 }
 
-/// Reads records until the end or the first that is not whole; gives what was found and where the good part ends.
+/// Reads records until the end or the first that is not whole; gives what was found and where the good part ends. `base` is set to
+/// the length that the file had when it was compacted.
 fn replay(
     file: &mut File,
     path: &Path,
@@ -194,6 +213,7 @@ fn replay(
     key: &ImageKey,
     document: &mut Document,
     places: &mut BTreeMap<u64, u64>,
+    base: &mut u64,
 ) -> Result<(Recovery, u64), StoreError> {
     file.seek(SeekFrom::Start(0))?;
     let mut reader = BufReader::with_capacity(1 << 20, file);
@@ -215,8 +235,11 @@ fn replay(
             }
             _ if is_first => return Err(StoreError::BadJournal("its beginning is missing")),
             record => {
-                if let Record::Change(stored) | Record::Kept(stored) = &record {
-                    places.insert(stored.what.change, end);
+                if let Some(what) = record.what() {
+                    places.insert(what.change, end);
+                }
+                if kind == Kind::Cursor {
+                    *base = end + (RECORD_HEAD + payload.len()) as u64;
                 }
                 recovery.records += 1;
                 document.replay(record, &Source { path, places })?;

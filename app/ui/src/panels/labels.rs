@@ -4,6 +4,7 @@ use egui::{RichText, Sense, Slider, Ui, Widget};
 use voco_labelstore::{Document, PresetEntry, Segment, SegmentId, Status, StoreError, change_name, terms_of_name};
 use voco_volume::LabelColors;
 
+use super::label_layers::{Row, layer_ui, rename_ui, rows};
 use crate::labelling::LabelWork;
 use crate::{
     LabelPreset, Outbox, Preferences, Request, Session, ViewSettings, VolumeId, i18n, icons, numbers_only, theme,
@@ -115,17 +116,23 @@ fn change_all(work: &mut LabelWork, key: &'static str, change: impl Fn(&mut Segm
     });
 }
 
-/// The segments: click to work on one, double-click to rename it, right-click for the rest.
+/// The segments under their layers: click to work on one, double-click to rename it, right-click for the rest.
 fn list_ui(ui: &mut Ui, work: &mut LabelWork, at_cursor: Option<SegmentId>) {
     let document = work.document().clone();
     let segments = document.segments();
-    let num_layers = document.layers().len();
+    let layers: Vec<_> = document.layers().collect();
+    let rows = rows(&layers, segments);
     let row = ui.text_style_height(&egui::TextStyle::Body).max(ui.spacing().interact_size.y);
     let scroll = egui::ScrollArea::vertical().id_salt("labels").max_height(240.0).auto_shrink([false, true]);
-    scroll.show_rows(ui, row, segments.len(), |ui, range| {
-        for segment in &segments[range] {
-            let is_at_cursor = at_cursor == Some(segment.id);
-            ui.push_id(segment.id.0, |ui| row_ui(ui, work, segment, segments, is_at_cursor, num_layers));
+    scroll.show_rows(ui, row, rows.len(), |ui, range| {
+        for row in &rows[range] {
+            match row {
+                Row::Layer(layer) => drop(ui.push_id(("layer", layer.id.0), |ui| layer_ui(ui, work, layer, segments))),
+                Row::Segment(segment) => {
+                    let is_at_cursor = at_cursor == Some(segment.id);
+                    ui.push_id(segment.id.0, |ui| row_ui(ui, work, segment, segments, is_at_cursor, layers.len()));
+                }
+            }
         }
     });
 }
@@ -165,18 +172,11 @@ fn row_ui(
             let key = if segment.locked { "unlock" } else { "lock" };
             work.update_segment(id, change_name(key, &[&segment.name]), |s| s.locked = !s.locked);
         }
-        if let Some(mut text) = ui.data(|d| d.get_temp::<String>(editing)) {
-            let field = egui::TextEdit::singleline(&mut text).desired_width(f32::INFINITY).ui(ui);
-            field.request_focus();
-            if field.lost_focus() || ui.input(|i| i.key_pressed(egui::Key::Enter)) {
-                ui.data_mut(|d| d.remove::<String>(editing));
-                let text = text.trim().to_owned();
-                if !text.is_empty() && text != segment.name && !ui.input(|i| i.key_pressed(egui::Key::Escape)) {
-                    let name = change_name("rename", &[&segment.name, &text]);
-                    work.update_segment(id, name, move |s| s.name = text);
-                }
-            } else {
-                ui.data_mut(|d| d.insert_temp(editing, text));
+        if ui.data(|d| d.get_temp::<String>(editing)).is_some() {
+            let field = i18n::text_with("labels-name-of", [("name", segment.name.as_str().into())]);
+            if let Some(text) = rename_ui(ui, editing, &field, &segment.name) {
+                let name = change_name("rename", &[&segment.name, &text]);
+                work.update_segment(id, name, move |s| s.name = text);
             }
             return;
         }
@@ -256,7 +256,11 @@ fn menu_ui(
             ui.close();
         }
     }
-    if ui.button(i18n::text("labels-own-layer")).on_hover_text(i18n::text("labels-own-layer-tip")).clicked() {
+    // One that is alone on its layer is on a layer of its own.
+    let is_alone = !all.iter().any(|s| s.layer == segment.layer && s.id != id);
+    let own_layer = egui::Button::new(i18n::text("labels-own-layer"));
+    let response = ui.add_enabled(!is_alone && !segment.locked, own_layer);
+    if response.on_hover_text(i18n::text("labels-own-layer-tip")).clicked() {
         let name = segment.name.clone();
         work.edit(move |document| {
             document.begin_group(&change_name("own-layer", &[&name]), "layers");
@@ -348,7 +352,8 @@ fn take_names(document: &mut Document, names: &BTreeMap<u16, String>) -> Result<
     let is_missing = |value: u16| document.segments().iter().all(|s| s.value != value);
     let missing: Vec<PresetEntry> =
         names.iter().filter(|(id, _)| is_missing(**id)).map(|(&id, name)| PresetEntry::named(id, name)).collect();
-    if let Some(layer) = document.layers().next().map(|layer| layer.id) {
+    let first = document.layers().next().map(|layer| layer.id);
+    if let Some(layer) = first {
         document.add_preset(layer, &missing)?;
     }
     document.end_group();

@@ -6,6 +6,7 @@ mod export3d;
 mod finetune;
 mod image;
 mod label_effects;
+mod label_layers;
 mod label_stats;
 mod label_tools;
 mod labels;

@@ -96,6 +96,37 @@ fn segment(harness: &Harness) -> voco_labelstore::Segment {
 }
 
 #[test]
+fn layers_have_headers_that_hide_and_delete_them() {
+    let Some(mut harness) = window(crate::ball(glam::DVec3::ZERO)) else { return };
+    harness.set_size(vec2(1100.0, 1500.0));
+    harness.run_steps(2);
+    assert!(harness.query_by_label("Hide layer Labels").is_none(), "one layer needs no header");
+    let work = harness.state_mut().session.volumes[0].labels.as_mut().expect("labels");
+    work.edit(|document| {
+        let layer = document.add_layer("second");
+        document.add_segment(layer, "spleen", None).map(drop)
+    });
+    count(&mut harness);
+    harness.run_steps(4);
+    let document =
+        |harness: &Harness| harness.state().session.volumes[0].labels.as_ref().expect("labels").document().clone();
+    harness.get_by_label("Hide layer second").click();
+    harness.run_steps(2);
+    count(&mut harness);
+    let shown: Vec<bool> = document(&harness).segments().iter().map(|s| s.visible).collect();
+    assert_eq!(shown, [true, false]);
+    harness.run_steps(2);
+    harness.get_by_label("Delete layer second with its segments").click();
+    harness.run_steps(2);
+    count(&mut harness);
+    assert_eq!((document(&harness).layers().len(), document(&harness).segments().len()), (1, 1));
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::Z);
+    harness.run_steps(2);
+    count(&mut harness);
+    assert_eq!((document(&harness).layers().len(), document(&harness).segments().len()), (2, 2), "taken back");
+}
+
+#[test]
 fn terms_are_found_by_name_chosen_and_taken_back() {
     let Some(mut harness) = window(crate::ball(glam::DVec3::ZERO)) else { return };
     // The list lies below the edge of the small window.

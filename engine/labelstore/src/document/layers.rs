@@ -201,7 +201,7 @@ impl Document {
             })
     }
 
-    fn layer_info(&self, layer: LayerId) -> Result<(usize, LayerInfo), StoreError> {
+    pub(super) fn layer_info(&self, layer: LayerId) -> Result<(usize, LayerInfo), StoreError> {
         let index = self.state.layers.iter().position(|l| l.0.id == layer).ok_or(StoreError::NoLayer(layer))?;
         Ok((index, self.state.layers[index].0.clone()))
     }

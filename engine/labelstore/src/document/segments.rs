@@ -180,7 +180,7 @@ impl Document {
     }
 
     /// Puts a segment with its voxels on another layer, where it may overlap those that it was apart from. Voxels of the other
-    /// layer that are taken by segments there stay with them.
+    /// layer that are taken by segments there stay with them. A layer that is empty then goes away in the same change.
     ///
     /// # Errors
     /// If it or the layer is not there, it is locked, or the layer has no free value.
@@ -214,7 +214,9 @@ impl Document {
             ops.push(Op::Bricks { layer, bricks: copied.into_iter().map(|c| c.1).collect() });
         }
         let name = change_name("move-to-layer", &[&segment.name]);
+        let old = self.emptied_without(&segment)?;
         ops.push(Op::Segment { index, before: Some(segment), after: Some(moved) });
+        ops.extend(old);
         let change = self.apply(&name, "segments", ops, voxels);
         Ok(Committed { change, voxels, bricks })
     }
@@ -223,6 +225,17 @@ impl Document {
         let index = self.state.index_of(id)?;
         let segment = self.state.segments[index].clone();
         if segment.locked { Err(StoreError::Locked(segment.name)) } else { Ok((index, segment)) }
+    }
+
+    /// Removes the layer of a segment if it has nothing else.
+    fn emptied_without(&self, segment: &Segment) -> Result<Option<Op>, StoreError> {
+        let has_others = self.state.segments.iter().any(|s| s.layer == segment.layer && s.id != segment.id);
+        let is_other = |&(value, _): &(u16, u64)| value != 0 && value != segment.value;
+        if has_others || self.layer(segment.layer)?.counts().iter().any(is_other) {
+            return Ok(None);
+        }
+        let (index, info) = self.layer_info(segment.layer)?;
+        Ok(Some(Op::Layer { index, before: Some(info), after: None }))
     }
 
     /// Gives another value to the voxels of a segment.

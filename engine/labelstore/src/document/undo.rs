@@ -101,21 +101,27 @@ impl Document {
         Ok(())
     }
 
-    /// Writes the journal anew with what is needed: the state, the audit trail, and the changes that undo has in memory.
+    /// Writes the journal anew with what is needed: the state, the audit trail, and the changes that can be undone or done again.
+    /// Of those that are on the disk only, the oldest go if all have more than [`Self::set_undo_disk_bytes`].
     /// The writer's thread does it; if it fails or is killed, the old file stays.
     pub fn compact(&mut self) {
         self.end_group();
         let Some(journal) = &self.journal else { return };
-        // What lies on the disk only cannot be undone after this.
+        // Up to the last that lies on the disk only, the records that there are stay as they are.
         let first = self.history.steps.iter().rposition(|step| step.change.is_none()).map_or(0, |n| n + 1);
-        self.history.forget(first);
+        let mut past: Vec<u64> = self.history.steps.iter().take(first).map(|step| step.what.change).collect();
+        past.drain(..journal.too_many(&past, self.undo_disk_bytes));
+        self.history.forget(first - past.len());
         let mut state = self.state.clone();
+        let rest = self.history.steps.iter().skip(past.len());
         let kept: Vec<(Provenance, Arc<Change>)> =
-            self.history.steps.iter().filter_map(|s| Some((s.what.clone(), s.change.clone()?))).collect();
-        for (_, change) in kept[..self.history.done].iter().rev() {
+            rest.filter_map(|s| Some((s.what.clone(), s.change.clone()?))).collect();
+        // What lies on the disk only is done.
+        for (_, change) in kept[..self.history.done - past.len()].iter().rev() {
             state.apply(&change.inverse());
         }
         let base = Base {
+            past,
             state,
             audit: self.history.audit.clone(),
             kept,
@@ -185,10 +191,15 @@ impl Document {
                 self.history.audit = events;
                 Ok(())
             }
+            Record::Past(what) => {
+                self.history.push_past(what);
+                Ok(())
+            }
             Record::Cursor(done) => {
                 while self.history.done as u64 > done {
                     self.replay_undo(None, source)?;
                 }
+                self.history.find_forgotten();
                 Ok(())
             }
             Record::Head(_) => Err(StoreError::BadJournal("it begins twice")),

@@ -21,14 +21,22 @@ pub(crate) enum Kind {
     Audit = 5,
     /// A change from before compaction that undo still has; its audit event is in the trail already.
     Kept = 6,
-    /// How many of the kept changes are done.
+    /// How many of the past and kept changes are done.
     Cursor = 7,
+    /// A change from before the snapshot, which holds it already: undo reads it when it gets there.
+    Past = 8,
 }
 
 impl Kind {
     pub(crate) fn of(byte: u8) -> Option<Self> {
-        let all = [Self::Head, Self::Change, Self::Event, Self::Snapshot, Self::Audit, Self::Kept, Self::Cursor];
+        use Kind::{Audit, Change, Cursor, Event, Head, Kept, Past, Snapshot};
+        let all = [Head, Change, Event, Snapshot, Audit, Kept, Cursor, Past];
         all.into_iter().find(|kind| *kind as u8 == byte)
+    }
+
+    /// True if its record holds a change.
+    pub(crate) fn has_change(self) -> bool {
+        matches!(self, Self::Change | Self::Kept | Self::Past)
     }
 }
 
@@ -42,14 +50,19 @@ pub(crate) struct Head {
     pub world_from_voxel: [[f64; 4]; 4],
 }
 
+/// The version that is written. From 2 on there are past changes, which a program for version 1 would not know.
+const VERSION: u32 = 2;
+
 /// What compaction writes.
 #[derive(Debug)]
 pub(crate) struct Base {
+    /// Changes before the snapshot that can be undone, as the old file has them.
+    pub past: Vec<u64>,
     /// Before the changes in `kept`.
     pub state: State,
     pub audit: Vec<AuditEvent>,
     pub kept: Vec<(Provenance, Arc<Change>)>,
-    /// How many of them are done.
+    /// How many of `past` and `kept` are done.
     pub done: u64,
     pub next_change: u64,
 }
@@ -98,12 +111,19 @@ enum OpText {
     Layer { index: usize, before: Option<LayerInfo>, after: Option<LayerInfo> },
 }
 
+/// The part of a change that says what it was.
+#[derive(Debug, Deserialize)]
+struct WhatText {
+    what: Provenance,
+}
+
 /// A record that was read.
 #[derive(Debug)]
 pub(crate) enum Record {
     Head(Head),
     Change(StoredChange),
     Kept(StoredChange),
+    Past(Provenance),
     Event(AuditEvent),
     Snapshot(Box<(State, u64)>),
     Audit(Vec<AuditEvent>),
@@ -111,9 +131,18 @@ pub(crate) enum Record {
 }
 
 impl Record {
+    /// What was done, if it holds a change.
+    pub(crate) fn what(&self) -> Option<&Provenance> {
+        match self {
+            Self::Change(stored) | Self::Kept(stored) => Some(&stored.what),
+            Self::Past(what) => Some(what),
+            _ => None,
+        }
+    }
+
     pub(crate) fn head(key: &ImageKey, geometry: &Geometry) -> Vec<u8> {
         let head = Head {
-            version: 1,
+            version: VERSION,
             image: key.as_str().into(),
             dims: geometry.dims(),
             world_from_voxel: geometry.affine_rows(),
@@ -144,8 +173,13 @@ impl Record {
         framed(Kind::Event, &json(event))
     }
 
-    /// Calls `write` with the records of a compacted journal, the head excepted; with the number of the change for those that
-    /// hold one.
+    /// A record of a change under another kind.
+    pub(crate) fn past(payload: &[u8]) -> Vec<u8> {
+        framed(Kind::Past, payload)
+    }
+
+    /// Calls `write` with the records of a compacted journal that follow the head and the past changes; with the number of the
+    /// change for those that hold one.
     pub(crate) fn base(
         base: &Base,
         mut write: impl FnMut(Option<u64>, &[u8]) -> std::io::Result<()>,
@@ -174,19 +208,27 @@ impl Record {
 
     pub(crate) fn decode(kind: Kind, payload: &[u8]) -> Result<Self, StoreError> {
         Ok(match kind {
-            Kind::Head => Self::Head(of_json(payload)?),
+            Kind::Head => {
+                let head: Head = of_json(payload)?;
+                if head.version > VERSION {
+                    return Err(StoreError::BadJournal("a newer version of the program wrote it"));
+                }
+                Self::Head(head)
+            }
             Kind::Change => Self::Change(StoredChange::decode(payload)?),
             Kind::Kept => Self::Kept(StoredChange::decode(payload)?),
             Kind::Event => Self::Event(of_json(payload)?),
             Kind::Snapshot => Self::Snapshot(Box::new(state_of(payload)?)),
             Kind::Audit => Self::Audit(of_json(&split_blob(payload)?.1)?),
             Kind::Cursor => Self::Cursor(of_json(payload)?),
+            // Its voxels are unpacked when it is undone.
+            Kind::Past => Self::Past(of_json::<WhatText>(split_text(payload)?.0)?.what),
         })
     }
 }
 
 impl StoredChange {
-    fn decode(payload: &[u8]) -> Result<Self, StoreError> {
+    pub(crate) fn decode(payload: &[u8]) -> Result<Self, StoreError> {
         let (text, blob) = split_blob(payload)?;
         let text: ChangeText = of_json(text)?;
         let mut rest = blob.as_slice();
@@ -264,9 +306,13 @@ fn with_blob(text: &[u8], blob: &[u8]) -> Vec<u8> {
     out
 }
 
-fn split_blob(payload: &[u8]) -> Result<(&[u8], Vec<u8>), StoreError> {
+fn split_text(payload: &[u8]) -> Result<(&[u8], &[u8]), StoreError> {
     let (length, rest) = payload.split_first_chunk::<4>().ok_or(DAMAGED)?;
-    let (text, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or(DAMAGED)?;
+    rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or(DAMAGED)
+}
+
+fn split_blob(payload: &[u8]) -> Result<(&[u8], Vec<u8>), StoreError> {
+    let (text, rest) = split_text(payload)?;
     let (length, packed) = rest.split_first_chunk::<8>().ok_or(DAMAGED)?;
     let length = u64::from_le_bytes(*length);
     // LZ4 packs no tighter than 1 to 255.

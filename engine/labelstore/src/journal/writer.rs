@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tempfile::NamedTempFile;
 
 use super::record::{Base, Kind, Record};
-use super::{COMPACT_AFTER_BYTES, MAGIC, sync_folder};
+use super::{COMPACT_AFTER_BYTES, MAGIC, read_record, sync_folder};
 use crate::{AuditEvent, Change, Provenance};
 
 /// Written bytes are on the disk after at most a second: this, and the time that it takes.
@@ -40,16 +40,23 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(places: BTreeMap<u64, u64>, bytes: u64, last_change: u64) -> Self {
+    /// `base` is the length that the file had when it was compacted.
+    pub(crate) fn new(places: BTreeMap<u64, u64>, bytes: u64, last_change: u64, base: u64) -> Self {
         Self {
             places: Mutex::new(places),
             bytes: AtomicU64::new(bytes),
-            limit: AtomicU64::new(COMPACT_AFTER_BYTES),
+            limit: AtomicU64::new(limit_after(base)),
             written: AtomicU64::new(last_change),
             synced: AtomicU64::new(last_change),
             problem: Mutex::new(None),
         }
     }
+}
+
+/// The length beyond which a file is compacted that had so many bytes when it was compacted last. All of it is copied, so a longer
+/// one is compacted less often.
+fn limit_after(bytes: u64) -> u64 {
+    bytes + COMPACT_AFTER_BYTES.max(bytes / 2)
 }
 
 /// The thread that owns the file.
@@ -186,8 +193,7 @@ impl Writer {
                 }
             }
         }
-        let limit = shared.bytes.load(Ordering::Relaxed) + COMPACT_AFTER_BYTES;
-        shared.limit.store(limit, Ordering::Relaxed);
+        shared.limit.store(limit_after(shared.bytes.load(Ordering::Relaxed)), Ordering::Relaxed);
     }
 
     fn compacted(&self, base: &Base) -> std::io::Result<(NamedTempFile, BTreeMap<u64, u64>, u64)> {
@@ -200,13 +206,17 @@ impl Writer {
             out.write_all(bytes)?;
             end += bytes.len() as u64;
         }
-        Record::base(base, |change, record| {
+        let mut write = |change: Option<u64>, record: &[u8]| {
             if let Some(change) = change {
                 places.insert(change, end);
             }
             end += record.len() as u64;
             out.write_all(record)
-        })?;
+        };
+        for &change in &base.past {
+            write(Some(change), &self.past_record(change)?)?;
+        }
+        Record::base(base, write)?;
         out.flush()?;
         drop(out);
         temporary.as_file().sync_all()?;
@@ -216,5 +226,17 @@ impl Writer {
             Err(std::fs::TryLockError::WouldBlock) => return Err(std::io::Error::other("the new file is in use")),
         }
         Ok((temporary, places, end))
+    }
+
+    /// The record of a change in the file that is being replaced, as one from before a snapshot.
+    fn past_record(&self, change: u64) -> std::io::Result<Vec<u8>> {
+        let missing = || std::io::Error::other("a change in the old file is damaged");
+        let place = self.shared.places.lock().get(&change).copied().ok_or_else(missing)?;
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(place))?;
+        let left = self.shared.bytes.load(Ordering::Relaxed).saturating_sub(place);
+        let found = read_record(&mut file, left).map_err(std::io::Error::other)?;
+        let (_, payload) = found.filter(|(kind, _)| kind.has_change()).ok_or_else(missing)?;
+        Ok(Record::past(&payload))
     }
 }

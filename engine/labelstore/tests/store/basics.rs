@@ -91,6 +91,32 @@ fn a_segment_is_imported_with_all_that_it_has() {
 }
 
 #[test]
+fn a_layer_goes_with_its_last_segment_and_comes_back_with_it() {
+    let mut document = Document::new(geometry(DIMS), None).expect("a document");
+    let first = document.layers().next().expect("a layer").id;
+    let (a, b) = (
+        document.add_segment(first, "a", None).expect("added"),
+        document.add_segment(first, "b", None).expect("added"),
+    );
+    let mut gesture = document.begin(Target::Paint(a), Rules::default(), "brush", "Brush").expect("a gesture");
+    gesture.staged.add_box(&VoxelBox { min: [3, 4, 5], max: [50, 30, 20] });
+    let painted = document.commit(&gesture).expect("a commit").voxels;
+    let second = document.add_layer("second");
+    document.move_to_layer(b, second).expect("moved");
+    assert_eq!(document.layers().len(), 2, "the first one still has a segment");
+    let changes = document.history().len();
+    document.move_to_layer(a, second).expect("moved");
+    assert_eq!((document.layers().len(), document.history().len()), (1, changes + 1), "one change");
+    assert_eq!(document.mask(a).expect("there").count(), painted);
+    document.undo().expect("undone");
+    let layers: Vec<_> = document.layers().map(|layer| layer.id).collect();
+    assert_eq!((layers, document.segment(a).expect("there").layer), (vec![first, second], first));
+    assert_eq!(document.mask(a).expect("there").count(), painted, "with its voxels");
+    document.redo().expect("redone");
+    assert_eq!((document.layers().len(), document.mask(a).expect("there").count()), (1, painted));
+}
+
+#[test]
 fn tables_of_labels_come_back() {
     let mut document = Document::new(geometry(DIMS), None).expect("a document");
     let layer = document.layers().next().expect("a layer").id;

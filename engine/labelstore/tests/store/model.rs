@@ -248,6 +248,9 @@ fn rare(document: &mut Document, model: &mut Model, rng: &mut StdRng, kind: u32)
                     }
                 }
                 *model.now.segments.iter_mut().find(|s| s.id == segment.id).expect("it") = after;
+                if model.now.segments.iter().all(|s| s.layer != segment.layer) {
+                    model.now.layers.retain(|l| l.0 != segment.layer);
+                }
             }
         }
         98 => {

@@ -81,16 +81,55 @@ fn restarts_and_a_small_memory_change_nothing() {
             assert_eq!(plain(&document), model.now, "voxels after {n}");
         }
         if n % 400 == 250 {
-            // What memory does not have any more cannot be undone after a compaction.
             document.flush().expect("a disk");
             document.compact();
             document.flush().expect("a disk");
-            let steps = document.history().len();
-            let done = document.history().filter(|item| item.is_done).count();
-            let lost = model.undo.len() - done;
-            model.undo.drain(..lost);
-            assert_eq!(model.redo.len(), steps - done, "what can be done again stays");
+            let (steps, done) = (document.history().len(), document.num_done());
+            assert_eq!((done, steps - done), (model.undo.len(), model.redo.len()), "all can be undone and done again");
         }
     }
     assert_eq!(plain(&document), model.now, "at the end");
+    while document.undo().expect("an undo").is_some() {}
+    assert!(document.segments().is_empty() && !document.has_forgotten(), "taken back to the beginning");
+    while document.redo().expect("a redo").is_some() {}
+    while model.redo.pop().is_some() {}
+    assert_eq!(document.num_done(), document.history().len());
+}
+
+/// A journal that keeps only some of the older changes says that there were others, after a restart, too.
+#[test]
+fn older_changes_than_the_disk_may_hold_are_known_to_be_missing() {
+    let dims = [40, 33, 20];
+    let folder = tempfile::tempdir().expect("a folder");
+    let volume = image(dims);
+    let key = ImageKey::of(&volume);
+    let path = folder.path().join(key.file_name());
+    let open = || Document::open(&path, &key, geometry(dims), Some(volume.clone())).expect("a journal").0;
+    let mut document = open();
+    let layer = document.layers().next().expect("a layer").id;
+    for n in 0..100 {
+        document.add_segment(layer, &format!("{n}"), None).expect("added");
+    }
+    document.flush().expect("a disk");
+    let length = std::fs::metadata(&path).expect("a file").len();
+    document.set_undo_bytes(0);
+    document.set_undo_disk_bytes(length / 4);
+    document.compact();
+    document.flush().expect("a disk");
+    let (kept, last) = (document.num_done(), document.current_change());
+    assert!(document.has_forgotten() && (20..30).contains(&kept), "a quarter of them: {kept}");
+    drop(document);
+    let mut document = open();
+    assert_eq!((document.num_done(), document.current_change(), document.has_forgotten()), (kept, last, true));
+    while document.undo().expect("an undo").is_some() {}
+    assert_eq!((document.segments().len(), document.current_change()), (100 - kept, last - kept as u64));
+    drop(document);
+    let mut document = open();
+    assert_eq!((document.num_done(), document.current_change()), (0, last - kept as u64));
+    document.compact();
+    drop(document);
+    let mut document = open();
+    assert_eq!((document.num_done(), document.current_change()), (0, last - kept as u64));
+    while document.redo().expect("a redo").is_some() {}
+    assert_eq!((document.segments().len(), document.current_change()), (100, last));
 }
