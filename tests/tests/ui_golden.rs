@@ -142,7 +142,7 @@ fn measuring() {
         plane,
         vec![at(30.0, -60.0), at(90.0, -60.0), at(60.0, -40.0), at(60.0, -80.0)],
     );
-    app.settings.selected = Some(lesion);
+    app.settings.selected = Some((voco_ui::VolumeId(1), lesion));
     scene.check("window_measuring", SIZE, |_| {});
 }
 

@@ -81,7 +81,7 @@ fn every_control_of_a_volume_has_a_name() {
         let plane = voco_ui::measure::MeasurePlane::of(&frame);
         let points = vec![center, center + glam::DVec3::X * 40.0];
         let number = stage.session.measurements.entry(2).or_default().add(MeasureKind::Length, plane, points);
-        stage.settings.selected = Some(number);
+        stage.settings.selected = Some((voco_ui::VolumeId(2), number));
     });
     look(&mut problems, "save labels", &mut harness, |stage| {
         stage.session.save_labels = Some(save_as());

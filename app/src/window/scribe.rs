@@ -103,7 +103,12 @@ mod tests {
         };
         let failed = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&failed);
-        let scribe = Scribe::new(write, Arc::new(move || drop(count.fetch_add(1, Ordering::Relaxed))));
+        let scribe = Scribe::new(
+            write,
+            Arc::new(move || {
+                count.fetch_add(1, Ordering::Relaxed);
+            }),
+        );
         for n in 0..100 {
             for file in ["a", "b"] {
                 scribe.write(folder.path().join(file), format!("{file}{n}"), String::new());

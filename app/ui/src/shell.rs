@@ -194,7 +194,8 @@ impl Shell {
 
     /// The name of the protocol that a volume is hung by.
     fn protocol_of(&self, session: &Session, id: VolumeId) -> String {
-        let found = session.volume(id).and_then(|v| HangingProtocol::find(&self.protocols, v, session.exams.get(&id.0)));
+        let found =
+            session.volume(id).and_then(|v| HangingProtocol::find(&self.protocols, v, session.exams.get(&id.0)));
         found.map_or_else(String::new, |protocol| protocol.name.clone())
     }
 }

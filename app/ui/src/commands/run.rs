@@ -564,7 +564,11 @@ fn step_edits(session: &mut Session, settings: &ViewSettings, back: bool) {
         }
         Some(Edited::Measurements(id)) => {
             if let Some(doc) = session.measurements.get_mut(&id.0) {
-                if back { doc.undo() } else { doc.redo() };
+                if back {
+                    doc.undo()
+                } else {
+                    doc.redo()
+                };
             }
         }
         None => {}

@@ -6,11 +6,11 @@ use voco_volume::{Geometry, Recipe, SliceFrame, SlicePlane};
 
 use super::View3d;
 use super::{Cine, CompareView, Layout, Mix, OverlayVolume, Pane, Preferences, Side, Tool};
-use crate::{OpenVolume, Request, VolumeId, Window};
 use crate::i18n;
 use crate::labelling::LabelSettings;
 use crate::measure::{MeasureKind, MeasurePlane};
 use crate::views::{Outline, Wire};
+use crate::{OpenVolume, Request, VolumeId, Window};
 
 /// One of the four views.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -237,7 +237,9 @@ impl Region {
         const EDGES: usize = 8;
         match self {
             Self::Samples { shape: Shape::Polygon(points), .. }
-            | Self::Voxels { inside: Inside::Flat { shape: Shape::Polygon(points), .. }, .. } => 1 + points.len() / EDGES,
+            | Self::Voxels { inside: Inside::Flat { shape: Shape::Polygon(points), .. }, .. } => {
+                1 + points.len() / EDGES
+            }
             _ => 1,
         }
     }

@@ -107,7 +107,7 @@ pub(super) fn effects_ui(ui: &mut Ui, session: &mut Session, settings: &mut View
 
 /// When a setting was changed last.
 fn changed_id() -> egui::Id {
-    egui::Id::new("effect changed")
+    egui::Id::unique("effect changed")
 }
 
 /// A copy of the image that is blank outside of the segment, or inside of it.

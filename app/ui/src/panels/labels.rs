@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use egui::{RichText, Sense, Slider, Ui, Widget};
+use egui::{RichText, Sense, Slider, Ui};
 use voco_labelstore::{Document, PresetEntry, Segment, SegmentId, Status, StoreError, change_name, terms_of_name};
 use voco_volume::LabelColors;
 

@@ -17,7 +17,8 @@ fn key(volume: &OpenVolume, protocol: &str) -> Option<u64> {
 /// Gives a new volume the window of its project.
 pub(super) fn hang(session: &mut Session, settings: &ViewSettings, id: VolumeId, protocol: &str) {
     let Some(volume) = session.volume_mut(id).filter(|_| settings.preferences.keep_windows) else { return };
-    let known = key(volume, protocol).and_then(|key| settings.preferences.project_windows.iter().find(|(k, _)| *k == key));
+    let known =
+        key(volume, protocol).and_then(|key| settings.preferences.project_windows.iter().find(|(k, _)| *k == key));
     if let Some((_, window)) = known {
         volume.window = *window;
     }

@@ -213,7 +213,11 @@ fn marks_of_the_smart_tool_are_taken_back_one_by_one_before_changes() {
     assert_eq!((marks(&harness), count(&mut harness)), (0, 0), "then the stroke goes");
     harness.key_press_modifiers(redo, Key::Z);
     harness.run_steps(2);
-    assert_eq!((marks(&harness), count(&mut harness)), (0, painted), "the stroke comes again; the marks before it do not");
+    assert_eq!(
+        (marks(&harness), count(&mut harness)),
+        (0, painted),
+        "the stroke comes again; the marks before it do not"
+    );
 }
 
 #[test]
