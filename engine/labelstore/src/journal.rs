@@ -250,12 +250,7 @@ fn read_record(reader: &mut impl Read, left: u64) -> Result<Option<(Kind, Vec<u8
 }
 
 /// A tail that is longer than one record was damaged, not torn: it is kept beside the journal for a rescue by hand. Gives its place.
-fn keep_if_more_than_torn(
-    file: &mut File,
-    path: &Path,
-    end: u64,
-    length: u64,
-) -> Result<Option<PathBuf>, StoreError> {
+fn keep_if_more_than_torn(file: &mut File, path: &Path, end: u64, length: u64) -> Result<Option<PathBuf>, StoreError> {
     let mut head = [0; 4];
     if length - end < RECORD_HEAD as u64 {
         return Ok(None);
