@@ -406,8 +406,10 @@ pub(super) fn count(document: &Document, cancel: &AtomicBool) -> Result<LabelSta
             found.map_err(|e| i18n::text_with("tell-segments-not-counted", [("problem", e.to_string().into())]))?;
         // The number that a saved file has, as values of different layers may be the same.
         let value = ids.id(document, segment.id).unwrap_or(segment.value);
-        let row =
-            |stats| LabelStatsRow { name: segment.name.clone(), stats: voco_label::SegmentStats { value, ..stats } };
+        let row = |stats: voco_label::SegmentStats| LabelStatsRow {
+            name: segment.name.clone(),
+            stats: voco_label::SegmentStats { value, ..stats },
+        };
         rows.extend(found.into_iter().map(row));
     }
     Ok(LabelStats { revision: document.revision(), rows })

@@ -21,12 +21,12 @@ impl App {
         let Some(work) = &volume.labels else { return };
         let is_dicom = self.series.contains_key(&id);
         let saved = self.saved_here.get(&id).filter(|(path, _)| work.path.as_ref() == Some(path));
-        // Another file that was opened over it meanwhile is replaced only when the user was asked.
-        let again = saved.is_some();
         let known = work.path.as_ref().and_then(|path| {
             let format = saved.map(|(_, format)| *format).or_else(|| LabelFormat::of_whole(&name_of(path)))?;
             (is_dicom || !format.is_dicom()).then(|| (format, path.to_string_lossy().into_owned()))
         });
+        // Another file that was opened over it meanwhile is replaced only when the user was asked.
+        let again = saved.is_some() && known.is_some();
         let (format, path) = known.unwrap_or_else(|| {
             let stem = volume.path.as_ref().map_or_else(|| "sample".to_owned(), |path| image_stem(path));
             let folder = volume.path.as_ref().and_then(|path| path.parent()).map(Path::to_owned);

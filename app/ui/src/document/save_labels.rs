@@ -117,8 +117,9 @@ impl LabelFormat {
     /// The format of a file of this name, of those that hold all voxels; none where the name does not say it.
     pub fn of_whole(name: &str) -> Option<Self> {
         let lower = name.to_lowercase();
-        let says_it = |ending: &&str| *ending != ".dcm" && lower.ends_with(*ending);
-        Self::ALL.into_iter().find(|format| format.is_whole() && format.endings().iter().any(|e| says_it(e)))
+        // Both kinds of DICOM file end in that.
+        let says_it = |ending: &str| ending != ".dcm" && lower.ends_with(ending);
+        Self::ALL.into_iter().find(|format| format.is_whole() && format.endings().iter().copied().any(says_it))
     }
 
     /// True for what needs an image from DICOM.
