@@ -127,13 +127,14 @@ fn mask_ui(
     });
     ui.horizontal(|ui| {
         let mut has_value = labels.mask_fill.is_some();
-        let text = i18n::text("effect-mask-value");
-        if ui.checkbox(&mut has_value, text).on_hover_text(i18n::text("effect-mask-value-tip")).changed() {
+        let switch = ui.checkbox(&mut has_value, i18n::text("effect-mask-value"));
+        let switch = switch.on_hover_text(i18n::text("effect-mask-value-tip"));
+        if switch.changed() {
             labels.mask_fill = has_value.then_some(least);
         }
         if let Some(fill) = &mut labels.mask_fill {
             let speed = (most - least).abs().max(1e-6) / 500.0;
-            ui.add(DragValue::new(fill).speed(speed).max_decimals(2).suffix(format!(" {unit}")));
+            ui.add(DragValue::new(fill).speed(speed).max_decimals(2).suffix(format!(" {unit}"))).labelled_by(switch.id);
         }
     });
     if ui.small_button(i18n::text("effect-mask")).on_hover_text(i18n::text("effect-mask-tip")).clicked() {

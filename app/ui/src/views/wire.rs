@@ -7,7 +7,7 @@ use glam::DVec3;
 use voco_label::tools::trace::LiveWire;
 use voco_volume::Volume;
 
-use super::port::SlicePort;
+use super::{outline, port::SlicePort};
 use crate::{Session, ViewSettings, Window};
 
 /// Pixels on either side of the last point that the wire knows. Further away it goes straight, which is also what a hand means.
@@ -68,7 +68,8 @@ fn ways(image: &Volume, window: Window, wire: &Wire, step_mm: f64) -> Option<Liv
 /// Puts the wire to the pointer at the end of the outline.
 pub(super) fn follow(settings: &mut ViewSettings, port: &SlicePort, at: Pos2) {
     let Some(wire) = settings.wire.clone() else { return };
-    let Some(outline) = settings.outline.as_mut().filter(|o| !o.is_closed) else { return };
+    // One that waits on another slice does not follow the pointer here.
+    let Some(outline) = settings.outline.as_mut().filter(|o| !o.is_closed && outline::is_on(o, port)) else { return };
     let to = port.world_from_screen(at);
     outline.points_mm.truncate(outline.fixed);
     let step = wire.right_mm.length();
