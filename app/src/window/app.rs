@@ -27,7 +27,7 @@ pub(super) struct App {
     /// Asks for another frame; from any thread.
     pub wake: Arc<dyn Fn() + Send + Sync>,
     /// Volumes whose labels are being opened to be worked on, with labels that came meanwhile.
-    pub opening_labels: std::collections::BTreeMap<voco_ui::VolumeId, Vec<super::tasks::TaskOutcome>>,
+    pub opening_labels: super::opening::OpeningLabels,
     /// Volumes whose labels were saved in this session: again without asking.
     pub saved_here: std::collections::BTreeSet<voco_ui::VolumeId>,
     /// The DICOM series that volumes come from: labels are saved beside them as DICOM.
@@ -97,12 +97,18 @@ impl App {
             Ok(own) => settings.transfer_functions.extend(own),
             Err(text) => session.notice(text, true),
         }
+        let mut tasks = Tasks::new(&waker());
+        if let Some(folder) = super::labels::journal_folder()
+            && let Err(text) = tasks.start(super::tasks::TaskWork::FindUnsaved(folder))
+        {
+            session.notice(text, true);
+        }
         Ok(Self {
             session,
             settings,
             shell: Shell::default(),
             outbox,
-            tasks: Tasks::new(&waker()),
+            tasks,
             models: ModelTasks::new(waker()),
             engine: EngineHandle::start(waker())?,
             training_cancel: None,
@@ -111,7 +117,7 @@ impl App {
             wake: waker(),
             series: std::collections::BTreeMap::new(),
             saved_here: std::collections::BTreeSet::new(),
-            opening_labels: std::collections::BTreeMap::new(),
+            opening_labels: super::opening::OpeningLabels::default(),
             recent,
             told_of_render_error: false,
             dialogs: super::dialogs::Dialogs::new(waker()),

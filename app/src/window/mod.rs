@@ -11,6 +11,7 @@ mod kept;
 mod label_work;
 mod labels;
 mod models;
+mod opening;
 mod preflight;
 mod prior;
 mod recent;
@@ -24,6 +25,7 @@ mod stopwatch;
 mod tasks;
 mod times;
 mod training;
+mod unsaved;
 mod view3d;
 
 pub(crate) use labels::{MAX_LAYERS, ReadLabels, mark_saved};

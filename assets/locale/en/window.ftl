@@ -45,6 +45,10 @@ tell-other-grid = { $name }: it lies on another grid: { $what }; it is shown at 
 tell-work-found-again = Your work on the labels of this image is here again.
 tell-work-instead-of-file = Your work on these labels that was in no file is here again; open { $name } once more to see what the file holds.
 tell-work-and-file = Your work on the labels of this image is here again; { $name } were added to it on a layer of their own.
+tell-unsaved-labels = { $count ->
+    [one] Labels of one image are in no file
+   *[other] Labels of { $count } images are in no file
+}; they are kept, and opening the image brings them back.
 tell-work-lost = Earlier work on these labels was not found again: { $problem }.
 tell-segments-not-counted = The segments cannot be counted: { $problem }.
 tell-prediction-failed = The prediction: { $problem }.
