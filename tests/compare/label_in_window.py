@@ -6,6 +6,8 @@ Needs Xvfb, xdotool, ImageMagick's import, a Vulkan driver (lavapipe does), niba
 
 Paints, erases, draws a polygon, takes a threshold, grows from seeds, fills between slices and smooths; saves; takes everything back;
 does everything again; saves; kills the program; opens it again. All label maps must be the same, and that after undoing must be empty.
+At the end a copy of the scan is painted, stroke by stroke, and the program is killed in the middle of a stroke: all strokes but those of
+the last second must come back, and the program must say that there is such work.
 Places are those of a window of 1600 x 1000 points with one axial view; commands are typed into the palette.
 """
 
@@ -82,6 +84,14 @@ class Window:
         self.tool("mouseup", button)
         time.sleep(wait * PACE)
 
+    def press_and_move(self, start, end):
+        """A stroke that is not let go."""
+        self.tool("mousemove", *map(str, start))
+        time.sleep(0.2)
+        self.tool("mousedown", "1")
+        self.tool("mousemove", *map(str, end))
+        time.sleep(0.2)
+
     def picture(self, name):
         if self.pictures:
             subprocess.run(["import", "-window", "root", str(self.pictures / name)], env=self.environment, check=True)
@@ -146,6 +156,56 @@ def label(window):
     window.picture("done.png")
 
 
+def kill_while_painting(window, scan, home):
+    """Strokes that do not touch one another on a scan that nobody has labelled; gives how many parts came back, and how many had to."""
+    # Other voxels: labels are found by the content of their image.
+    original = nibabel.load(scan)
+    values = np.asanyarray(original.dataobj).copy()
+    values.flat[0] = values.flat[0] + 1
+    image, saved = home / "painted.nii.gz", home / "painted_label.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(values, original.affine, original.header), image)
+    window.start(image)
+    window.command("one view")
+    window.command("brush", wait=3)
+    # Thin enough that strokes do not touch.
+    window.key(*["bracketleft"] * 4)
+    strokes = []
+    for n in range(8):
+        y = 250 + 60 * n
+        window.drag((620, y), (660, y), wait=0)
+        strokes.append(time.time())
+    # The last one is in the hand and was never let go.
+    window.press_and_move((800, 300), (840, 300))
+    killed = time.time()
+    window.kill()
+    window.tool("mouseup", "1")
+    # The frames that commit a stroke take their time, too.
+    least = sum(killed - at > 1 + PACE for at in strokes)
+    # The start without an image: a notice says that one image has labels in no file.
+    window.start()
+    window.picture("told_at_start.png")
+    window.kill()
+    window.start(image)
+    window.picture("painted_recovered.png")
+    found = window.save(saved)
+    return count_parts(found != 0), least, len(strokes)
+
+
+def count_parts(mask):
+    """Connected parts by faces, without scipy."""
+    left, parts = set(map(tuple, np.argwhere(mask))), 0
+    while left:
+        parts += 1
+        border = [left.pop()]
+        while border:
+            i, j, k = border.pop()
+            for at in ((i - 1, j, k), (i + 1, j, k), (i, j - 1, k), (i, j + 1, k), (i, j, k - 1), (i, j, k + 1)):
+                if at in left:
+                    left.remove(at)
+                    border.append(at)
+    return parts
+
+
 def main():
     voco, scan = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
     pictures = Path(sys.argv[3]).resolve() if len(sys.argv) > 3 else None
@@ -190,6 +250,10 @@ def main():
             same = np.allclose(nibabel.load(saved).affine, nibabel.load(image).affine)
             print("affine of the image ", "kept" if same else "lost")
             assert same
+            window.kill()
+            parts, least, most = kill_while_painting(window, image, home)
+            print("killed while painting", parts, "of", most, "strokes came back; at least", least, "had to")
+            assert least > 0 and least <= parts <= most
         finally:
             if window.process:
                 window.process.kill()

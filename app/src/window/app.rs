@@ -27,7 +27,7 @@ pub(super) struct App {
     /// Asks for another frame; from any thread.
     pub wake: Arc<dyn Fn() + Send + Sync>,
     /// Volumes whose labels are being opened to be worked on, with labels that came meanwhile.
-    pub opening_labels: std::collections::BTreeMap<voco_ui::VolumeId, Vec<super::tasks::TaskOutcome>>,
+    pub opening_labels: super::opening::OpeningLabels,
     /// Where labels of volumes were saved in this session, and as what: there again without asking.
     pub saved_here: std::collections::BTreeMap<voco_ui::VolumeId, (PathBuf, voco_ui::LabelFormat)>,
     /// The DICOM series that volumes come from: labels are saved beside them as DICOM.
@@ -102,12 +102,18 @@ impl App {
             Ok(own) => settings.transfer_functions.extend(own),
             Err(text) => session.notice(text, true),
         }
+        let mut tasks = Tasks::new(&waker());
+        if let Some(folder) = super::labels::journal_folder()
+            && let Err(text) = tasks.start(super::tasks::TaskWork::FindUnsaved(folder))
+        {
+            session.notice(text, true);
+        }
         Ok(Self {
             session,
             settings,
             shell: Shell::default(),
             outbox,
-            tasks: Tasks::new(&waker()),
+            tasks,
             models: ModelTasks::new(waker()),
             engine: EngineHandle::start(waker())?,
             training_cancel: None,
@@ -116,7 +122,7 @@ impl App {
             wake: waker(),
             series: std::collections::BTreeMap::new(),
             saved_here: std::collections::BTreeMap::new(),
-            opening_labels: std::collections::BTreeMap::new(),
+            opening_labels: super::opening::OpeningLabels::default(),
             leaving: super::leaving::Leaving::default(),
             recent,
             told_of_render_error: false,

@@ -77,7 +77,7 @@ impl App {
     /// An empty label map for a volume, or the work that was begun on it.
     pub(super) fn new_labels(&mut self, id: VolumeId, is_new: bool) {
         let Some(volume) = self.session.volume(id) else { return };
-        if volume.labels.is_some() || self.opening_labels.contains_key(&id) {
+        if volume.labels.is_some() || self.opening_labels.is_opening(id) {
             return;
         }
         let image = volume.volume.clone();
@@ -89,7 +89,7 @@ impl App {
     /// meanwhile wait.
     pub(super) fn open_document(&mut self, work: TaskWork) {
         if let About::Opens(id) = work.about() {
-            self.opening_labels.entry(id).or_default();
+            self.opening_labels.begin(id);
         }
         self.start_task(work);
     }
@@ -223,11 +223,7 @@ impl App {
 
     /// A task about labels has ended.
     pub(super) fn take_label_outcome(&mut self, task: u64, outcome: TaskOutcome) {
-        if let TaskOutcome::Labels { volume_id, .. } | TaskOutcome::Prediction { volume_id, .. } = &outcome
-            && let Some(waiting) = self.opening_labels.get_mut(volume_id)
-        {
-            return waiting.push(outcome);
-        }
+        let Some(outcome) = self.opening_labels.hold(outcome) else { return };
         match outcome {
             TaskOutcome::Labels { volume_id, read, note } => {
                 self.put_read(volume_id, *read);
@@ -276,7 +272,7 @@ impl App {
         let (document, image) = (Arc::clone(work.document()), volume.volume.clone());
         let (name, names_from) = (work.name.clone(), work.names_from.clone());
         let render = self.render.clone();
-        if self.opening_labels.contains_key(&id) {
+        if self.opening_labels.is_opening(id) {
             return;
         }
         self.open_document(TaskWork::ResampleLabels { volume_id: id, document, name, names_from, image, render });

@@ -115,7 +115,7 @@ fn names_of(source: &ImageSource) -> (LabelNames, &'static str) {
 }
 
 /// Where journals of labels are kept: by the content of their image, so that no name of a file or patient is in it.
-fn journal_folder() -> Option<PathBuf> {
+pub(super) fn journal_folder() -> Option<PathBuf> {
     if let Some(folder) = std::env::var_os("VOCO_LABELS_DIR") {
         return Some(folder.into());
     }
@@ -125,6 +125,11 @@ fn journal_folder() -> Option<PathBuf> {
 /// The file that says which change of a journal is the last one that the user has saved.
 fn saved_mark(journal: &Path) -> PathBuf {
     journal.with_extension("saved")
+}
+
+/// The change that it names.
+pub(super) fn saved_in(journal: &Path) -> Option<u64> {
+    std::fs::read_to_string(saved_mark(journal)).ok()?.trim().parse().ok()
 }
 
 /// Notes which change was saved; runs on a task.
@@ -276,8 +281,7 @@ fn begin_anew(journal: &Path) -> std::io::Result<PathBuf> {
 
 /// Work that was begun earlier, together with what was read now: neither is lost.
 fn with_work(journal: &Path, mut document: Document, read: Option<ReadLabels>) -> Result<Found, StoreError> {
-    let mark = std::fs::read_to_string(saved_mark(journal)).ok();
-    let mut saved_change = mark.and_then(|text| text.trim().parse::<u64>().ok());
+    let mut saved_change = saved_in(journal);
     let is_unsaved = saved_change != Some(document.current_change());
     let mut notes = Vec::new();
     match &read {

@@ -12,6 +12,7 @@ mod label_work;
 mod labels;
 mod leaving;
 mod models;
+mod opening;
 mod preflight;
 mod prior;
 mod recent;
@@ -27,6 +28,7 @@ mod stopwatch;
 mod tasks;
 mod times;
 mod training;
+mod unsaved;
 mod view3d;
 
 pub(crate) use labels::{MAX_LAYERS, ReadLabels, mark_saved};

@@ -295,7 +295,7 @@ impl App {
     fn ended(&mut self, task: u64, about: About) {
         match about {
             About::Opens(id) => {
-                for waiting in self.opening_labels.remove(&id).unwrap_or_default() {
+                for waiting in self.opening_labels.end(id) {
                     self.take_label_outcome(task, waiting);
                 }
                 self.uncover(id);

@@ -137,6 +137,8 @@ pub(super) enum TaskWork {
         name: String,
     },
     ListRuns(PathBuf),
+    /// Looks in a folder of journals for labels that are in no file.
+    FindUnsaved(PathBuf),
     ReadRun(PathBuf),
     SaveNote {
         folder: PathBuf,
@@ -420,6 +422,7 @@ fn run(task: u64, work: TaskWork, cancel: &CancelFlag, report: &(dyn Fn(f32) + S
             Err(text) => TaskOutcome::Failed(text),
         },
         TaskWork::ReadCard(path) => TaskOutcome::Card(Box::new(super::preflight::card(path))),
+        TaskWork::FindUnsaved(folder) => super::unsaved::find(&folder, &is_cancelled),
         TaskWork::ListRuns(root) => TaskOutcome::Runs(super::runs::list(&root)),
         TaskWork::ReadRun(folder) => match super::runs::curves(&folder, &is_cancelled) {
             Ok(curves) => TaskOutcome::RunCurves { folder, curves: Arc::new(curves) },

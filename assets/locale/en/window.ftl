@@ -50,6 +50,10 @@ tell-work-damaged = Your work on these labels was damaged on the disk: { $record
 tell-work-torn = The last change of these labels was not whole on the disk and is missing; all before it are here.
 tell-work-set-aside = Earlier work on these labels cannot be read ({ $problem }) and was moved to { $place }; new work is kept from now on.
 work-of-other-image = it belongs to another image
+tell-unsaved-labels = { $count ->
+    [one] Labels of one image are in no file
+   *[other] Labels of { $count } images are in no file
+}; they are kept, and opening the image brings them back.
 tell-work-lost = Earlier work on these labels was not found again: { $problem }.
 tell-segments-not-counted = The segments cannot be counted: { $problem }.
 tell-prediction-beside = What the network found is on a layer of its own; your labels are unchanged and hidden below it. Undo takes it away.

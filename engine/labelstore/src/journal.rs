@@ -6,6 +6,7 @@
 
 mod key;
 mod record;
+mod survey;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use crate::{AuditEvent, Change, Provenance, StoreError};
 pub use key::ImageKey;
 use record::Kind;
 pub(crate) use record::{Base, Record, StoredChange, StoredOp};
+pub use survey::last_change_in;
 use writer::{Message, Shared, Writer};
 
 /// Records that wait for the writer; more, and a commit waits for the disk.
@@ -65,7 +67,11 @@ impl Journal {
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         // A file system without locks is none of these; the work matters more.
         if let Err(std::fs::TryLockError::WouldBlock) = file.try_lock() {
-            return Err(StoreError::InUse);
+            // It may be somebody who only looks whether it is locked.
+            std::thread::sleep(survey::LOOK);
+            if let Err(std::fs::TryLockError::WouldBlock) = file.try_lock() {
+                return Err(StoreError::InUse);
+            }
         }
         let head = Record::head(key, document.geometry());
         let (mut places, mut base) = (BTreeMap::new(), 0);
@@ -91,6 +97,7 @@ impl Journal {
         }
         recovery.last_change = document.last_change();
         let shared = Arc::new(Shared::new(places, end, recovery.last_change, base));
+        shared.current.store(document.current_change(), Ordering::Release);
         let (queue, inbox) = bounded(QUEUE);
         let writer = Writer::new(file, path.to_path_buf(), head, Arc::clone(&shared));
         let thread = std::thread::Builder::new().name("label-journal".into()).spawn(move || writer.run(&inbox))?;
@@ -99,14 +106,18 @@ impl Journal {
     }
 
     pub(crate) fn change(&self, what: Provenance, change: Arc<Change>) {
+        self.shared.current.store(what.change, Ordering::Release);
         self.send(Message::Change(what, change));
     }
 
-    pub(crate) fn event(&self, event: AuditEvent) {
+    /// `current` is the number of the last change that is done after it.
+    pub(crate) fn event(&self, event: AuditEvent, current: u64) {
+        self.shared.current.store(current, Ordering::Release);
         self.send(Message::Event(event));
     }
 
-    pub(crate) fn compact(&self, base: Base) {
+    pub(crate) fn compact(&self, base: Base, current: u64) {
+        self.shared.current.store(current, Ordering::Release);
         // Not again until the writer has done it.
         self.shared.limit.store(u64::MAX, Ordering::Relaxed);
         self.send(Message::Compact(Box::new(base)));
@@ -241,7 +252,8 @@ fn replay(
                 if kind == Kind::Cursor {
                     *base = end + (RECORD_HEAD + payload.len()) as u64;
                 }
-                recovery.records += 1;
+                // An end tells nothing new.
+                recovery.records += u64::from(kind != Kind::End);
                 document.replay(record, &Source { path, places })?;
             }
         }

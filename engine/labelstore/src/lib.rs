@@ -22,7 +22,7 @@ pub use document::{Dirty, Document, Logic, Recovery};
 pub use error::StoreError;
 pub use gesture::{Committed, DrawOver, Gesture, Rules, Target};
 pub use history::{AuditEvent, AuditKind, HistoryItem, Provenance};
-pub use journal::{ImageKey, JournalHealth, set_aside};
+pub use journal::{ImageKey, JournalHealth, last_change_in, set_aside};
 pub use naming::{change_name, split_change_name};
 pub use presets::{PresetEntry, preset_from_json};
 pub use segment::{LayerId, LayerInfo, Segment, SegmentId, distinct_color};

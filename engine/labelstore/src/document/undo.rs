@@ -128,7 +128,7 @@ impl Document {
             done: self.history.done as u64,
             next_change: self.next_change,
         };
-        journal.compact(base);
+        journal.compact(base, self.current_change());
     }
 
     pub(super) fn compact_if_large(&mut self) {
@@ -144,7 +144,7 @@ impl Document {
         what.time_ms = now_ms();
         let event = AuditEvent { kind, what };
         if let Some(journal) = &self.journal {
-            journal.event(event.clone());
+            journal.event(event.clone(), self.current_change());
         }
         self.history.audit.push(event);
         self.history.steps[at].what.clone()
@@ -202,6 +202,7 @@ impl Document {
                 self.history.find_forgotten();
                 Ok(())
             }
+            Record::End => Ok(()),
             Record::Head(_) => Err(StoreError::BadJournal("it begins twice")),
         }
     }

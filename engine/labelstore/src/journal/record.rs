@@ -25,12 +25,14 @@ pub(crate) enum Kind {
     Cursor = 7,
     /// A change from before the snapshot, which holds it already: undo reads it when it gets there.
     Past = 8,
+    /// The number of the last change that is done, when the journal was closed; only as the last record does it mean anything.
+    End = 9,
 }
 
 impl Kind {
     pub(crate) fn of(byte: u8) -> Option<Self> {
-        use Kind::{Audit, Change, Cursor, Event, Head, Kept, Past, Snapshot};
-        let all = [Head, Change, Event, Snapshot, Audit, Kept, Cursor, Past];
+        use Kind::{Audit, Change, Cursor, End, Event, Head, Kept, Past, Snapshot};
+        let all = [Head, Change, Event, Snapshot, Audit, Kept, Cursor, Past, End];
         all.into_iter().find(|kind| *kind as u8 == byte)
     }
 
@@ -113,8 +115,8 @@ enum OpText {
 
 /// The part of a change that says what it was.
 #[derive(Debug, Deserialize)]
-struct WhatText {
-    what: Provenance,
+pub(super) struct WhatText {
+    pub what: Provenance,
 }
 
 /// A record that was read.
@@ -128,6 +130,7 @@ pub(crate) enum Record {
     Snapshot(Box<(State, u64)>),
     Audit(Vec<AuditEvent>),
     Cursor(u64),
+    End,
 }
 
 impl Record {
@@ -171,6 +174,11 @@ impl Record {
 
     pub(crate) fn event(event: &AuditEvent) -> Vec<u8> {
         framed(Kind::Event, &json(event))
+    }
+
+    /// Of [`super::survey::END_BYTES`] bytes whatever the number, so that it is found from the end of the file.
+    pub(crate) fn end(change: u64) -> Vec<u8> {
+        framed(Kind::End, &change.to_le_bytes())
     }
 
     /// A record of a change under another kind.
@@ -221,6 +229,7 @@ impl Record {
             Kind::Snapshot => Self::Snapshot(Box::new(state_of(payload)?)),
             Kind::Audit => Self::Audit(of_json(&split_blob(payload)?.1)?),
             Kind::Cursor => Self::Cursor(of_json(payload)?),
+            Kind::End => Self::End,
             // Its voxels are unpacked when it is undone.
             Kind::Past => Self::Past(of_json::<WhatText>(split_text(payload)?.0)?.what),
         })
@@ -328,6 +337,6 @@ fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
 }
 
-fn of_json<T: for<'a> Deserialize<'a>>(text: &[u8]) -> Result<T, StoreError> {
+pub(super) fn of_json<T: for<'a> Deserialize<'a>>(text: &[u8]) -> Result<T, StoreError> {
     serde_json::from_slice(text).map_err(|_bad| DAMAGED)
 }

@@ -36,6 +36,8 @@ pub(crate) struct Shared {
     pub limit: AtomicU64,
     pub written: AtomicU64,
     pub synced: AtomicU64,
+    /// The number of the last change that is done.
+    pub current: AtomicU64,
     pub problem: Mutex<Option<String>>,
 }
 
@@ -48,6 +50,7 @@ impl Shared {
             limit: AtomicU64::new(limit_after(base)),
             written: AtomicU64::new(last_change),
             synced: AtomicU64::new(last_change),
+            current: AtomicU64::new(0),
             problem: Mutex::new(None),
         }
     }
@@ -70,13 +73,15 @@ pub(crate) struct Writer {
     waiting: VecDeque<(Option<u64>, Vec<u8>)>,
     /// What the file has to begin with and could not be written; no record means anything without it.
     base: Option<Box<Base>>,
+    /// True if the file has something new.
+    has_written: bool,
     /// When the oldest byte that is not synced was written.
     unsynced: Option<Instant>,
 }
 
 impl Writer {
     pub(crate) fn new(file: File, path: PathBuf, head: Vec<u8>, shared: Arc<Shared>) -> Self {
-        Self { file, path, head, shared, waiting: VecDeque::new(), base: None, unsynced: None }
+        Self { file, path, head, shared, waiting: VecDeque::new(), base: None, has_written: false, unsynced: None }
     }
 
     pub(crate) fn run(mut self, inbox: &Receiver<Message>) {
@@ -99,12 +104,21 @@ impl Writer {
                     drop(done.send(problem));
                 }
                 Err(RecvTimeoutError::Timeout) => self.sync(),
-                Err(RecvTimeoutError::Disconnected) => return self.sync(),
+                Err(RecvTimeoutError::Disconnected) => return self.end(),
             }
             if self.unsynced.is_some_and(|since| since.elapsed() >= SYNC_AFTER) {
                 self.sync();
             }
         }
+    }
+
+    /// What is done is told at the end of the file, where it is found without reading all of it.
+    fn end(mut self) {
+        self.write_waiting();
+        if self.has_written && self.waiting.is_empty() && self.base.is_none() {
+            self.append(None, Record::end(self.shared.current.load(Ordering::Acquire)));
+        }
+        self.sync();
     }
 
     fn append(&mut self, change: Option<u64>, record: Vec<u8>) {
@@ -134,6 +148,7 @@ impl Writer {
             }
             self.shared.bytes.store(end + record.len() as u64, Ordering::Relaxed);
             self.waiting.pop_front();
+            self.has_written = true;
             self.unsynced.get_or_insert_with(Instant::now);
         }
     }
@@ -182,6 +197,7 @@ impl Writer {
         match replaced {
             Ok(()) => {
                 sync_folder(&self.path);
+                self.has_written = true;
                 self.unsynced = None;
                 shared.synced.store(shared.written.load(Ordering::Acquire), Ordering::Release);
             }

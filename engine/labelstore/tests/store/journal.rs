@@ -2,7 +2,7 @@ use std::fs;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use voco_labelstore::{Document, ImageKey, StoreError};
+use voco_labelstore::{Document, ImageKey, StoreError, last_change_in};
 
 use crate::model::{Model, plain, step};
 use crate::{geometry, image};
@@ -68,6 +68,45 @@ fn another_image_and_another_window_are_refused() {
     assert!(!text.contains(&*folder.path().to_string_lossy()), "no path in the file");
 }
 
+/// What the last change is can be told without opening a journal: closed, killed, compacted, in use.
+#[test]
+fn the_last_change_is_told_without_opening_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let volume = image(DIMS);
+    let key = ImageKey::of(&volume);
+    let (path, killed) = (folder.path().join("a"), folder.path().join("killed"));
+    let mut rng = StdRng::seed_from_u64(17);
+    for round in 0..6 {
+        let (mut document, recovery) =
+            Document::open(&path, &key, geometry(DIMS), Some(volume.clone())).expect("a journal");
+        assert_eq!((recovery.cut_bytes, round == 0), (0, recovery.records == 0));
+        for n in 0..20 {
+            let layer = document.layers().next().expect("a layer").id;
+            document.add_segment(layer, &format!("{n}"), None).expect("added");
+            if rng.random_range(0..3) == 0 {
+                document.undo().expect("undone");
+            }
+            if rng.random_range(0..6) == 0 {
+                document.redo().expect("redone");
+            }
+        }
+        if round % 2 == 1 {
+            document.compact();
+            document.undo().expect("undone");
+        }
+        document.flush().expect("a disk");
+        let current = document.current_change();
+        assert_eq!(last_change_in(&path).expect("read"), None, "in use");
+        // As a program that is killed leaves it.
+        fs::copy(&path, &killed).expect("copied");
+        assert_eq!(last_change_in(&killed).expect("read"), Some(current), "killed in round {round}");
+        drop(document);
+        assert_eq!(last_change_in(&path).expect("read"), Some(current), "closed in round {round}");
+    }
+    fs::write(&killed, "something else").expect("a file");
+    assert!(last_change_in(&killed).is_err());
+}
+
 #[test]
 fn hostile_bytes_are_refused_without_a_panic() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -90,6 +129,7 @@ fn hostile_bytes_are_refused_without_a_panic() {
         }
         let other = folder.path().join("b");
         fs::write(&other, &bytes).expect("a file");
+        drop(last_change_in(&other));
         drop(Document::open(&other, &key, geometry(DIMS), Some(volume.clone())));
     }
 }
