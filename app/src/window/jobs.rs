@@ -257,7 +257,7 @@ impl App {
     pub(super) fn uncover(&mut self, id: VolumeId) {
         let is_coming = self.jobs.segment.as_ref().is_some_and(|segmenting| segmenting.volume == id);
         if !is_coming
-            && !self.opening_labels.contains_key(&id)
+            && !self.opening_labels.is_opening(id)
             && let Some(volume) = self.session.volume_mut(id)
         {
             volume.incoming.take_if(|incoming| incoming.ticket.is_none());

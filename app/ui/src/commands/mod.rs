@@ -1,17 +1,20 @@
 //! Everything that the window can be told to do: one table that menus, palette, keys, tool-tips and the shortcut sheet read.
 
+mod edits;
 mod hand;
 mod keymap;
 mod label;
 mod mouse;
 mod run;
 mod times;
+mod windows;
 
+pub(crate) use edits::select;
 pub use keymap::{KeyMap, Shortcut};
 pub(crate) use label::{effect_ask, is_stale, take_back_mark, tool_in_hand};
 pub use mouse::{MouseAction, MouseInput, MouseMap, WheelAction};
 pub use run::show_volume;
-pub(crate) use run::{align_centers, is_enabled, is_on, run, select, set_layout, step_cine, step_slab, step_slices};
+pub(crate) use run::{align_centers, is_enabled, is_on, run, set_layout, step_cine, step_slab, step_slices};
 
 pub(crate) use times::{advance as advance_times, step_cine as step_time_cine};
 

@@ -2,10 +2,11 @@ use glam::DQuat;
 use voco_render::{RenderMode, SlabMode, VolumeCamera};
 use voco_volume::SlicePlane;
 
+use super::edits::{newest_edit, next_measurement, step_edits};
+use super::windows::{self, window_of, windowed_mut};
 use super::{Command, Group, hand, label, times};
-use crate::document::{Layout, Look, Mix, OverlayVolume, Pane, Side, Tool, Window};
-use crate::measure::{MeasureKind, Measurement};
-use crate::{OpenVolume, Outbox, Request, Session, ViewKind, ViewSettings, VolumeId, Work};
+use crate::document::{Layout, Look, Mix, OverlayVolume, Pane, Side, Tool};
+use crate::{Outbox, Request, Session, ViewKind, ViewSettings, VolumeId, Work};
 
 /// Most that a slab may measure, in mm, and the steps of its thickness.
 const SLABS_MM: [f64; 9] = [1.0, 2.0, 3.0, 5.0, 10.0, 15.0, 20.0, 40.0, 80.0];
@@ -103,7 +104,7 @@ fn view(command: Command, session: &mut Session, settings: &mut ViewSettings) {
         }
         Group::View => look(command, session, settings),
         Group::Slices => slices(command, session, settings),
-        Group::Window => windows(command, session, settings),
+        Group::Window => windows::run(command, session, settings),
         Group::Labels => label::run(command, session, settings),
         Group::Compare => compare(command, session, settings),
         Group::File | Group::Edit | Group::Tool | Group::Training | Group::Help => {}
@@ -188,33 +189,6 @@ fn slices(command: Command, session: &Session, settings: &mut ViewSettings) {
         Command::ObliqueReset => settings.turn = DQuat::IDENTITY,
         _ => {}
     }
-}
-
-fn windows(command: Command, session: &mut Session, settings: &ViewSettings) {
-    match command {
-        Command::AutoWindow => auto_window(session, settings),
-        Command::ResetWindow => {
-            if let Some(volume) = windowed_mut(session, settings) {
-                let opened = settings.opened_with.get(&volume.id.0).copied();
-                volume.window = opened.unwrap_or_else(|| volume.first_window());
-                volume.inverted = volume.told.inverted;
-            }
-        }
-        Command::Invert => {
-            let shown = session.of_side(settings, settings.active_view.side).map(|v| v.id);
-            if let Some(volume) = shown.and_then(|id| session.volume_mut(id)) {
-                volume.inverted = !volume.inverted;
-            }
-        }
-        _ => {}
-    }
-}
-
-/// The volume whose window the view under the keys shows.
-fn windowed_mut<'a>(session: &'a mut Session, settings: &ViewSettings) -> Option<&'a mut OpenVolume> {
-    let is_other = settings.active_view.side == Side::B && !settings.compare.link_window && settings.layout.compares();
-    let other = settings.compare.other.filter(|_| is_other);
-    other.or(session.active).and_then(|id| session.volume_mut(id))
 }
 
 fn compare(command: Command, session: &mut Session, settings: &mut ViewSettings) {
@@ -336,21 +310,6 @@ fn layout_of(command: Command) -> Option<Layout> {
         Command::LayoutCompareRows => Layout::CompareRows,
         _ => return None,
     })
-}
-
-fn window_of(command: Command) -> Option<usize> {
-    let all = [
-        Command::Window1,
-        Command::Window2,
-        Command::Window3,
-        Command::Window4,
-        Command::Window5,
-        Command::Window6,
-        Command::Window7,
-        Command::Window8,
-        Command::Window9,
-    ];
-    all.iter().position(|&c| c == command)
 }
 
 fn show_work(settings: &mut ViewSettings, work: Work) {
@@ -496,124 +455,6 @@ pub(crate) fn step_slab(settings: &mut ViewSettings, thicker: bool) {
         None if !thicker => settings.slab.mode = SlabMode::Thin,
         None => {}
     }
-}
-
-/// The window of what the slice under the keys shows: from its 1st to its 99th percentile.
-fn auto_window(session: &mut Session, settings: &ViewSettings) {
-    /// Enough for percentiles.
-    const MAX_VALUES: usize = 4096;
-    let pane = settings.active_view;
-    let plane = if let ViewKind::Slice(plane) = pane.kind { plane } else { SlicePlane::Axial };
-    let Some(volume) = session.of_side(settings, pane.side) else { return };
-    let geometry = volume.volume.geometry();
-    let frame = settings.frame(geometry, plane);
-    let cursor = settings.cursor_of(pane.side);
-    let side = 64;
-    let mut values: Vec<f64> = (0..side * side)
-        .filter_map(|n| {
-            let share = |n: i32| (f64::from(n) + 0.5) / f64::from(side) - 0.5;
-            let at = frame.extent_mm * glam::DVec2::new(share(n % side), share(n / side));
-            volume.volume.value_at_world(frame.world_from_picture(at, cursor))
-        })
-        .filter(|v| v.is_finite())
-        .take(MAX_VALUES)
-        .collect();
-    // Air around a patient is not what one looks at.
-    let floor = volume.stats.min + (volume.stats.max - volume.stats.min) * 0.01;
-    if values.iter().filter(|&&v| v > floor).count() > 64 {
-        values.retain(|&v| v > floor);
-    }
-    values.sort_by(f64::total_cmp);
-    let (Some(&low), Some(&high)) = (values.get(values.len() / 100), values.get(values.len() * 99 / 100)) else {
-        return;
-    };
-    if let Some(volume) = windowed_mut(session, settings).filter(|_| high > low) {
-        volume.window = Window { width: high - low, level: f64::midpoint(high, low) };
-    }
-}
-
-/// What an edit was done to.
-#[derive(Clone, Copy)]
-enum Edited {
-    Measurements(VolumeId),
-    Labels,
-}
-
-/// What the newest edit was done to, or the one that was taken back last: measurements of what is seen, or labels.
-fn newest_edit(session: &Session, settings: &ViewSettings, back: bool) -> Option<Edited> {
-    let which = usize::from(!back);
-    let seen = [session.active, settings.compare.other.filter(|_| settings.layout.compares())];
-    let measured = seen.into_iter().flatten().filter_map(|id| {
-        let stamp = session.measurements.get(&id.0)?.stamps()[which]?;
-        Some((stamp, Edited::Measurements(id)))
-    });
-    let labels = session.active().and_then(|v| v.labels.as_ref()).and_then(|l| l.stamps()[which]);
-    let all = measured.chain(labels.map(|stamp| (stamp, Edited::Labels)));
-    // What was taken back last is the oldest of all that was.
-    let newest = if back { all.max_by_key(|e| e.0) } else { all.min_by_key(|e| e.0) };
-    newest.map(|(_, edited)| edited)
-}
-
-/// Takes back what was done last, or does again what was taken back last, whatever it was done to.
-fn step_edits(session: &mut Session, settings: &ViewSettings, back: bool) {
-    match newest_edit(session, settings, back) {
-        Some(Edited::Labels) => {
-            if let Some(labels) = session.active_mut().and_then(|v| v.labels.as_mut()) {
-                labels.step(!back);
-            }
-        }
-        Some(Edited::Measurements(id)) => {
-            if let Some(doc) = session.measurements.get_mut(&id.0) {
-                if back {
-                    doc.undo()
-                } else {
-                    doc.redo()
-                };
-            }
-        }
-        None => {}
-    }
-}
-
-fn next_measurement(session: &Session, settings: &mut ViewSettings) {
-    let Some(doc) = session.active.and_then(|id| session.measurements.get(&id.0)) else { return };
-    let items = doc.items();
-    let at = settings.selected.and_then(|(_, n)| items.iter().position(|m| m.number == n));
-    let next = at.map_or(0, |n| (n + 1) % items.len());
-    if let Some(item) = items.get(next) {
-        select(session, settings, item, Side::A);
-    }
-}
-
-/// Chooses a measurement and shows the slice it lies on, in a view of its plane.
-pub(crate) fn select(session: &Session, settings: &mut ViewSettings, item: &Measurement, side: Side) {
-    let Some(volume) = session.of_side(settings, side) else { return };
-    settings.selected = Some((volume.id, item.number));
-    settings.move_cursor(side, item.center_mm());
-    if item.kind == MeasureKind::Probe || item.kind == MeasureKind::Sphere {
-        return;
-    }
-    let geometry = volume.volume.geometry();
-    let is_seen = |settings: &ViewSettings, plane| {
-        settings.frame(geometry, plane).normal.dot(item.plane.normal()).abs() > 1.0 - 1e-6
-    };
-    if !SlicePlane::ALL.into_iter().any(|plane| is_seen(settings, plane)) {
-        // Drawn while the planes were turned otherwise: straight, or with the axial one turned into its plane.
-        settings.turn = DQuat::IDENTITY;
-        if !SlicePlane::ALL.into_iter().any(|plane| is_seen(settings, plane)) {
-            let straight = settings.frame(geometry, SlicePlane::Axial).normal;
-            let normal = item.plane.normal() * item.plane.normal().dot(straight).signum();
-            settings.turn = DQuat::from_rotation_arc(straight, normal);
-        }
-    }
-    let Some(plane) = SlicePlane::ALL.into_iter().find(|&plane| is_seen(settings, plane)) else { return };
-    let pane = Pane { kind: ViewKind::Slice(plane), side };
-    if settings.maximized.is_some() {
-        (settings.maximized, settings.maximized_side) = (Some(pane.kind), side);
-    } else if !settings.layout.panes(settings.main_view).contains(&pane) {
-        settings.main_view = pane.kind;
-    }
-    settings.active_view = pane;
 }
 
 /// Esc undoes one thing at a time, the nearest first.
