@@ -20,7 +20,7 @@ pub struct Binding {
 include!(concat!(env!("OUT_DIR"), "/shaders.rs"));
 
 /// Name and source of every shader.
-pub const ALL: [(&str, &str); 8] = [
+pub const ALL: [(&str, &str); 9] = [
     ("slice", slice::SOURCE),
     ("overlay", overlay::SOURCE),
     ("raycast", raycast::SOURCE),
@@ -29,4 +29,5 @@ pub const ALL: [(&str, &str); 8] = [
     ("solid", solid::SOURCE),
     ("lines", lines::SOURCE),
     ("blit", blit::SOURCE),
+    ("widgets", widgets::SOURCE),
 ];

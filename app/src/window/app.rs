@@ -70,6 +70,7 @@ impl App {
         let Some(state) = &creation.wgpu_render_state else { anyhow::bail!("eframe made no graphics device") };
         let render = RenderContext::from_wgpu(&state.adapter, state.device.clone(), state.queue.clone());
         voco_ui::install_gpu(state, render.clone());
+        voco_ui::install_widgets(&creation.egui_ctx, state, &render);
         let waker = || -> Arc<dyn Fn() + Send + Sync> {
             let ctx = creation.egui_ctx.clone();
             Arc::new(move || ctx.request_repaint())

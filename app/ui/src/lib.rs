@@ -14,6 +14,7 @@ mod panels;
 mod shell;
 pub mod theme;
 mod views;
+mod widgets_gpu;
 
 pub use boxes::{box_edges, box_section};
 pub use document::{
@@ -31,3 +32,4 @@ pub use gpu::{GpuViews, install as install_gpu};
 pub use outbox::{Outbox, Request};
 pub use shell::Shell;
 pub use views::scene_of;
+pub use widgets_gpu::install as install_widgets;

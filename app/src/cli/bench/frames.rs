@@ -71,6 +71,7 @@ impl Offscreen {
         });
         let ctx = egui::Context::default();
         voco_ui::theme::apply(&ctx);
+        voco_ui::install_widgets(&ctx, &state, &context);
         let settings = ViewSettings { work: Work::Segment, ..ViewSettings::default() };
         Ok(Self {
             ctx,
@@ -140,9 +141,12 @@ impl Offscreen {
             let descriptor =
                 wgpu::RenderPassDescriptor { color_attachments: &[Some(attachment)], ..Default::default() };
             let mut pass = encoder.begin_render_pass(&descriptor).forget_lifetime();
-            renderer.render(&mut pass, &shapes, &screen);
+            // As eframe does: callbacks may read it, too.
+            drop(renderer);
+            self.state.renderer.read().render(&mut pass, &shapes, &screen);
         }
         queue.submit(own.into_iter().chain(std::iter::once(encoder.finish())));
+        let mut renderer = self.state.renderer.write();
         let freed: Vec<_> = output.textures_delta.free.drain().collect();
         for id in freed {
             renderer.free_texture(&id);

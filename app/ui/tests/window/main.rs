@@ -2,10 +2,10 @@
 
 mod access;
 mod label;
-mod overdraw;
 mod support;
 mod times;
 mod view3d;
+mod widgets;
 
 use egui::accesskit::Role;
 use egui::{Key, Modifiers, PointerButton, vec2};
