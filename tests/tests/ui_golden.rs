@@ -67,7 +67,7 @@ impl Scene {
             .build_ui_state(
                 |ui, stage| {
                     // What the window clears its frames with.
-                    ui.painter().rect_filled(ui.ctx().content_rect(), 0, voco_ui::theme::VIEW_GAP);
+                    ui.painter().rect_filled(ui.max_rect(), 0, voco_ui::theme::VIEW_GAP);
                     Stage::show(ui, stage);
                 },
                 stage,
@@ -174,9 +174,10 @@ fn two_volumes_side_by_side() {
     let Some(mut scene) = Scene::sample() else { return };
     scene.stage.open(&scene.render, 2);
     let Stage { session, settings, .. } = &mut scene.stage;
-    session.volumes[0].window = voco_ui::WindowPreset::ALL[2].window;
     settings.compare.other = Some(session.volumes[0].id);
     settings.compare.link_window = false;
     settings.layout = voco_ui::Layout::SideBySide;
-    scene.check("window_compare", SIZE, |_| {});
+    scene.check("window_compare", SIZE, |harness| {
+        harness.state_mut().session.volumes[0].window = voco_ui::WindowPreset::ALL[2].window;
+    });
 }
