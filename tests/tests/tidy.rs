@@ -21,7 +21,7 @@ const ALLOWED_EDGES: &[(&str, &[&str])] = &[
     ("voco_render", &["voco_shaders", "voco_volume"]),
     ("voco_data", &["voco_engine_api", "voco_io", "voco_volume"]),
     ("voco_engine", &["voco_data", "voco_engine_api", "voco_io", "voco_label", "voco_nn", "voco_volume"]),
-    ("voco_ui", &["voco_engine_api", "voco_label", "voco_labelstore", "voco_render", "voco_volume"]),
+    ("voco_ui", &["voco_engine_api", "voco_label", "voco_labelstore", "voco_render", "voco_shaders", "voco_volume"]),
     ("voco_app", LIBRARIES),
     ("voco_tests", LIBRARIES),
 ];

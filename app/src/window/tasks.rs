@@ -434,10 +434,9 @@ fn run(task: u64, work: TaskWork, cancel: &CancelFlag, report: &(dyn Fn(f32) + S
         }
         TaskWork::LoadMeasurements { volume_id, volume } => super::kept::load_measurements(volume_id, &volume),
         TaskWork::WritePicture { path, picture } => super::kept::write_picture(&path, &picture),
-        TaskWork::WriteText { path, text, what } => match super::kept::write_text(&path, &text, &what) {
-            Ok(()) => TaskOutcome::Cancelled,
-            Err(text) => TaskOutcome::Failed(text),
-        },
+        TaskWork::WriteText { path, text, what } => {
+            super::kept::write_text(&path, &text, &what).map_or_else(TaskOutcome::Failed, |()| TaskOutcome::Cancelled)
+        }
         TaskWork::View3d(work) => super::view3d::run(*work, cancel, control).into(),
         #[cfg(test)]
         TaskWork::Panic(_) => panic!("as a test asked"),
