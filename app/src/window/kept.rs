@@ -178,14 +178,11 @@ impl App {
 
     /// What was changed since the last frame is written, too, when the program ends.
     pub(super) fn keep_all(&self) {
-        let measured: Vec<u64> = self
-            .session
-            .measurements
-            .iter()
-            .filter(|(_, doc)| doc.key.is_some() && doc.revision != doc.saved_revision)
-            .map(|(&id, _)| id)
-            .collect();
-        measured.into_iter().for_each(|id| self.save_measurements(VolumeId(id)));
+        for (&id, doc) in &self.session.measurements {
+            if doc.key.is_some() && doc.revision != doc.saved_revision {
+                self.save_measurements(VolumeId(id));
+            }
+        }
     }
 
     pub(super) fn ask_for_csv(&self, id: VolumeId) {

@@ -15,6 +15,15 @@ use voco_volume::{Geometry, LabelTable, Volume};
 
 use super::tasks::{ImageSource, TaskOutcome};
 
+/// What a label map is opened as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LabelRole {
+    /// Over the image.
+    Shown,
+    /// To compare the one over the image with.
+    Reference,
+}
+
 /// A file with more is no label map.
 pub(crate) const MAX_LAYERS: usize = 64;
 

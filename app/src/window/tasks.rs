@@ -17,6 +17,7 @@ use voco_volume::{Geometry, LabelTable, Recipe, Stats, Volume, preprocess};
 
 use super::about::About;
 use super::closers::Closers;
+pub(super) use super::labels::LabelRole;
 use super::labels::{self, ReadLabels, ReadyLabels};
 
 /// Most tasks at a time; more wait for a thread to be free.
@@ -41,15 +42,6 @@ pub(crate) enum ImageSource {
     /// A DICOM series, and what was opened to find it.
     Series(Box<voco_io::Series>, PathBuf),
     Sample,
-}
-
-/// What a label map is opened as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LabelRole {
-    /// Over the image.
-    Shown,
-    /// To compare the one over the image with.
-    Reference,
 }
 
 /// What to do.

@@ -87,7 +87,9 @@ pub(crate) struct Line {
 impl Line {
     pub(crate) fn of(audit: &[AuditEvent]) -> Self {
         let mut line = Self::default();
-        audit.iter().for_each(|event| line.follow(event.kind, event.what.change));
+        for event in audit {
+            line.follow(event.kind, event.what.change);
+        }
         line
     }
 

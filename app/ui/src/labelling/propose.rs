@@ -327,16 +327,13 @@ impl Run<'_> {
         let mut behind = polygon::scissors(geometry, clip_from_world, outline, depth, self.watch)?;
         if outside {
             // Beyond the depth nothing is cut at all.
-            behind = match depth {
-                Some((plane, mm)) => {
-                    let mut slab = polygon::slab(geometry, &plane, mm, self.watch)?;
-                    slab.subtract(&behind)?;
-                    slab
-                }
-                None => {
-                    behind.invert();
-                    behind
-                }
+            behind = if let Some((plane, mm)) = depth {
+                let mut slab = polygon::slab(geometry, &plane, mm, self.watch)?;
+                slab.subtract(&behind)?;
+                slab
+            } else {
+                behind.invert();
+                behind
             };
         }
         if fills {

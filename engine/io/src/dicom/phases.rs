@@ -46,7 +46,9 @@ fn by_rank(places: &[Vec<Slice>]) -> Option<Vec<Vec<Slice>>> {
 fn drop_same(places: &mut [Vec<Slice>]) -> usize {
     let before: usize = places.iter().map(Vec::len).sum();
     // They are sorted by it.
-    places.iter_mut().for_each(|p| p.dedup_by(|b, a| a.frame.order == b.frame.order));
+    for place in places.iter_mut() {
+        place.dedup_by(|b, a| a.frame.order == b.frame.order);
+    }
     before - places.iter().map(Vec::len).sum::<usize>()
 }
 
@@ -81,7 +83,9 @@ fn by_numbers(slices: &[Placed], count: usize) -> Option<Vec<Vec<Placed>>> {
     }
     let number = |(_, s): &Placed| s.frame.order[INSTANCE_NUMBER];
     let mut at_place = vec![0_usize; count];
-    slices.iter().for_each(|(place, _)| at_place[*place] += 1);
+    for (place, _) in slices {
+        at_place[*place] += 1;
+    }
     let num_volumes = at_place.into_iter().max()?;
     let least = slices.iter().map(number).fold(f64::INFINITY, f64::min);
     for is_downwards in [false, true] {
