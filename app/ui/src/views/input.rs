@@ -42,10 +42,16 @@ pub(super) fn respond(
         settings.drag = None;
         return;
     }
+    // In a slow frame one stroke may end and the next begin: they are two, without a line between them.
+    let let_go_at = ui.input(|i| let_go_before_press(&i.events)).filter(|_| settings.drag.is_some());
+    if let_go_at.is_some() {
+        go_on(ui, response, session, settings, port, pane, false);
+        finish(let_go_at, session, settings, port, pane);
+    }
     begin(ui, response, session, settings, port, pane, mouse, over_handle);
-    go_on(ui, response, session, settings, port, pane);
+    go_on(ui, response, session, settings, port, pane, let_go_at.is_some());
     if settings.drag.is_some() && !ui.input(|i| i.pointer.any_down()) {
-        finish(ui, session, settings, port, pane);
+        finish(pointer(ui), session, settings, port, pane);
     }
     if let Some(at) = response.hover_pos() {
         settings.hover_mm = Some(port.world_from_screen(at));
@@ -80,9 +86,10 @@ fn begin(
     let pressed = ui.input(|i| BUTTONS.into_iter().find(|&b| i.pointer.button_pressed(b)));
     // Where the button went down: in a slow frame the pointer is further on by now.
     let down_at = pressed.and_then(|b| down_at(ui, b)).or(ui.input(|i| i.pointer.press_origin())).or(pointer(ui));
-    // A quick click, and a quick stroke, go down and up within one slow frame.
-    let is_over =
-        |at: Pos2| response.contains_pointer() && port.rect.contains(at) && !ui.input(|i| i.pointer.any_down());
+    // A quick click, and a quick stroke, go down and up within one slow frame; egui does not say then whose they are, nor if one ends
+    // and the next begins in it.
+    let is_quick = ui.input(|i| !i.pointer.any_down() || let_go_before_press(&i.events).is_some());
+    let is_over = |at: Pos2| response.contains_pointer() && port.rect.contains(at) && is_quick;
     let is_ours = |b: &PointerButton| {
         response.is_pointer_button_down_on() || response.clicked_by(*b) || down_at.is_some_and(is_over)
     };
@@ -185,6 +192,7 @@ fn go_on(
     settings: &mut ViewSettings,
     port: &SlicePort,
     pane: Pane,
+    from_press: bool,
 ) {
     let Some(drag) = settings.drag.clone().filter(|d| pane_of(d) == pane) else { return };
     let Some(at) = pointer(ui) else { return };
@@ -202,7 +210,7 @@ fn go_on(
         Drag::Draw(..) => measure::trace(settings, port, at),
         Drag::Stroke(..) | Drag::Mark(_) | Drag::OutlinePoint(..) | Drag::OutlineFree(_) => {
             // Every place the hand was at, so that a curve stays one in a slow frame.
-            for at in moves(ui, at) {
+            for at in ui.input(|i| moves(&i.events, at, from_press)) {
                 label::go_on(session, settings, port, at);
             }
         }
@@ -220,9 +228,8 @@ fn go_on(
     }
 }
 
-fn finish(ui: &Ui, session: &mut Session, settings: &mut ViewSettings, port: &SlicePort, pane: Pane) {
+fn finish(at: Option<Pos2>, session: &mut Session, settings: &mut ViewSettings, port: &SlicePort, pane: Pane) {
     let Some(drag) = settings.drag.take_if(|d| pane_of(d) == pane) else { return };
-    let at = pointer(ui);
     match drag {
         Drag::Stroke(..) | Drag::Mark(_) | Drag::OutlineFree(_) => label::release(session, settings, &drag),
         Drag::Draw(_, from) => measure::release(session, settings, port, from, at.unwrap_or(from)),
@@ -247,30 +254,43 @@ fn pane_of(drag: &Drag) -> Pane {
     }
 }
 
-/// Where a button went down in this frame.
+/// Where a button went down in this frame, for the last time.
 fn down_at(ui: &Ui, wanted: PointerButton) -> Option<Pos2> {
     ui.input(|i| {
-        i.events.iter().find_map(|event| match event {
+        i.events.iter().rev().find_map(|event| match event {
             egui::Event::PointerButton { pos, button, pressed: true, .. } if *button == wanted => Some(*pos),
             _ => None,
         })
     })
 }
 
-/// The pointer's places in this frame while a button was down; at least the last one.
-fn moves(ui: &Ui, last: Pos2) -> Vec<Pos2> {
-    let mut places = ui.input(|i| {
-        let mut places = Vec::new();
-        for event in &i.events {
-            match event {
-                egui::Event::PointerMoved(at) => places.push(*at),
-                egui::Event::PointerButton { pos, pressed: true, .. } => places = vec![*pos],
-                egui::Event::PointerButton { pressed: false, .. } => break,
-                _ => {}
+/// Where a button was let go, if one is pressed again later among these events.
+fn let_go_before_press(events: &[egui::Event]) -> Option<Pos2> {
+    let is_press = |event: &egui::Event| matches!(event, egui::Event::PointerButton { pressed: true, .. });
+    let last = events.iter().rposition(is_press)?;
+    events[..last].iter().rev().find_map(|event| match event {
+        egui::Event::PointerButton { pos, pressed: false, .. } => Some(*pos),
+        _ => None,
+    })
+}
+
+/// The pointer's places among a frame's events while a button was down; at least the last one. `from_press` leaves out what was before
+/// the last press, as that belongs to another stroke.
+fn moves(events: &[egui::Event], last: Pos2, from_press: bool) -> Vec<Pos2> {
+    let is_press = |event: &egui::Event| matches!(event, egui::Event::PointerButton { pressed: true, .. });
+    let from = if from_press { events.iter().rposition(is_press).unwrap_or(0) } else { 0 };
+    let mut places = Vec::new();
+    for event in &events[from..] {
+        match event {
+            egui::Event::PointerMoved(at) => places.push(*at),
+            egui::Event::PointerButton { pos, pressed: true, .. } => places = vec![*pos],
+            egui::Event::PointerButton { pos, pressed: false, .. } => {
+                places.push(*pos);
+                break;
             }
+            _ => {}
         }
-        places
-    });
+    }
     if places.is_empty() {
         places.push(last);
     }

@@ -318,3 +318,44 @@ fn slices_of_turned_planes_are_not_copied() {
     harness.run_steps(2);
     assert!(harness.state().session.slice_clipboard.is_none());
 }
+
+#[test]
+fn two_strokes_within_a_slow_frame_stay_two() {
+    let Some(mut harness) = window(crate::ball(glam::DVec3::ZERO)) else { return };
+    let at = support::middle(&harness, "Axial view");
+    let button = |pos, pressed| egui::Event::PointerButton {
+        pos,
+        button: PointerButton::Primary,
+        pressed,
+        modifiers: Modifiers::NONE,
+    };
+    harness.state_mut().settings.labels.radius_mm = 2.0;
+    for event in [egui::Event::PointerMoved(at), button(at, true)] {
+        harness.event(event);
+    }
+    harness.run_steps(1);
+    // The first one ends, and the next begins far below, in one frame.
+    let (end, next) = (at + vec2(40.0, 0.0), at + vec2(0.0, 120.0));
+    for event in [
+        egui::Event::PointerMoved(end),
+        button(end, false),
+        egui::Event::PointerMoved(next),
+        button(next, true),
+        egui::Event::PointerMoved(next + vec2(40.0, 0.0)),
+    ] {
+        harness.input_mut().events.push(event);
+    }
+    harness.step();
+    harness.event(button(next + vec2(40.0, 0.0), false));
+    harness.run_steps(2);
+    let painted = count(&mut harness);
+    let work = harness.state().session.volumes[0].labels.as_ref().expect("labels");
+    let document = work.document();
+    let set = document.mask(document.segments()[0].id).expect("there");
+    let (parts, _) =
+        voco_label::tools::shape::split(&set, 1, 10, voco_label::Connectivity::Corners26, &voco_label::Watch::NONE)
+            .expect("islands");
+    assert!(painted > 0);
+    let boxes: Vec<_> = parts.iter().map(voco_label::BrickMask::bounding_box).collect();
+    assert_eq!(parts.len(), 2, "no line between them: {boxes:?}");
+}
