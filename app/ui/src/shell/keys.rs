@@ -33,8 +33,9 @@ pub(super) fn take(ui: &Ui, keys: &KeyMap, session: &mut Session, settings: &mut
             if (belongs_to_text || belongs_to_widget) && command != Command::Cancel {
                 return true;
             }
-            if (session.save_labels.is_some() || session.closing.is_some()) && is_plain {
-                // The windows that ask where to save, and whether to close, take Enter and Esc themselves.
+            if session.closing.is_some() || session.save_labels.is_some() && is_plain {
+                // The windows that ask whether to close, and where to save, take Enter and Esc themselves. Behind the former nothing
+                // else happens either.
                 return true;
             }
             if settings.show_palette && is_plain && command != Command::Cancel {

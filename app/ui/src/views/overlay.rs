@@ -25,7 +25,7 @@ pub(crate) fn text(painter: &Painter, at: Pos2, anchor: Align2, text: &str, size
 /// The patient's directions at the middle of each edge, for screen right and screen down.
 pub(crate) fn letters(painter: &Painter, rect: Rect, right: DVec3, down: DVec3) {
     // In a narrow view the corners reach to the middle.
-    let (above, below) = if rect.width() < NARROW { (24.0, 40.0) } else { (5.0, 5.0) };
+    let (above, below) = if rect.width() < NARROW && has_room(rect) { (24.0, 40.0) } else { (5.0, 5.0) };
     let edges = [
         (rect.left_center() + egui::vec2(6.0, 0.0), Align2::LEFT_CENTER, -right),
         (rect.right_center() - egui::vec2(6.0, 0.0), Align2::RIGHT_CENTER, right),
@@ -35,6 +35,11 @@ pub(crate) fn letters(painter: &Painter, rect: Rect, right: DVec3, down: DVec3) 
     for (at, anchor, direction) in edges {
         text(painter, at, anchor, &direction_letters(direction), 17.0, theme::ON_PICTURE);
     }
+}
+
+/// False for a view that is too low for texts in its corners, as with four of them at 300 %: letters are what must stay.
+pub(crate) fn has_room(rect: Rect) -> bool {
+    rect.height() >= 130.0
 }
 
 /// A bar of a round length near a fifth of the view's width.

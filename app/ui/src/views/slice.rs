@@ -76,7 +76,7 @@ pub(crate) fn slice_ui(ui: &mut Ui, session: &mut Session, settings: &mut ViewSe
     measure::draw(&painter, session, settings, &port, pane, response.hover_pos());
     label::draw(ui, &painter, session, settings, &port, pane, response.hover_pos());
     overlay::letters(&painter, rect, port.frame.right, port.frame.down);
-    if settings.show_texts {
+    if settings.show_texts && overlay::has_room(rect) {
         overlay::scale_bar(&painter, rect, port.mm_per_point);
         let time = session.times.get(&volume.id.0).map(|t| [t.shown + 1, t.count]);
         overlay::slice_corners(&painter, settings, pane, volume, window, &port, time);

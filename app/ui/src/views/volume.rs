@@ -61,7 +61,7 @@ pub(crate) fn volume_ui(ui: &mut Ui, session: &Session, settings: &mut ViewSetti
         settings.camera.orientation * DVec3::X,
         settings.camera.orientation * DVec3::NEG_Y,
     );
-    if settings.show_texts {
+    if settings.show_texts && overlay::has_room(rect) {
         overlay::volume_corners(&painter, rect, settings, pane, volume);
     }
     if cube::cube(ui, rect, settings) {
